@@ -1,0 +1,100 @@
+"""From bytes to commands and back: the one gate that everything from outside passes."""
+
+import hashlib
+import re
+from typing import Any, Final
+
+import msgspec
+
+from oms.messages import commands as c
+from oms.messages.codes import Code, Refused
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_BULK: Final = 1_000
+MAX_COMMAND_BYTES: Final = 8 * 1024
+"""One command of a client. Commands of connectors (lists of reports) may fill half a message."""
+MAX_LIST_BYTES: Final = MAX_MESSAGE_BYTES // 2
+
+COMMANDS: Final[dict[str, type[c.Command]]] = {
+    "place": c.PlaceOrder,
+    "amend": c.AmendOrder,
+    "cancel": c.CancelOrder,
+    "cancel_all": c.CancelAll,
+    "register_account": c.RegisterAccount,
+    "list_instruments": c.ListInstruments,
+    "open_session": c.OpenSession,
+    "close_session": c.CloseSession,
+    "report": c.SubmitReports,
+    "report_balances": c.ReportBalances,
+    "report_marks": c.ReportMarks,
+}
+"""Verb → the command it carries."""
+
+BULK_VERBS: Final = frozenset({"place", "amend", "cancel"})
+LIST_VERBS: Final = frozenset({"list_instruments", "report", "report_balances", "report_marks"})
+
+# JSON numbers, exponents, NaN and digits without end all match: msgspec alone would take "1_000", " 1 ", 0.1 and "NaN".
+_BAD_DECIMAL = re.compile(
+    rb'"(quantity|price|trigger_price)"\s*:\s*(?!null\b|"-?[0-9]{1,20}(?:\.[0-9]{1,18})?")(.{0,48})', re.DOTALL
+).search
+
+_DECODE = {verb: msgspec.json.Decoder(kind).decode for verb, kind in COMMANDS.items()}
+_split_bulk = msgspec.json.Decoder(list[msgspec.Raw]).decode
+encode = msgspec.json.Encoder().encode
+
+
+def split(payload: bytes) -> tuple[list[bytes], bool]:
+    """Take a message apart into the bytes of its commands, and say whether it was a bulk.
+
+    Raises:
+        Refused: MESSAGE_TOO_LARGE, BULK_EMPTY, BULK_TOO_LARGE, INVALID_JSON.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise Refused(
+            Code.MESSAGE_TOO_LARGE, f"a message is at most {MAX_MESSAGE_BYTES:,} bytes, was {len(payload):,}"
+        )
+    if not payload.lstrip()[:1] == b"[":
+        return [payload], False
+    try:
+        parts = _split_bulk(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(Code.INVALID_JSON, str(error)) from None
+    if not parts:
+        raise Refused(Code.BULK_EMPTY, "a bulk holds at least one command, was []")
+    if len(parts) > MAX_BULK:
+        raise Refused(Code.BULK_TOO_LARGE, f"a bulk holds at most {MAX_BULK:,} commands, was {len(parts):,}")
+    return [bytes(part) for part in parts], True
+
+
+def decode_command(verb: str, raw: bytes) -> Any:
+    """Decode one command strictly.
+
+    Raises:
+        Refused: MESSAGE_TOO_LARGE, INVALID_JSON, INVALID_DECIMAL, INVALID_COMMAND.
+    """
+    bound = MAX_LIST_BYTES if verb in LIST_VERBS else MAX_COMMAND_BYTES
+    if len(raw) > bound:
+        raise Refused(Code.MESSAGE_TOO_LARGE, f"a {verb} command is at most {bound:,} bytes, was {len(raw):,}")
+    # Escapes could hide a key from the check below, and no field of ours needs one.
+    if b"\\" in raw and verb not in LIST_VERBS:
+        raise Refused(Code.INVALID_COMMAND, "a backslash escape is not taken in a command")
+    bad = _BAD_DECIMAL(raw)
+    if bad is not None:
+        name, was = bad[1].decode(), bad[2].decode("utf-8", "replace").split(",")[0].rstrip("} \n")
+        raise Refused(
+            Code.INVALID_DECIMAL,
+            f"{name} must be a string of at most 20 digits before and 18 after the point, was {was}",
+        )
+    try:
+        return _DECODE[verb](raw)
+    except msgspec.ValidationError as error:
+        raise Refused(Code.INVALID_COMMAND, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(Code.INVALID_JSON, str(error)) from None
+
+
+def fingerprint(subject: str, command: c.Command) -> str:
+    """Hash what a command means: its subject and every field, however the sender spelled the JSON. 16 hex digits."""
+    digest = hashlib.blake2b(subject.encode(), digest_size=8)
+    digest.update(encode(command))
+    return digest.hexdigest()

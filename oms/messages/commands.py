@@ -1,0 +1,158 @@
+"""What clients, operators and connectors ask for. Imperative; decoded strictly; never stored as anything but themselves.
+
+The tag (``place.1``) is the command's version. It is optional on the wire: the subject's verb says which command it is.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from oms.messages.enums import AccountKind, OrderType, Side, TimeInForce
+from oms.messages.reports import Report
+
+CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Token = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
+Label = Annotated[str, msgspec.Meta(max_length=32)]
+Reference = Annotated[str, msgspec.Meta(max_length=64)]
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Command(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="command",
+):
+    """A request that carries its own idempotency key.
+
+    Args:
+        command_id: chosen by the sender, unique for each intent; sent again with the same payload it changes nothing.
+    """
+
+    command_id: CommandId
+
+
+class Placed(Command, frozen=True, kw_only=True):
+    """A command whose exchange, market and symbol may stand in the payload when the subject has ``_`` there."""
+
+    exchange: str | None = None
+    market: str | None = None
+    symbol: str | None = None
+
+
+class PlaceOrder(Placed, frozen=True, kw_only=True, tag="place.1"):
+    """Place one order.
+
+    Args:
+        side, type, time_in_force: see :mod:`oms.messages.enums`.
+        quantity: in base units (contracts on futures), a multiple of the instrument's step.
+        price: quote per base, for ``limit`` and ``stop_limit`` only.
+        trigger_price: for ``stop_limit`` and ``stop_market`` only.
+        expires_at: UTC nanoseconds, with GTD only.
+        post_only: rest or be refused by the venue; ``limit`` with GTC or GTD only.
+        reduce_only: may only bring the position nearer to zero.
+        strategy: whose order it is; P&L is kept by it.
+        client_order_id: the client's own reference, echoed, never interpreted.
+    """
+
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: Nanoseconds | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    strategy: Label = ""
+    client_order_id: Reference = ""
+
+
+class AmendOrder(Placed, frozen=True, kw_only=True, tag="amend.1"):
+    """Change the total quantity (what is filled included) or the price of a working order."""
+
+    order_id: Token
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+class CancelOrder(Placed, frozen=True, kw_only=True, tag="cancel.1"):
+    """Cancel what is left of an order."""
+
+    order_id: Token
+
+
+class CancelAll(Placed, frozen=True, kw_only=True, tag="cancel_all.1"):
+    """Cancel every live order of the account that the subject covers; ``_`` there means any."""
+
+
+class RegisterAccount(Command, frozen=True, kw_only=True, tag="register_account.1"):
+    """Make an account known. The subject names it; asking again with the same kind changes nothing."""
+
+    kind: AccountKind
+
+
+class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An instrument as the venue lists it. Units: price in quote per base, quantity in base or contracts."""
+
+    symbol: Token
+    base: Token
+    quote: Token
+    settle: Token
+    tick: Decimal
+    step: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_notional: Decimal = Decimal(0)
+    max_notional: Decimal | None = None
+    contract_size: Decimal = Decimal(1)
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
+    trading: bool = True
+
+
+class ListInstruments(Command, frozen=True, kw_only=True, tag="list_instruments.1"):
+    """Tell what the venue trades, from its connector. The subject names exchange and market; at most 500 at once."""
+
+    instruments: Annotated[list[InstrumentSpec], msgspec.Meta(min_length=1, max_length=500)]
+
+
+class OpenSession(Command, frozen=True, kw_only=True, tag="open_session.1"):
+    """A connector has subscribed and reconciled an account on a market and takes instructions from now on."""
+
+    session: Token
+
+
+class CloseSession(Command, frozen=True, kw_only=True, tag="close_session.1"):
+    """The session's connection is lost or ended: no instruction is sent to it any more."""
+
+    session: Token
+    reason: Text
+
+
+class SubmitReports(Command, frozen=True, kw_only=True, tag="report.1"):
+    """What the venue said, in order, from the account's session. The subject names exchange, account and market.
+
+    Each report stands alone: one that is refused does not undo the others. Reports are idempotent by what they say
+    (trade ids, the order's state), not by ``command_id``, so that a connector may repeat them after any failure.
+    """
+
+    session: Token
+    reports: Annotated[list[Report], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class ReportBalances(Command, frozen=True, kw_only=True, tag="report_balances.1"):
+    """Total balances by asset, taken while nothing moved. Differences are adopted as ``BalanceAdjusted``."""
+
+    session: Token
+    totals: dict[Token, Decimal]
+
+
+class ReportMarks(Command, frozen=True, kw_only=True, tag="report_marks.1"):
+    """Mark prices by symbol, in quote per base. The subject names exchange and market."""
+
+    marks: dict[Token, Decimal]

@@ -1,0 +1,271 @@
+"""The facts. Immutable, and for ever: a changed event gets a new class with the next version and an upcaster.
+
+The tag carries the version (``OrderPlaced.1``). Decimals are strings on disk, times UTC nanoseconds. The time of a fact
+is its commit's ``at``; ``venue_time`` is what the venue said.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from oms.messages.codes import Code
+from oms.messages.enums import AccountKind, CancelReason, OrderType, Side, TimeInForce
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+    pass
+
+
+class JournalCreated(_Event, frozen=True, kw_only=True, tag="JournalCreated.1"):
+    """The first event of a journal. ``journal_id`` starts every order id made from it, so that two journals never share one."""
+
+    journal_id: str
+    partition: str
+
+
+class EngineStarted(_Event, frozen=True, kw_only=True, tag="EngineStarted.1"):
+    """An engine took over as the one writer. Appending this is what fences out the one before."""
+
+    instance: str
+    version: str
+
+
+class AccountRegistered(_Event, frozen=True, kw_only=True, tag="AccountRegistered.1"):
+    """The account may trade from now on."""
+
+    account: str
+    kind: AccountKind
+
+
+class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.1"):
+    """An instrument is new or its terms changed. ``settle`` is the asset that P&L arises in."""
+
+    exchange: str
+    market: str
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    tick: Decimal
+    step: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_notional: Decimal
+    max_notional: Decimal | None
+    contract_size: Decimal
+    maker_fee: Decimal
+    taker_fee: Decimal
+    trading: bool
+
+
+class SessionOpened(_Event, frozen=True, kw_only=True, tag="SessionOpened.1"):
+    """A connector serves the account on this market; an older session of it is replaced."""
+
+    exchange: str
+    account: str
+    market: str
+    session: str
+
+
+class SessionClosed(_Event, frozen=True, kw_only=True, tag="SessionClosed.1"):
+    """No connector serves the account on this market."""
+
+    exchange: str
+    account: str
+    market: str
+    session: str
+    reason: str
+
+
+class BalanceAdjusted(_Event, frozen=True, kw_only=True, tag="BalanceAdjusted.1"):
+    """The venue's total differed from ours by ``delta``, and ours is now ``total``: deposits, withdrawals, the unknown."""
+
+    exchange: str
+    account: str
+    market: str
+    asset: str
+    delta: Decimal
+    total: Decimal
+
+
+class MarksRecorded(_Event, frozen=True, kw_only=True, tag="MarksRecorded.1"):
+    """Mark prices by symbol, in quote per base."""
+
+    exchange: str
+    market: str
+    marks: dict[str, Decimal]
+
+
+class _OrderTerms(_Event, frozen=True, kw_only=True):
+    order_id: str
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: int | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    strategy: str = ""
+    client_order_id: str = ""
+
+
+class OrderPlaced(_OrderTerms, frozen=True, kw_only=True, tag="OrderPlaced.1"):
+    """The intent, durable before anything is sent. ``reserve_price`` is what a buy reserves quote by, for each unit."""
+
+    reserve_price: Decimal | None = None
+
+
+class OrderDenied(_OrderTerms, frozen=True, kw_only=True, tag="OrderDenied.1"):
+    """Our own controls refused the order; it was never sent."""
+
+    code: Code
+    message: str
+
+
+class OrderAdopted(_OrderTerms, frozen=True, kw_only=True, tag="OrderAdopted.1"):
+    """An order found working at the venue that did not come from here. ``client_order_id`` is its id there."""
+
+    venue_order_id: str
+    venue_time: int
+
+
+class OrderAccepted(_Event, frozen=True, kw_only=True, tag="OrderAccepted.1"):
+    """The venue acknowledged the order, or a look-up found it working."""
+
+    order_id: str
+    venue_order_id: str
+    venue_time: int
+
+
+class OrderRejected(_Event, frozen=True, kw_only=True, tag="OrderRejected.1"):
+    """The venue refused the order, or it was proven never to have reached it."""
+
+    order_id: str
+    reason: str
+    venue_time: int = 0
+
+
+class OrderFilled(_Event, frozen=True, kw_only=True, tag="OrderFilled.1"):
+    """One trade. It names everything, so that it can be applied when the order itself is long gone from memory."""
+
+    order_id: str
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    side: Side
+    trade_id: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    venue_time: int
+    maker: bool = False
+    strategy: str = ""
+
+
+class OrderCancelRequested(_Event, frozen=True, kw_only=True, tag="OrderCancelRequested.1"):
+    """We want the order gone."""
+
+    order_id: str
+    reason: CancelReason = CancelReason.CLIENT
+
+
+class OrderCanceled(_Event, frozen=True, kw_only=True, tag="OrderCanceled.1"):
+    """The venue ended the order. ``missing_fills`` when it filled more there than the trades we know."""
+
+    order_id: str
+    reason: str
+    venue_time: int
+    missing_fills: bool = False
+
+
+class OrderExpired(_Event, frozen=True, kw_only=True, tag="OrderExpired.1"):
+    """The order's time in force ended it. ``missing_fills`` as in :class:`OrderCanceled`."""
+
+    order_id: str
+    reason: str
+    venue_time: int
+    missing_fills: bool = False
+
+
+class OrderCancelRejected(_Event, frozen=True, kw_only=True, tag="OrderCancelRejected.1"):
+    """The venue did not cancel: the order is what it was before."""
+
+    order_id: str
+    reason: str
+    venue_time: int
+
+
+class OrderAmendRequested(_Event, frozen=True, kw_only=True, tag="OrderAmendRequested.1"):
+    """We want this total quantity and price. ``revision`` names the venue order that would carry them."""
+
+    order_id: str
+    quantity: Decimal
+    price: Decimal | None
+    revision: int
+
+
+class OrderAmended(_Event, frozen=True, kw_only=True, tag="OrderAmended.1"):
+    """The order works with the terms asked for."""
+
+    order_id: str
+    quantity: Decimal
+    price: Decimal | None
+    revision: int
+    venue_order_id: str
+    venue_time: int
+
+
+class OrderAmendRejected(_Event, frozen=True, kw_only=True, tag="OrderAmendRejected.1"):
+    """The venue did not amend: the order is what it was before."""
+
+    order_id: str
+    reason: str
+    venue_time: int
+
+
+class OrderInDoubt(_Event, frozen=True, kw_only=True, tag="OrderInDoubt.1"):
+    """The outcome of a request is unknown. The order is looked up until it is known, and never sent again."""
+
+    order_id: str
+    reason: str
+
+
+class OrderDoubtResolved(_Event, frozen=True, kw_only=True, tag="OrderDoubtResolved.1"):
+    """A look-up answered, and the order is as we believed."""
+
+    order_id: str
+
+
+Event = (
+    JournalCreated
+    | EngineStarted
+    | AccountRegistered
+    | InstrumentListed
+    | SessionOpened
+    | SessionClosed
+    | BalanceAdjusted
+    | MarksRecorded
+    | OrderPlaced
+    | OrderDenied
+    | OrderAdopted
+    | OrderAccepted
+    | OrderRejected
+    | OrderFilled
+    | OrderCancelRequested
+    | OrderCanceled
+    | OrderExpired
+    | OrderCancelRejected
+    | OrderAmendRequested
+    | OrderAmended
+    | OrderAmendRejected
+    | OrderInDoubt
+    | OrderDoubtResolved
+)

@@ -1,0 +1,58 @@
+"""The journal's messages. One JetStream message is one frame: the commits of one group commit, atomically durable.
+
+A frame names its own sequence and the digest of the frame before it, so that a missing, doubled, swapped or edited
+frame is found by reading.
+"""
+
+import hashlib
+
+import msgspec
+
+from oms.messages.events import Event
+
+GENESIS = "0" * 64
+"""``prev`` of the first frame."""
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All events that one command caused.
+
+    Args:
+        at: UTC nanoseconds when the engine decided; never earlier than the commit before.
+        subject: the command's subject, so: verb, exchange, account, market, symbol.
+        command: the command as it was received, byte for byte.
+        events: what follows from it; at least one.
+        command_id: its idempotency key; empty for what needs none (reports, marks, the engine itself).
+        fingerprint: hash of what the command means, to tell a repeated id from a reused one.
+    """
+
+    at: int
+    subject: str
+    command: msgspec.Raw
+    events: list[Event]
+    command_id: str = ""
+    fingerprint: str = ""
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One group commit.
+
+    Args:
+        sequence: the stream sequence this frame is written for.
+        prev: SHA-256, in hex, of the payload of the frame before.
+        format: version of this layout.
+    """
+
+    sequence: int
+    prev: str
+    commits: list[Commit]
+    format: int = 1
+
+
+def frame_digest(payload: bytes) -> str:
+    """The digest that the next frame carries as ``prev``."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+encode_frame = msgspec.json.Encoder().encode
+decode_frame = msgspec.json.Decoder(Frame).decode

@@ -1,0 +1,87 @@
+"""What the engine tells a connector, once the intent is durable. At most once: what is not answered is looked up.
+
+Subject ``instruct.{exchange}.{account}.{market}._``, payload one :class:`Instructions`. A connector obeys only those of
+its own session, and never submits after ``deadline``.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
+
+
+class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="instruction"):
+    order_id: str
+    symbol: str
+
+
+class Submit(_Instruction, frozen=True, kw_only=True, tag="submit"):
+    """Send this order once, under client order id ``order_id``, and not after ``deadline`` (UTC ns)."""
+
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    deadline: int
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+class Cancel(_Instruction, frozen=True, kw_only=True, tag="cancel"):
+    """Cancel the venue order ``venue_client_id(order_id, revision)``."""
+
+    revision: int = 0
+
+
+class Amend(_Instruction, frozen=True, kw_only=True, tag="amend"):
+    """Bring revision ``revision - 1`` to this total quantity and price, as revision ``revision``."""
+
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    revision: int
+    deadline: int
+    trigger_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
+    """Find out what became of the order and report it. What is told here is what the engine believes.
+
+    ``revision`` is the venue order that last stood for it; ``pending_revision`` the one an amend under way would make.
+    ``since`` (UTC ns) is when the order was placed: its trades are not older.
+    """
+
+    side: Side
+    status: OrderStatus
+    cumulative: Decimal
+    since: int
+    revision: int = 0
+    pending_revision: int | None = None
+
+
+Instruction = Submit | Cancel | Amend | LookUp
+
+
+class Instructions(msgspec.Struct, frozen=True, kw_only=True):
+    """Instructions for one session, in order."""
+
+    session: str
+    instructions: list[Instruction]
+
+
+def venue_client_id(order_id: str, revision: int) -> str:
+    """The client order id at the venue: at most 32 letters and digits, a new one for each revision."""
+    return f"{order_id}R{revision}" if revision else order_id
+
+
+def parse_venue_client_id(client_id: str) -> tuple[str, int]:
+    """Undo :func:`venue_client_id`. An id that is not of our making comes back whole, with revision 0."""
+    order_id, mark, revision = client_id.rpartition("R")
+    return (order_id, int(revision)) if mark and revision.isdecimal() else (client_id, 0)

@@ -1,0 +1,49 @@
+"""Answers to commands. To a bulk, an array of them in the same order."""
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import OrderStatus
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The command is durable at ``sequence``.
+
+    Args:
+        order_id, status: of the order it made or changed, as it was then.
+        count: orders that a ``cancel_all`` asked to cancel; reports of a ``report`` that changed something.
+        duplicate: the command_id was known: this is the answer of the first time, and nothing was changed.
+    """
+
+    ok: bool = True
+    command_id: str
+    order_id: str | UnsetType = UNSET
+    status: OrderStatus | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    sequence: int
+    duplicate: bool = False
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What went wrong: a documented code, and for a person what was got."""
+
+    code: Code
+    message: str
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """The command was not done. ``order_id`` and ``sequence`` when the refusal is recorded (``OrderDenied``)."""
+
+    ok: bool = False
+    command_id: str | None
+    error: ErrorBody
+    order_id: str | UnsetType = UNSET
+    status: OrderStatus | UnsetType = UNSET
+    sequence: int | UnsetType = UNSET
+    duplicate: bool = False
+
+
+def failed(command_id: str | None, refused: Refused) -> Failed:
+    """The answer for a refusal that appends nothing."""
+    return Failed(command_id=command_id, error=ErrorBody(refused.code, refused.message))
