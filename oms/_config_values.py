@@ -103,7 +103,7 @@ def without_password(url: str) -> str:
 
 
 def to_ns(text: str) -> int | None:
-    match = re.fullmatch(r"([0-9]{1,9})(ms|[smhd])", text)
+    match = re.fullmatch(r"([0-9]{1,12})(ms|[smhd])", text)
     return int(match[1]) * UNITS_NS[match[2]] if match else None
 
 

@@ -254,6 +254,8 @@ def override(
     if data_dir is not None:
         raw["storage"]["data_dir"] = str(data_dir)
     if port is not None:
+        # The port first, so that a bad one is refused as the port and not as part of the address.
+        raw["nats"] = {"port": port} | raw["nats"]
         raw["nats"] |= {"embedded": True, "port": port, "url": f"nats://127.0.0.1:{port or 4222}"}
     if nats_url is not None:
         raw["nats"] |= {"embedded": False, "url": nats_url}

@@ -101,7 +101,9 @@ async def test_an_unusable_store_is_named_with_the_reason(tmp_path: Path) -> Non
     assert caught.value.code == "NATS_START_FAILED"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's parent-death signal is Linux's")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the kernel's parent-death signal is Linux's"
+)
 async def test_dies_with_its_parent(tmp_path: Path) -> None:
     """SIGKILL of the process that started the server ends the server too, and frees its store."""
     code = (
@@ -148,7 +150,7 @@ class TestRequireSyncAlways:
     async def test_refuses_a_server_that_syncs_later(self, tmp_path: Path) -> None:
         """A server on JetStream's default is refused, with the setting to change."""
         async with EmbeddedNats(tmp_path, sync_always=False) as server:
-            with pytest.raises(NatsServerError, match="set jetstream.sync_interval to always") as caught:
+            with pytest.raises(NatsServerError, match=r"set jetstream\.sync_interval to always") as caught:
                 await require_sync_always(server.monitor_url)
             assert caught.value.code == "NATS_NOT_DURABLE"
 
@@ -165,7 +167,7 @@ class TestRequireSyncAlways:
     ) -> None:
         """The monitoring address must be that of the server the client is connected to."""
         async with EmbeddedNats(tmp_path / "other") as other:
-            with pytest.raises(NatsServerError, match="none of those at nats.monitor_url"):
+            with pytest.raises(NatsServerError, match=r"none of those at nats\.monitor_url"):
                 await require_sync_always(other.monitor_url, nc=nc)
 
     async def test_refuses_not_knowing(self) -> None:
@@ -190,7 +192,9 @@ class TestRequireSyncAlways:
                 await require_sync_always(f"http://127.0.0.1:{mute.getsockname()[1]}", timeout_s=0.2)
             assert time.monotonic() - started < 5
 
-    @pytest.mark.parametrize("answer", [b"hello\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n[]", b"HTTP/1.0 404 No\r\n\r\n"])
+    @pytest.mark.parametrize(
+        "answer", [b"hello\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n[]", b"HTTP/1.0 404 No\r\n\r\n"]
+    )
     async def test_refuses_an_answer_of_something_else(self, answer: bytes) -> None:
         """What is not a nats-server's monitoring endpoint is refused, not misread."""
 
