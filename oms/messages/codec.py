@@ -27,15 +27,24 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
     "report": c.SubmitReports,
     "report_balances": c.ReportBalances,
     "report_marks": c.ReportMarks,
+    "list_live": c.ListLive,
+    "doubt": c.DoubtOrders,
+    "expire": c.ExpireOrders,
+    "start": c.StartEngine,
 }
 """Verb → the command it carries."""
 
 BULK_VERBS: Final = frozenset({"place", "amend", "cancel"})
-LIST_VERBS: Final = frozenset({"list_instruments", "report", "report_balances", "report_marks"})
+LIST_VERBS: Final = frozenset(
+    {"list_instruments", "report", "report_balances", "report_marks", "close_session", "doubt", "expire"}
+)
+INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start"})
+"""Verbs that the engine asks of itself; no endpoint serves them."""
 
 # JSON numbers, exponents, NaN and digits without end all match: msgspec alone would take "1_000", " 1 ", 0.1 and "NaN".
 _BAD_DECIMAL = re.compile(
-    rb'"(quantity|price|trigger_price)"\s*:\s*(?!null\b|"-?[0-9]{1,20}(?:\.[0-9]{1,18})?")(.{0,48})', re.DOTALL
+    rb'"(quantity|price|trigger_price)"\s*+:\s*+(?!null\b|"-?[0-9]{1,20}(?:\.[0-9]{1,18})?")(.{0,48})',
+    re.DOTALL,
 ).search
 
 _DECODE = {verb: msgspec.json.Decoder(kind).decode for verb, kind in COMMANDS.items()}
@@ -74,7 +83,9 @@ def decode_command(verb: str, raw: bytes) -> Any:
     """
     bound = MAX_LIST_BYTES if verb in LIST_VERBS else MAX_COMMAND_BYTES
     if len(raw) > bound:
-        raise Refused(Code.MESSAGE_TOO_LARGE, f"a {verb} command is at most {bound:,} bytes, was {len(raw):,}")
+        raise Refused(
+            Code.MESSAGE_TOO_LARGE, f"a {verb} command is at most {bound:,} bytes, was {len(raw):,}"
+        )
     # Escapes could hide a key from the check below, and no field of ours needs one.
     if b"\\" in raw and verb not in LIST_VERBS:
         raise Refused(Code.INVALID_COMMAND, "a backslash escape is not taken in a command")
@@ -93,7 +104,22 @@ def decode_command(verb: str, raw: bytes) -> Any:
         raise Refused(Code.INVALID_JSON, str(error)) from None
 
 
-def fingerprint(subject: str, command: c.Command) -> str:
+class _Identified(msgspec.Struct):
+    command_id: c.CommandId | None = None
+
+
+_identify = msgspec.json.Decoder(_Identified).decode
+
+
+def command_id_of(raw: bytes) -> str | None:
+    """The command_id of a command that could not be taken, if it has one that can be read."""
+    try:
+        return _identify(raw).command_id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def fingerprint(subject: str, command: c.ClientCommand) -> str:
     """Hash what a command means: its subject and every field, however the sender spelled the JSON. 16 hex digits."""
     digest = hashlib.blake2b(subject.encode(), digest_size=8)
     digest.update(encode(command))

@@ -28,7 +28,10 @@ class Code(StrEnum):
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE", "One command is over 8 KiB, or the message is over 1 MiB."
     BULK_TOO_LARGE = "BULK_TOO_LARGE", "A bulk holds more than 1,000 commands."
     BULK_EMPTY = "BULK_EMPTY", "A bulk holds no command."
-    SUBJECT_INVALID = "SUBJECT_INVALID", "The subject is not verb.exchange.account.market.symbol, or names no account."
+    SUBJECT_INVALID = (
+        "SUBJECT_INVALID",
+        "The subject is not verb.exchange.account.market.symbol, or names no account.",
+    )
     SUBJECT_MISMATCH = "SUBJECT_MISMATCH", "Subject and payload name different places, or neither names one."
     COMMAND_ID_REUSED = "COMMAND_ID_REUSED", "The command_id was used before with another payload."
     # What the command speaks of. Nothing is appended.
@@ -38,9 +41,15 @@ class Code(StrEnum):
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN", "No such instrument is listed on that exchange and market."
     ORDER_UNKNOWN = "ORDER_UNKNOWN", "The account has no such order in the hot state."
     ORDER_FINISHED = "ORDER_FINISHED", "The order is filled, canceled, rejected, denied or expired."
-    ORDER_PENDING = "ORDER_PENDING", "A cancel or an amend of this order is under way, or the venue has not acknowledged it yet."
+    ORDER_PENDING = (
+        "ORDER_PENDING",
+        "A cancel or an amend of this order is under way, or the venue has not acknowledged it yet.",
+    )
     AMEND_BELOW_FILLED = "AMEND_BELOW_FILLED", "The new quantity is not above what is already filled."
-    AMEND_NO_CHANGE = "AMEND_NO_CHANGE", "The amend changes neither quantity nor price, or the type has no price."
+    AMEND_NO_CHANGE = (
+        "AMEND_NO_CHANGE",
+        "The amend changes neither quantity nor price, or the type has no price.",
+    )
     # Our own controls. An order denied by one of these is recorded as OrderDenied.
     INSTRUMENT_HALTED = "INSTRUMENT_HALTED", "The venue does not trade this instrument now."
     TICK_SIZE = "TICK_SIZE", "A price is not a multiple of the instrument's tick."
@@ -49,14 +58,23 @@ class Code(StrEnum):
     QUANTITY_TOO_LARGE = "QUANTITY_TOO_LARGE", "The quantity is above the instrument's maximum."
     NOTIONAL_TOO_SMALL = "NOTIONAL_TOO_SMALL", "Price times quantity is below the instrument's minimum."
     NOTIONAL_TOO_LARGE = "NOTIONAL_TOO_LARGE", "Price times quantity is above the instrument's maximum."
-    NO_REFERENCE_PRICE = "NO_REFERENCE_PRICE", "A market order needs a mark price to reserve funds by, and none is known."
+    NO_REFERENCE_PRICE = (
+        "NO_REFERENCE_PRICE",
+        "A market order needs a mark price to reserve funds by, and none is known.",
+    )
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The free balance does not cover what the order would reserve."
     REDUCE_ONLY = "REDUCE_ONLY", "A reduce-only order would open or turn the position."
     EXPIRES_AT_PAST = "EXPIRES_AT_PAST", "expires_at is not in the future."
     VENUE_DOWN = "VENUE_DOWN", "No connector session is open for the account on that exchange and market."
     # Connectors and queries.
-    SESSION_STALE = "SESSION_STALE", "The report comes from a connector session that another one has replaced."
-    FILL_TOO_OLD = "FILL_TOO_OLD", "The fill is older than the trade ids remembered, so that it may be one applied before."
+    SESSION_STALE = (
+        "SESSION_STALE",
+        "The report comes from a connector session that another one has replaced.",
+    )
+    FILL_TOO_OLD = (
+        "FILL_TOO_OLD",
+        "The fill is older than the trade ids remembered, so that it may be one applied before.",
+    )
     SEQUENCE_TIMEOUT = "SEQUENCE_TIMEOUT", "The follower did not reach at_least in time."
     # The system. Ask again with the same command_id.
     NOT_READY = "NOT_READY", "The engine is starting, stepping down or rebuilding its state."

@@ -27,6 +27,10 @@ class Command(
     omit_defaults=True,
     tag_field="command",
 ):
+    """Anything that may be asked. What connectors and the engine ask is idempotent by what it says."""
+
+
+class ClientCommand(Command, frozen=True, kw_only=True):
     """A request that carries its own idempotency key.
 
     Args:
@@ -36,7 +40,7 @@ class Command(
     command_id: CommandId
 
 
-class Placed(Command, frozen=True, kw_only=True):
+class Placed(ClientCommand, frozen=True, kw_only=True):
     """A command whose exchange, market and symbol may stand in the payload when the subject has ``_`` there."""
 
     exchange: str | None = None
@@ -90,13 +94,15 @@ class CancelAll(Placed, frozen=True, kw_only=True, tag="cancel_all.1"):
     """Cancel every live order of the account that the subject covers; ``_`` there means any."""
 
 
-class RegisterAccount(Command, frozen=True, kw_only=True, tag="register_account.1"):
+class RegisterAccount(ClientCommand, frozen=True, kw_only=True, tag="register_account.1"):
     """Make an account known. The subject names it; asking again with the same kind changes nothing."""
 
     kind: AccountKind
 
 
-class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class InstrumentSpec(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """An instrument as the venue lists it. Units: price in quote per base, quantity in base or contracts."""
 
     symbol: Token
@@ -122,9 +128,14 @@ class ListInstruments(Command, frozen=True, kw_only=True, tag="list_instruments.
 
 
 class OpenSession(Command, frozen=True, kw_only=True, tag="open_session.1"):
-    """A connector has subscribed and reconciled an account on a market and takes instructions from now on."""
+    """A connector takes over an account on a market.
+
+    First with ``ready`` false: reports are taken from this session alone from then on, and nothing new is placed, so
+    that it can reconcile. Then with ``ready`` true: it takes instructions.
+    """
 
     session: Token
+    ready: bool
 
 
 class CloseSession(Command, frozen=True, kw_only=True, tag="close_session.1"):
@@ -138,7 +149,7 @@ class SubmitReports(Command, frozen=True, kw_only=True, tag="report.1"):
     """What the venue said, in order, from the account's session. The subject names exchange, account and market.
 
     Each report stands alone: one that is refused does not undo the others. Reports are idempotent by what they say
-    (trade ids, the order's state), not by ``command_id``, so that a connector may repeat them after any failure.
+    (trade ids, the order's state), so that a connector may repeat them after any failure.
     """
 
     session: Token
@@ -156,3 +167,35 @@ class ReportMarks(Command, frozen=True, kw_only=True, tag="report_marks.1"):
     """Mark prices by symbol, in quote per base. The subject names exchange and market."""
 
     marks: dict[Token, Decimal]
+
+
+class ListLive(Command, frozen=True, kw_only=True, tag="list_live.1"):
+    """Ask for the live orders of an account on a market, for reconciliation; a page after ``after`` (an order id)."""
+
+    session: Token
+    after: Annotated[str, msgspec.Meta(max_length=32)] = ""
+
+
+class DoubtOrders(Command, frozen=True, kw_only=True, tag="doubt.1"):
+    """The engine's own: these orders have waited too long for the venue."""
+
+    order_ids: list[str]
+    reason: Text
+
+
+class ExpireOrders(Command, frozen=True, kw_only=True, tag="expire.1"):
+    """The engine's own: these GTD orders are past their time."""
+
+    order_ids: list[str]
+
+
+class StartEngine(Command, frozen=True, kw_only=True, tag="start.1"):
+    """The engine's own: take over as the journal's one writer.
+
+    ``journal_id`` is used when the journal is new.
+    """
+
+    instance: str
+    version: str
+    journal_id: str
+    partition: str

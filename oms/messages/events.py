@@ -59,12 +59,13 @@ class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.
 
 
 class SessionOpened(_Event, frozen=True, kw_only=True, tag="SessionOpened.1"):
-    """A connector serves the account on this market; an older session of it is replaced."""
+    """A connector serves the account on this market in place of any before: reconciling, or ``ready`` for orders."""
 
     exchange: str
     account: str
     market: str
     session: str
+    ready: bool
 
 
 class SessionClosed(_Event, frozen=True, kw_only=True, tag="SessionClosed.1"):
@@ -177,6 +178,16 @@ class OrderCancelRequested(_Event, frozen=True, kw_only=True, tag="OrderCancelRe
     reason: CancelReason = CancelReason.CLIENT
 
 
+class CancelAllRequested(_Event, frozen=True, kw_only=True, tag="CancelAllRequested.1"):
+    """A ``cancel_all`` has asked for ``count`` cancels. ``_`` covers any exchange, market or symbol."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    count: int
+
+
 class OrderCanceled(_Event, frozen=True, kw_only=True, tag="OrderCanceled.1"):
     """The venue ended the order. ``missing_fills`` when it filled more there than the trades we know."""
 
@@ -260,6 +271,7 @@ Event = (
     | OrderRejected
     | OrderFilled
     | OrderCancelRequested
+    | CancelAllRequested
     | OrderCanceled
     | OrderExpired
     | OrderCancelRejected

@@ -12,12 +12,15 @@ from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 
 
 class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="instruction"):
+    """``client_id`` is the client order id that stands, or will stand, for the order at the venue."""
+
     order_id: str
+    client_id: str
     symbol: str
 
 
 class Submit(_Instruction, frozen=True, kw_only=True, tag="submit"):
-    """Send this order once, under client order id ``order_id``, and not after ``deadline`` (UTC ns)."""
+    """Send this order once, under ``client_id``, and not after ``deadline`` (UTC ns)."""
 
     side: Side
     type: OrderType
@@ -31,14 +34,15 @@ class Submit(_Instruction, frozen=True, kw_only=True, tag="submit"):
 
 
 class Cancel(_Instruction, frozen=True, kw_only=True, tag="cancel"):
-    """Cancel the venue order ``venue_client_id(order_id, revision)``."""
+    """Cancel the venue order ``client_id``."""
 
     revision: int = 0
 
 
 class Amend(_Instruction, frozen=True, kw_only=True, tag="amend"):
-    """Bring revision ``revision - 1`` to this total quantity and price, as revision ``revision``."""
+    """Bring the order, ``client_id`` at the venue, to this total quantity and price, as ``new_client_id``."""
 
+    new_client_id: str
     side: Side
     type: OrderType
     quantity: Decimal
@@ -55,6 +59,7 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
     """Find out what became of the order and report it. What is told here is what the engine believes.
 
     ``revision`` is the venue order that last stood for it; ``pending_revision`` the one an amend under way would make.
+    ``pending_client_id`` is that one's client order id.
     ``since`` (UTC ns) is when the order was placed: its trades are not older.
     """
 
@@ -64,6 +69,7 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
     since: int
     revision: int = 0
     pending_revision: int | None = None
+    pending_client_id: str | None = None
 
 
 Instruction = Submit | Cancel | Amend | LookUp

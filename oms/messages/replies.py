@@ -5,6 +5,21 @@ from msgspec import UNSET, UnsetType
 
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import OrderStatus
+from oms.messages.instructions import LookUp
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What went wrong: a documented code, and for a person what was got."""
+
+    code: Code
+    message: str
+
+
+class RefusedReport(msgspec.Struct, frozen=True):
+    """A report that was not taken: its place in the list and why."""
+
+    index: int
+    error: ErrorBody
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,23 +28,18 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         order_id, status: of the order it made or changed, as it was then.
         count: orders that a ``cancel_all`` asked to cancel; reports of a ``report`` that changed something.
+        refused: reports of a ``report`` that were not taken, each with its place in the list.
         duplicate: the command_id was known: this is the answer of the first time, and nothing was changed.
     """
 
     ok: bool = True
-    command_id: str
+    command_id: str | None
     order_id: str | UnsetType = UNSET
     status: OrderStatus | UnsetType = UNSET
     count: int | UnsetType = UNSET
+    refused: list[RefusedReport] | UnsetType = UNSET
     sequence: int
     duplicate: bool = False
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """What went wrong: a documented code, and for a person what was got."""
-
-    code: Code
-    message: str
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +57,19 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 def failed(command_id: str | None, refused: Refused) -> Failed:
     """The answer for a refusal that appends nothing."""
     return Failed(command_id=command_id, error=ErrorBody(refused.code, refused.message))
+
+
+class LivePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of live orders for a connector to reconcile.
+
+    Args:
+        orders: what the engine believes of each.
+        more: ask again with ``after`` the last order id.
+        filled_until: symbol → venue time (ns) of the latest trade applied; no trade before needs asking for.
+    """
+
+    ok: bool = True
+    orders: list[LookUp]
+    more: bool
+    filled_until: dict[str, int]
+    sequence: int

@@ -17,7 +17,12 @@ Reason = Annotated[str, msgspec.Meta(max_length=512)]
 
 
 class _Report(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="report"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="report",
 ):
     order_id: Name
 

@@ -29,6 +29,7 @@ def parse_subject(subject: str) -> Subject:
     tokens = subject.split(".")
     if len(tokens) != 5 or not all(tokens):
         raise Refused(
-            Code.SUBJECT_INVALID, f"subject must be verb.exchange.account.market.symbol, was {subject[:200]!r}"
+            Code.SUBJECT_INVALID,
+            f"subject must be verb.exchange.account.market.symbol, was {subject[:200]!r}",
         )
     return Subject._make(tokens)

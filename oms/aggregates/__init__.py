@@ -1,0 +1,1 @@
+"""Decision state, pure: no clock, no randomness, no I/O, no float. Events in, state out."""

@@ -1,0 +1,191 @@
+"""Instrument: what may be traded, and in which steps.
+
+Events: ``InstrumentListed`` (new, or changed terms).
+"""
+
+from decimal import Decimal
+
+import attrs
+
+from oms.aggregates.money import ONE, ZERO, fewest_places, is_amount
+from oms.messages.codes import Code, Refused
+from oms.messages.commands import InstrumentSpec
+from oms.messages.enums import OrderType
+from oms.messages.events import InstrumentListed
+
+InstrumentKey = tuple[str, str, str]
+"""(exchange, market, symbol)"""
+
+
+@attrs.define(slots=True)
+class Instrument:
+    """Terms of one symbol at one venue. Prices are quote per base; quantities base units, or contracts.
+
+    ``tick`` and ``step`` are written with the fewest places, so that quantizing to them gives the one way to write an amount.
+    """
+
+    exchange: str
+    market: str
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    tick: Decimal
+    step: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_notional: Decimal
+    max_notional: Decimal | None
+    contract_size: Decimal
+    maker_fee: Decimal
+    taker_fee: Decimal
+    trading: bool
+    mark: Decimal | None = None
+
+    @property
+    def spot(self) -> bool:
+        """Whether trades exchange base for quote, rather than open a contract."""
+        return self.market == "spot"
+
+    @property
+    def key(self) -> InstrumentKey:
+        return (self.exchange, self.market, self.symbol)
+
+    # -- decide
+
+    def check_price(self, name: str, price: Decimal) -> Decimal:
+        """Return the price as it is written at this tick.
+
+        Raises:
+            Refused: TICK_SIZE.
+        """
+        if price % self.tick:
+            raise Refused(Code.TICK_SIZE, f"{name} must be a multiple of {self.tick:f}, was {price:f}")
+        return price.quantize(self.tick)
+
+    def check_quantity(self, quantity: Decimal) -> Decimal:
+        """Return the quantity as it is written at this step.
+
+        Raises:
+            Refused: STEP_SIZE, QUANTITY_TOO_SMALL, QUANTITY_TOO_LARGE.
+        """
+        if quantity % self.step:
+            raise Refused(Code.STEP_SIZE, f"quantity must be a multiple of {self.step:f}, was {quantity:f}")
+        if quantity < self.min_quantity:
+            raise Refused(
+                Code.QUANTITY_TOO_SMALL, f"quantity must be at least {self.min_quantity:f}, was {quantity:f}"
+            )
+        if quantity > self.max_quantity:
+            raise Refused(
+                Code.QUANTITY_TOO_LARGE, f"quantity must be at most {self.max_quantity:f}, was {quantity:f}"
+            )
+        return quantity.quantize(self.step)
+
+    def check_notional(self, quantity: Decimal, price: Decimal) -> None:
+        """Hold quantity × price against the instrument's bounds.
+
+        Raises:
+            Refused: NOTIONAL_TOO_SMALL, NOTIONAL_TOO_LARGE.
+        """
+        notional = quantity * price * self.contract_size
+        if notional < self.min_notional:
+            raise Refused(
+                Code.NOTIONAL_TOO_SMALL,
+                f"price times quantity must be at least {self.min_notional:f} {self.quote}, was {notional:f}",
+            )
+        if self.max_notional is not None and notional > self.max_notional:
+            raise Refused(
+                Code.NOTIONAL_TOO_LARGE,
+                f"price times quantity must be at most {self.max_notional:f} {self.quote}, was {notional:f}",
+            )
+
+
+def priced(order_type: OrderType) -> bool:
+    """Whether orders of this type carry a price."""
+    return order_type is OrderType.LIMIT or order_type is OrderType.STOP_LIMIT
+
+
+def triggered(order_type: OrderType) -> bool:
+    """Whether orders of this type carry a trigger price."""
+    return order_type is OrderType.STOP_LIMIT or order_type is OrderType.STOP_MARKET
+
+
+def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListed:
+    """Make the event for a listing.
+
+    Raises:
+        Refused: INVALID_COMMAND when the terms contradict each other.
+    """
+
+    def need(holds: bool, rule: str) -> None:
+        if not holds:
+            raise Refused(Code.INVALID_COMMAND, f"{spec.symbol}: {rule}, was {spec}")
+
+    amounts = [
+        spec.tick,
+        spec.step,
+        spec.min_quantity,
+        spec.max_quantity,
+        spec.min_notional,
+        spec.contract_size,
+    ]
+    amounts += [spec.maker_fee, spec.taker_fee]
+    amounts += [] if spec.max_notional is None else [spec.max_notional]
+    need(
+        all(is_amount(a) for a in amounts), "every amount has at most 20 digits before and 18 after the point"
+    )
+    need(
+        spec.tick > 0 and spec.step > 0 and spec.contract_size > 0,
+        "tick, step and contract size are positive",
+    )
+    need(ZERO <= spec.min_quantity <= spec.max_quantity, "minimum quantity is at most the maximum")
+    need(spec.min_notional >= 0, "minimum notional is not negative")
+    need(
+        spec.max_notional is None or spec.min_notional <= spec.max_notional,
+        "minimum notional is at most the maximum",
+    )
+    need(-ONE < spec.maker_fee < ONE and -ONE < spec.taker_fee < ONE, "fees are fractions")
+    return InstrumentListed(
+        exchange=exchange,
+        market=market,
+        symbol=spec.symbol,
+        base=spec.base,
+        quote=spec.quote,
+        settle=spec.settle,
+        tick=fewest_places(spec.tick),
+        step=fewest_places(spec.step),
+        min_quantity=spec.min_quantity,
+        max_quantity=spec.max_quantity,
+        min_notional=spec.min_notional,
+        max_notional=spec.max_notional,
+        contract_size=spec.contract_size,
+        maker_fee=spec.maker_fee,
+        taker_fee=spec.taker_fee,
+        trading=spec.trading,
+    )
+
+
+# -- evolve
+
+
+def listed(event: InstrumentListed, before: Instrument | None) -> Instrument:
+    """The instrument after a listing. The mark survives changed terms."""
+    return Instrument(
+        exchange=event.exchange,
+        market=event.market,
+        symbol=event.symbol,
+        base=event.base,
+        quote=event.quote,
+        settle=event.settle,
+        tick=event.tick,
+        step=event.step,
+        min_quantity=event.min_quantity,
+        max_quantity=event.max_quantity,
+        min_notional=event.min_notional,
+        max_notional=event.max_notional,
+        contract_size=event.contract_size,
+        maker_fee=event.maker_fee,
+        taker_fee=event.taker_fee,
+        trading=event.trading,
+        mark=None if before is None else before.mark,
+    )

@@ -1,0 +1,521 @@
+"""Order: its life from intent to end. The state machine is one table, :data:`TRANSITIONS`.
+
+Events: ``OrderPlaced``, ``OrderDenied``, ``OrderAdopted`` make one; then ``OrderAccepted``, ``OrderRejected``,
+``OrderFilled``, ``OrderCancelRequested``, ``OrderCanceled``, ``OrderCancelRejected``, ``OrderExpired``,
+``OrderAmendRequested``, ``OrderAmended``, ``OrderAmendRejected``, ``OrderInDoubt``, ``OrderDoubtResolved``.
+
+What stands in the table is the *base* state: what the venue did. What we asked for and have no answer to (a cancel, an
+amend) lies over it, by FIX's precedence: pending cancel, then pending replace, then the base state. So a failed cancel
+restores the state before by taking the overlay away, whatever came in between.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from oms.aggregates.money import ZERO
+from oms.messages import events as e
+from oms.messages import reports as r
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import CancelReason, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.instructions import venue_client_id
+
+PENDING_NEW = OrderStatus.PENDING_NEW
+NEW = OrderStatus.NEW
+PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED
+FILLED = OrderStatus.FILLED
+CANCELED = OrderStatus.CANCELED
+REJECTED = OrderStatus.REJECTED
+EXPIRED = OrderStatus.EXPIRED
+DENIED = OrderStatus.DENIED
+
+BY_QUANTITY: Final = "by quantity"
+"""The fill decides: FILLED when nothing is left, else PARTIALLY_FILLED. Never from what a report claims."""
+BY_QUANTITY_OR_STAY: Final = "by quantity or stay"
+"""A late fill of an ended order: FILLED when nothing is left, else it stays ended."""
+
+# fmt: off
+TRANSITIONS: Final[dict[OrderStatus, dict[type, OrderStatus | str]]] = {
+    # The intent is durable; the venue has not answered. A fill or an end may overtake the acknowledgement.
+    PENDING_NEW:      {e.OrderAccepted: NEW, e.OrderRejected: REJECTED, e.OrderFilled: BY_QUANTITY,
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED},
+    # Working. A venue may still reject it (a stop order when it triggers).
+    NEW:              {e.OrderAccepted: NEW, e.OrderRejected: REJECTED, e.OrderFilled: BY_QUANTITY,
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: NEW},
+    PARTIALLY_FILLED: {e.OrderAccepted: PARTIALLY_FILLED, e.OrderFilled: BY_QUANTITY,
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: PARTIALLY_FILLED},
+    # Ended, but a trade is a fact in any state. More than was ordered shows as cumulative above quantity.
+    FILLED:           {e.OrderFilled: FILLED},
+    CANCELED:         {e.OrderFilled: BY_QUANTITY_OR_STAY},
+    EXPIRED:          {e.OrderFilled: BY_QUANTITY_OR_STAY},
+    # We were wrong to believe it rejected when the venue shows it working or trades it: it lives again.
+    REJECTED:         {e.OrderAccepted: NEW, e.OrderFilled: BY_QUANTITY, e.OrderCanceled: CANCELED,
+                       e.OrderExpired: EXPIRED},
+    # Never sent: nothing the venue says can be about it but a trade under its id, which is applied all the same.
+    DENIED:           {e.OrderFilled: BY_QUANTITY_OR_STAY},
+}
+# fmt: on
+
+ADOPTED: Final = "external"
+"""Strategy of orders and trades that were found at the venue."""
+
+WORKING: Final = frozenset({PENDING_NEW, NEW, PARTIALLY_FILLED})
+
+
+@attrs.define(slots=True)
+class PendingAmend:
+    """An amend that the venue has not answered."""
+
+    quantity: Decimal
+    price: Decimal | None
+    revision: int
+
+
+@attrs.define(slots=True)
+class Order:
+    """One order. ``cumulative`` and ``cost`` come from trades alone.
+
+    Args:
+        base: what the venue did with it; see :data:`TRANSITIONS`.
+        cumulative: filled quantity. ``cost``: sum of quantity × price of the trades.
+        revision: counts the venue orders that stood for it; each amend makes a new one.
+        reserve_asset, reserve_price: a unit of leaves reserves that much of that asset.
+        reserved: what it holds locked in the account now.
+        in_doubt: the outcome of a request is unknown; it is looked up until it is known.
+    """
+
+    order_id: str
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None
+    time_in_force: TimeInForce
+    expires_at: int | None
+    post_only: bool
+    reduce_only: bool
+    strategy: str
+    client_order_id: str
+    base: OrderStatus
+    placed_at: int
+    reserve_asset: str
+    reserve_price: Decimal
+    updated_at: int = 0
+    cumulative: Decimal = ZERO
+    cost: Decimal = ZERO
+    revision: int = 0
+    venue_order_id: str = ""
+    cancel_requested: CancelReason | None = None
+    amend: PendingAmend | None = None
+    in_doubt: bool = False
+    reserved: Decimal = ZERO
+    reducing: Decimal = ZERO
+    reason: str = ""
+
+    # -- read
+
+    @property
+    def status(self) -> OrderStatus:
+        """What a trader sees, by FIX's precedence of what applies."""
+        if self.cancel_requested is not None:
+            return OrderStatus.PENDING_CANCEL
+        if self.amend is not None:
+            return OrderStatus.PENDING_REPLACE
+        return self.base
+
+    @property
+    def client_id(self) -> str:
+        """The client order id that stands for it at the venue: ours, or for an adopted order the one found there."""
+        if self.revision == 0 and self.strategy == ADOPTED:
+            return self.client_order_id
+        return venue_client_id(self.order_id, self.revision)
+
+    @property
+    def leaves(self) -> Decimal:
+        """What may still trade: nothing once ended."""
+        if self.base in WORKING and self.quantity > self.cumulative:
+            return self.quantity - self.cumulative
+        return ZERO
+
+    @property
+    def live(self) -> bool:
+        """Whether anything about it is still open: working, asked for, or in doubt."""
+        return (
+            self.base in WORKING
+            or self.cancel_requested is not None
+            or self.amend is not None
+            or self.in_doubt
+        )
+
+    @property
+    def required(self) -> Decimal:
+        """What it has to hold locked: the dearer of its terms and of those asked for."""
+        if self.base not in WORKING:
+            return ZERO
+        held = self.leaves * self.reserve_price
+        if self.amend is None:
+            return held
+        unit = self.reserve_price if self.amend.price is None or self.side is Side.SELL else self.amend.price
+        asked = (self.amend.quantity - self.cumulative) * unit
+        return asked if asked > held else held
+
+    # -- decide
+
+    def decide_cancel(self, reason: CancelReason) -> list[e.Event]:
+        """Ask for a cancel. No control ever stands in its way.
+
+        Raises:
+            Refused: ORDER_FINISHED, ORDER_PENDING when one is under way.
+        """
+        if self.base not in WORKING:
+            raise Refused(Code.ORDER_FINISHED, f"order {self.order_id} is {self.status}")
+        if self.cancel_requested is not None:
+            raise Refused(Code.ORDER_PENDING, f"order {self.order_id} is {self.status}")
+        return [e.OrderCancelRequested(order_id=self.order_id, reason=reason)]
+
+    def decide_amend(self, quantity: Decimal | None, price: Decimal | None) -> e.OrderAmendRequested:
+        """Ask for other terms; the amounts are already as the instrument writes them.
+
+        Raises:
+            Refused: ORDER_FINISHED, ORDER_PENDING, AMEND_BELOW_FILLED, AMEND_NO_CHANGE.
+        """
+        if self.base not in WORKING:
+            raise Refused(Code.ORDER_FINISHED, f"order {self.order_id} is {self.status}")
+        if (
+            self.base is PENDING_NEW
+            or self.cancel_requested is not None
+            or self.amend is not None
+            or self.in_doubt
+        ):
+            doubt = " and in doubt" if self.in_doubt else ""
+            raise Refused(Code.ORDER_PENDING, f"order {self.order_id} is {self.status}{doubt}")
+        quantity = self.quantity if quantity is None else quantity
+        if quantity <= self.cumulative:
+            raise Refused(
+                Code.AMEND_BELOW_FILLED,
+                f"quantity must be above the {self.cumulative:f} that is filled, was {quantity:f}",
+            )
+        if self.price is None and price is not None:
+            raise Refused(Code.AMEND_NO_CHANGE, f"a {self.type} order has no price to amend")
+        price = self.price if price is None else price
+        if quantity == self.quantity and price == self.price:
+            raise Refused(Code.AMEND_NO_CHANGE, f"order {self.order_id} already has these terms")
+        return e.OrderAmendRequested(
+            order_id=self.order_id, quantity=quantity, price=price, revision=self.revision + 1
+        )
+
+    def decide_report(self, report: r.Report) -> Iterable[e.Event]:
+        """What a report changes; nothing when it tells what is known or is older than what is known."""
+        return _DECIDE[type(report)](self, report)
+
+    def allows(self, event: type) -> bool:
+        """Whether the table has a next state for this event now."""
+        return event in TRANSITIONS[self.base]
+
+    # -- evolve
+
+    def evolve(self, event: Any, at: int) -> None:
+        """Apply one event of this order's. The caller moves what it reserves."""
+        _EVOLVE[type(event)](self, event)
+        self.updated_at = at
+
+    def _next(self, event: type) -> None:
+        target = TRANSITIONS[self.base].get(event)
+        if target is None:
+            raise AssertionError(f"{event.__name__} cannot happen to {self.order_id}, which is {self.base}")
+        if not isinstance(target, OrderStatus):
+            if self.cumulative >= self.quantity:
+                target = FILLED
+            elif target is BY_QUANTITY:
+                target = PARTIALLY_FILLED if self.cumulative else NEW
+            else:
+                target = self.base
+        self.base = target
+
+    def _end(self, event: type) -> None:
+        self._next(event)
+        self.cancel_requested = None
+        self.amend = None
+        self.in_doubt = False
+
+
+# -- decide: one function a report. A report of an older revision is about a venue order that an amend replaced.
+
+
+def _accepted(order: Order, report: r.Accepted) -> Iterable[e.Event]:
+    if report.revision < order.revision or not order.allows(e.OrderAccepted):
+        return _resolved(order)
+    if order.amend is not None and report.revision == order.amend.revision:
+        return _amended(
+            order,
+            r.Amended(
+                order_id=order.order_id,
+                venue_order_id=report.venue_order_id,
+                venue_time=report.venue_time,
+                revision=report.revision,
+            ),
+        )
+    if order.base in (NEW, PARTIALLY_FILLED) and order.venue_order_id:
+        return _resolved(order)
+    return [
+        e.OrderAccepted(
+            order_id=order.order_id, venue_order_id=report.venue_order_id, venue_time=report.venue_time
+        )
+    ]
+
+
+def _resolved(order: Order) -> Iterable[e.Event]:
+    return [e.OrderDoubtResolved(order_id=order.order_id)] if order.in_doubt else ()
+
+
+def _rejected(order: Order, report: r.Rejected) -> Iterable[e.Event]:
+    if order.cumulative or report.revision < order.revision or not order.allows(e.OrderRejected):
+        return _resolved(order)
+    return [e.OrderRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)]
+
+
+def _ended(order: Order, report: r.Canceled | r.Expired, event: type) -> Iterable[e.Event]:
+    missing = report.cumulative is not None and report.cumulative > order.cumulative
+    if report.revision < order.revision or not order.allows(event):
+        if missing and report.revision == order.revision:
+            return (
+                ()
+                if order.in_doubt
+                else [e.OrderInDoubt(order_id=order.order_id, reason="trades are missing")]
+            )
+        # A cancel or amend of an order that ended otherwise is answered by that end.
+        return _withdraw(order, report.reason, report.venue_time)
+    if order.cancel_requested is CancelReason.EXPIRED:
+        event = e.OrderExpired
+    return [
+        event(
+            order_id=order.order_id, reason=report.reason, venue_time=report.venue_time, missing_fills=missing
+        )
+    ]
+
+
+def _canceled(order: Order, report: r.Canceled) -> Iterable[e.Event]:
+    return _ended(order, report, e.OrderCanceled)
+
+
+def _expired(order: Order, report: r.Expired) -> Iterable[e.Event]:
+    return _ended(order, report, e.OrderExpired)
+
+
+def _withdraw(order: Order, reason: str, venue_time: int) -> list[e.Event]:
+    """Take away what was asked of an order that has ended: no answer to it will come any more."""
+    if order.base in WORKING:
+        return []
+    found: list[e.Event] = []
+    if order.cancel_requested is not None:
+        found.append(e.OrderCancelRejected(order_id=order.order_id, reason=reason, venue_time=venue_time))
+    if order.amend is not None:
+        found.append(e.OrderAmendRejected(order_id=order.order_id, reason=reason, venue_time=venue_time))
+    if order.in_doubt:
+        found.append(e.OrderDoubtResolved(order_id=order.order_id))
+    return found
+
+
+def _cancel_rejected(order: Order, report: r.CancelRejected) -> Iterable[e.Event]:
+    if order.cancel_requested is None:
+        return ()
+    return [
+        e.OrderCancelRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)
+    ]
+
+
+def _amended(order: Order, report: r.Amended) -> Iterable[e.Event]:
+    pending = order.amend
+    if pending is None or report.revision != pending.revision:
+        return ()
+    return [
+        e.OrderAmended(
+            order_id=order.order_id,
+            quantity=pending.quantity,
+            price=pending.price,
+            revision=pending.revision,
+            venue_order_id=report.venue_order_id,
+            venue_time=report.venue_time,
+        )
+    ]
+
+
+def _amend_rejected(order: Order, report: r.AmendRejected) -> Iterable[e.Event]:
+    if order.amend is None:
+        return ()
+    return [e.OrderAmendRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)]
+
+
+def _in_doubt(order: Order, report: r.InDoubt) -> Iterable[e.Event]:
+    if order.in_doubt or not order.live:
+        return ()
+    return [e.OrderInDoubt(order_id=order.order_id, reason=report.reason)]
+
+
+def _absent(order: Order, report: r.Absent) -> Iterable[e.Event]:
+    """Not at the venue, and never will be: what never traded was rejected, what traded was ended there."""
+    if report.revision < order.revision:
+        return ()
+    if order.base is PENDING_NEW and not order.cumulative:
+        return [e.OrderRejected(order_id=order.order_id, reason=report.reason)]
+    if order.base in WORKING:
+        return [e.OrderCanceled(order_id=order.order_id, reason=report.reason, venue_time=0)]
+    return _withdraw(order, report.reason, 0)
+
+
+def _finished(order: Order, report: r.Finished) -> Iterable[e.Event]:
+    """The venue says filled. Our trades have to say so too; until then the order is in doubt and its trades are asked for."""
+    if order.cumulative < report.cumulative:
+        return (
+            () if order.in_doubt else [e.OrderInDoubt(order_id=order.order_id, reason="trades are missing")]
+        )
+    return _withdraw(order, "filled", report.venue_time) or _resolved(order)
+
+
+_DECIDE: Final[dict[type, Any]] = {
+    r.Accepted: _accepted,
+    r.Rejected: _rejected,
+    r.Canceled: _canceled,
+    r.Expired: _expired,
+    r.CancelRejected: _cancel_rejected,
+    r.Amended: _amended,
+    r.AmendRejected: _amend_rejected,
+    r.InDoubt: _in_doubt,
+    r.Absent: _absent,
+    r.Finished: _finished,
+}
+
+# -- evolve: one function an event.
+
+
+def make(
+    event: e.OrderPlaced | e.OrderDenied | e.OrderAdopted,
+    at: int,
+    base: OrderStatus,
+    reserve_asset: str,
+    reserve_price: Decimal,
+) -> Order:
+    """A new order from the event that made it."""
+    return Order(
+        event.order_id,
+        event.exchange,
+        event.account,
+        event.market,
+        event.symbol,
+        event.side,
+        event.type,
+        event.quantity,
+        event.price,
+        event.trigger_price,
+        event.time_in_force,
+        event.expires_at,
+        event.post_only,
+        event.reduce_only,
+        event.strategy,
+        event.client_order_id,
+        base,
+        at,
+        reserve_asset,
+        reserve_price,
+        at,
+    )
+
+
+def _on_accepted(order: Order, event: e.OrderAccepted) -> None:
+    order._next(e.OrderAccepted)
+    order.venue_order_id = event.venue_order_id
+    order.in_doubt = False
+    if order.cumulative and order.base is NEW:
+        order.base = PARTIALLY_FILLED
+
+
+def _on_rejected(order: Order, event: e.OrderRejected) -> None:
+    order._end(e.OrderRejected)
+    order.reason = event.reason
+
+
+def _on_filled(order: Order, event: e.OrderFilled) -> None:
+    was_rejected = order.base is REJECTED
+    order.cumulative += event.quantity
+    order.cost += event.quantity * event.price
+    order._next(e.OrderFilled)
+    # A trade of an order believed rejected: it lives at the venue, and only a look-up can tell how.
+    if was_rejected and order.base is not FILLED:
+        order.in_doubt = True
+
+
+def _on_cancel_requested(order: Order, event: e.OrderCancelRequested) -> None:
+    order.cancel_requested = event.reason
+
+
+def _on_canceled(order: Order, event: e.OrderCanceled) -> None:
+    order._end(e.OrderCanceled)
+    order.reason = event.reason
+    order.in_doubt = event.missing_fills
+
+
+def _on_expired(order: Order, event: e.OrderExpired) -> None:
+    order._end(e.OrderExpired)
+    order.reason = event.reason
+    order.in_doubt = event.missing_fills
+
+
+def _on_cancel_rejected(order: Order, event: e.OrderCancelRejected) -> None:
+    order.cancel_requested = None
+    order.in_doubt = False
+
+
+def _on_amend_requested(order: Order, event: e.OrderAmendRequested) -> None:
+    order.amend = PendingAmend(event.quantity, event.price, event.revision)
+
+
+def _on_amended(order: Order, event: e.OrderAmended) -> None:
+    order.quantity = event.quantity
+    order.price = event.price
+    if order.side is Side.BUY and event.price is not None:
+        order.reserve_price = event.price
+    order.revision = event.revision
+    order.venue_order_id = event.venue_order_id
+    order.amend = None
+    order.in_doubt = False
+    order._next(e.OrderAmended)
+    if order.base in WORKING:
+        order.base = (
+            FILLED if order.cumulative >= order.quantity else (PARTIALLY_FILLED if order.cumulative else NEW)
+        )
+
+
+def _on_amend_rejected(order: Order, event: e.OrderAmendRejected) -> None:
+    order.amend = None
+    order.in_doubt = False
+
+
+def _on_in_doubt(order: Order, event: e.OrderInDoubt) -> None:
+    order.in_doubt = True
+    order.reason = event.reason
+
+
+def _on_doubt_resolved(order: Order, event: e.OrderDoubtResolved) -> None:
+    order.in_doubt = False
+
+
+_EVOLVE: Final[dict[type, Any]] = {
+    e.OrderAccepted: _on_accepted,
+    e.OrderRejected: _on_rejected,
+    e.OrderFilled: _on_filled,
+    e.OrderCancelRequested: _on_cancel_requested,
+    e.OrderCanceled: _on_canceled,
+    e.OrderExpired: _on_expired,
+    e.OrderCancelRejected: _on_cancel_rejected,
+    e.OrderAmendRequested: _on_amend_requested,
+    e.OrderAmended: _on_amended,
+    e.OrderAmendRejected: _on_amend_rejected,
+    e.OrderInDoubt: _on_in_doubt,
+    e.OrderDoubtResolved: _on_doubt_resolved,
+}

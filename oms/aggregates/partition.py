@@ -1,0 +1,305 @@
+"""Partition: the whole decision state behind one journal, and the one place where an event changes it.
+
+It holds the aggregates (orders, accounts, positions, instruments) and the indexes that keep every decision at constant
+cost however many orders are open. ``apply`` takes a commit; everything that changes, changes through :data:`_EVOLVE`,
+which has a rule for every event. Finished orders leave by a rule on event time; the engine, the follower and every
+replay apply the same commits and so hold the same state.
+"""
+
+from typing import Any, Final
+
+import attrs
+
+from oms.aggregates import order as orders
+from oms.aggregates.account import Account, AccountKey
+from oms.aggregates.instrument import Instrument, InstrumentKey, listed
+from oms.aggregates.money import ONE, ZERO
+from oms.aggregates.order import ADOPTED, Order
+from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.window import Window, outcome
+from oms.messages import events as e
+from oms.messages.enums import AccountKind, OrderStatus, Side
+from oms.messages.frames import Commit
+
+FINISHED_KEPT_NS: Final = 3_600 * 10**9
+"""A finished order stays in the hot state this long, by event time …"""
+MAX_FINISHED: Final = 20_000
+"""… but no more than so many do."""
+MAX_RETIRED: Final = 500_000
+"""Of this many orders that left, id and strategy are kept, for fills that come late."""
+
+
+@attrs.define(slots=True, eq=False)
+class Partition:
+    """Decision state of one partition.
+
+    Args:
+        at: UTC nanoseconds of the last commit; event time.
+        next_order: number that the next order id is made from.
+        live: account key → its live orders by id, oldest first.
+        unanswered: orders that wait for the venue → since when; oldest first, none of them in doubt.
+        doubtful: orders in doubt → since when.
+        expiring: live GTD orders → when they expire.
+        finished: finished orders in the hot state → when they finished; oldest first.
+        retired: orders that left the hot state → their strategy; oldest first.
+        venue_ids: account key and client id at the venue → order id, for adopted orders, whose client ids are not ours.
+    """
+
+    journal_id: str = ""
+    partition: str = ""
+    engine: str = ""
+    at: int = 0
+    next_order: int = 1
+    accounts: dict[str, AccountKind] = attrs.field(factory=dict)
+    instruments: dict[InstrumentKey, Instrument] = attrs.field(factory=dict)
+    ledgers: dict[AccountKey, Account] = attrs.field(factory=dict)
+    positions: dict[PositionKey, Position] = attrs.field(factory=dict)
+    orders: dict[str, Order] = attrs.field(factory=dict)
+    windows: dict[str, Window] = attrs.field(factory=dict)
+    live: dict[AccountKey, dict[str, Order]] = attrs.field(factory=dict)
+    unanswered: dict[str, int] = attrs.field(factory=dict)
+    doubtful: dict[str, int] = attrs.field(factory=dict)
+    expiring: dict[str, int] = attrs.field(factory=dict)
+    finished: dict[str, int] = attrs.field(factory=dict)
+    retired: dict[str, str] = attrs.field(factory=dict)
+    venue_ids: dict[tuple[AccountKey, str], str] = attrs.field(factory=dict)
+
+    # -- read
+
+    def ledger(self, key: AccountKey) -> Account:
+        """The account's funds on a market, made empty when new."""
+        found = self.ledgers.get(key)
+        if found is None:
+            found = self.ledgers[key] = Account(*key)
+        return found
+
+    def window(self, account: str) -> Window:
+        """The account's remembered commands."""
+        found = self.windows.get(account)
+        if found is None:
+            found = self.windows[account] = Window()
+        return found
+
+    def position(self, key: PositionKey) -> Position:
+        """The position, made flat when new."""
+        found = self.positions.get(key)
+        if found is None:
+            found = self.positions[key] = Position(*key)
+        return found
+
+    def order_id(self, offset: int = 0) -> str:
+        """The id of the next order: the journal's own prefix and a number, 16 letters and digits."""
+        return f"{self.journal_id}{self.next_order + offset:010x}"
+
+    # -- evolve
+
+    def apply(self, commit: Commit, sequence: int) -> None:
+        """Apply one commit, in a context of :data:`oms.aggregates.money.EXACT`."""
+        at = commit.at
+        for event in commit.events:
+            _EVOLVE[type(event)](self, event, at)
+        self.finish(commit, sequence)
+
+    def evolve(self, event: e.Event, at: int) -> None:
+        """Apply one event of a commit in the making; :meth:`finish` ends it."""
+        _EVOLVE[type(event)](self, event, at)
+
+    def finish(self, commit: Commit, sequence: int) -> None:
+        """End a commit whose events are applied."""
+        self.at = commit.at
+        if commit.command_id:
+            account = commit.subject.split(".", 3)[2]
+            self.window(account).remember(commit.command_id, outcome(commit, sequence))
+        if self.finished:
+            self._retire(commit.at)
+
+    def _retire(self, at: int) -> None:
+        finished = self.finished
+        while finished:
+            oldest = next(iter(finished))
+            if len(finished) <= MAX_FINISHED and at - finished[oldest] < FINISHED_KEPT_NS:
+                return
+            del finished[oldest]
+            order = self.orders.pop(oldest)
+            if order.venue_order_id and order.strategy == ADOPTED:
+                self.venue_ids.pop(
+                    ((order.exchange, order.account, order.market), order.client_order_id), None
+                )
+            self._remember_retired(oldest, order.strategy)
+
+    def _remember_retired(self, order_id: str, strategy: str) -> None:
+        self.retired[order_id] = strategy
+        if len(self.retired) > MAX_RETIRED:
+            del self.retired[next(iter(self.retired))]
+
+    def _add(self, order: Order) -> None:
+        self.orders[order.order_id] = order
+        self.next_order += 1
+        self._settle(order)
+
+    def _settle(self, order: Order) -> None:
+        """Bring reservation and indexes in line with what the order has become."""
+        key = (order.exchange, order.account, order.market)
+        required = order.required
+        if required != order.reserved:
+            self.ledger(key).reserve(order.reserve_asset, required - order.reserved)
+            order.reserved = required
+        if order.reduce_only:
+            leaves = order.leaves
+            if leaves != order.reducing:
+                self.position((*key, order.symbol)).reducing += leaves - order.reducing
+                order.reducing = leaves
+        order_id = order.order_id
+        if not order.live:
+            live = self.live.get(key)
+            if live is not None:
+                live.pop(order_id, None)
+            self.unanswered.pop(order_id, None)
+            self.doubtful.pop(order_id, None)
+            self.expiring.pop(order_id, None)
+            if order_id not in self.finished:
+                self.finished[order_id] = order.updated_at
+            return
+        self.live.setdefault(key, {})[order_id] = order
+        self.finished.pop(order_id, None)
+        if order.in_doubt:
+            self.unanswered.pop(order_id, None)
+            self.doubtful.setdefault(order_id, order.updated_at)
+        else:
+            self.doubtful.pop(order_id, None)
+            if order.status in _UNANSWERED:
+                self.unanswered.setdefault(order_id, order.updated_at)
+            else:
+                self.unanswered.pop(order_id, None)
+
+    def _change(self, event: Any, at: int) -> None:
+        order = self.orders.get(event.order_id)
+        if order is None:
+            raise AssertionError(
+                f"{type(event).__name__} for {event.order_id}, which is not in the hot state"
+            )
+        order.evolve(event, at)
+        self._settle(order)
+
+    def _ask(self, event: Any, at: int) -> None:
+        order = self.orders[event.order_id]
+        order.evolve(event, at)
+        self.unanswered.pop(event.order_id, None)
+        self._settle(order)
+
+
+_UNANSWERED: Final = frozenset(
+    {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
+)
+
+
+def _journal_created(state: Partition, event: e.JournalCreated, at: int) -> None:
+    state.journal_id = event.journal_id
+    state.partition = event.partition
+
+
+def _engine_started(state: Partition, event: e.EngineStarted, at: int) -> None:
+    state.engine = event.instance
+
+
+def _account_registered(state: Partition, event: e.AccountRegistered, at: int) -> None:
+    state.accounts[event.account] = event.kind
+
+
+def _instrument_listed(state: Partition, event: e.InstrumentListed, at: int) -> None:
+    key = (event.exchange, event.market, event.symbol)
+    state.instruments[key] = listed(event, state.instruments.get(key))
+
+
+def _session_opened(state: Partition, event: e.SessionOpened, at: int) -> None:
+    ledger = state.ledger((event.exchange, event.account, event.market))
+    ledger.session = event.session
+    ledger.ready = event.ready
+
+
+def _session_closed(state: Partition, event: e.SessionClosed, at: int) -> None:
+    ledger = state.ledger((event.exchange, event.account, event.market))
+    ledger.session = ""
+    ledger.ready = False
+
+
+def _balance_adjusted(state: Partition, event: e.BalanceAdjusted, at: int) -> None:
+    state.ledger((event.exchange, event.account, event.market)).adjust(event)
+
+
+def _marks_recorded(state: Partition, event: e.MarksRecorded, at: int) -> None:
+    for symbol, mark in event.marks.items():
+        state.instruments[event.exchange, event.market, symbol].mark = mark
+
+
+def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
+    instrument = state.instruments[event.exchange, event.market, event.symbol]
+    asset, unit = reservation(instrument, event.side, event.reserve_price)
+    order = orders.make(event, at, OrderStatus.PENDING_NEW, asset, unit)
+    if event.expires_at is not None:
+        state.expiring[event.order_id] = event.expires_at
+    state._add(order)
+
+
+def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
+    # Final at birth: nothing can happen to it that the hot state would have to decide.
+    state.next_order += 1
+    state._remember_retired(event.order_id, event.strategy)
+
+
+def _order_adopted(state: Partition, event: e.OrderAdopted, at: int) -> None:
+    instrument = state.instruments[event.exchange, event.market, event.symbol]
+    price = event.price or event.trigger_price or instrument.mark or ZERO
+    asset, unit = reservation(instrument, event.side, price)
+    order = orders.make(event, at, OrderStatus.NEW, asset, unit)
+    order.venue_order_id = event.venue_order_id
+    state.venue_ids[(event.exchange, event.account, event.market), event.client_order_id] = event.order_id
+    state._add(order)
+
+
+def _cancel_all_requested(state: Partition, event: e.CancelAllRequested, at: int) -> None:
+    """The cancels have events of their own; this one answers the command."""
+
+
+def _order_filled(state: Partition, event: e.OrderFilled, at: int) -> None:
+    key = (event.exchange, event.account, event.market)
+    instrument = state.instruments[event.exchange, event.market, event.symbol]
+    realised = state.position((*key, event.symbol)).fill(event, instrument, at)
+    state.ledger(key).fill(event, instrument, realised)
+    order = state.orders.get(event.order_id)
+    if order is not None:
+        order.evolve(event, at)
+        state._settle(order)
+
+
+def reservation(instrument: Instrument, side: Side, price: Any) -> tuple[str, Any]:
+    """What a unit of quantity reserves on spot: (asset, amount). A buy its price in quote, a sell one of the base."""
+    return (instrument.quote, price) if side is Side.BUY else (instrument.base, ONE)
+
+
+_EVOLVE: Final[dict[type, Any]] = {
+    e.JournalCreated: _journal_created,
+    e.EngineStarted: _engine_started,
+    e.AccountRegistered: _account_registered,
+    e.InstrumentListed: _instrument_listed,
+    e.SessionOpened: _session_opened,
+    e.SessionClosed: _session_closed,
+    e.BalanceAdjusted: _balance_adjusted,
+    e.MarksRecorded: _marks_recorded,
+    e.OrderPlaced: _order_placed,
+    e.OrderDenied: _order_denied,
+    e.OrderAdopted: _order_adopted,
+    e.OrderAccepted: Partition._change,
+    e.OrderRejected: Partition._change,
+    e.OrderFilled: _order_filled,
+    e.OrderCancelRequested: Partition._ask,
+    e.CancelAllRequested: _cancel_all_requested,
+    e.OrderCanceled: Partition._change,
+    e.OrderExpired: Partition._change,
+    e.OrderCancelRejected: Partition._change,
+    e.OrderAmendRequested: Partition._ask,
+    e.OrderAmended: Partition._change,
+    e.OrderAmendRejected: Partition._change,
+    e.OrderInDoubt: Partition._change,
+    e.OrderDoubtResolved: Partition._change,
+}

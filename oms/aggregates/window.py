@@ -1,0 +1,94 @@
+"""Window: the command ids an account has used, and what was answered.
+
+A command sent again is answered from here, so an id must be remembered for as long as its sender may repeat it. The
+bound is a number of commands for each account, so that one account's flood never makes another's ids forgotten: at a
+venue's usual 10 orders a second, 100,000 ids are the last 2.7 hours. A command repeated later than that is a new one.
+"""
+
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from oms.messages import events as e
+from oms.messages.codes import Code
+from oms.messages.enums import OrderStatus
+from oms.messages.frames import Commit
+from oms.messages.replies import Done, ErrorBody, Failed
+
+MAX_REMEMBERED: Final = 100_000
+"""Command ids remembered for each account."""
+
+
+@attrs.define(slots=True)
+class Remembered:
+    """What was answered to a command, and what the command meant (``fingerprint``)."""
+
+    fingerprint: str
+    sequence: int
+    order_id: str = ""
+    status: OrderStatus | None = None
+    count: int | None = None
+    code: Code | None = None
+    message: str = ""
+
+
+def outcome(commit: Commit, sequence: int) -> Remembered:
+    """What a commit answers to the command that caused it; told by its last event."""
+    event = commit.events[-1]
+    found = Remembered(commit.fingerprint, sequence)
+    kind: Any = type(event)
+    if kind is e.OrderPlaced:
+        found.order_id, found.status = event.order_id, OrderStatus.PENDING_NEW
+    elif kind is e.OrderDenied:
+        found.order_id, found.status = event.order_id, OrderStatus.DENIED
+        found.code, found.message = event.code, event.message
+    elif kind is e.OrderAmendRequested:
+        found.order_id, found.status = event.order_id, OrderStatus.PENDING_REPLACE
+    elif kind is e.OrderCancelRequested:
+        found.order_id, found.status = event.order_id, OrderStatus.PENDING_CANCEL
+    elif kind is e.CancelAllRequested:
+        found.count = event.count
+    return found
+
+
+def reply(command_id: str, found: Remembered, duplicate: bool) -> Done | Failed:
+    """The answer to a command that is durable."""
+    order_id = found.order_id or msgspec.UNSET
+    status = found.status or msgspec.UNSET
+    if found.code is not None:
+        return Failed(
+            command_id=command_id,
+            error=ErrorBody(found.code, found.message),
+            order_id=order_id,
+            status=status,
+            sequence=found.sequence,
+            duplicate=duplicate,
+        )
+    return Done(
+        command_id=command_id,
+        order_id=order_id,
+        status=status,
+        count=msgspec.UNSET if found.count is None else found.count,
+        sequence=found.sequence,
+        duplicate=duplicate,
+    )
+
+
+class Window:
+    """The remembered commands of one account, oldest first."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: dict[str, Remembered] | None = None) -> None:
+        self.entries: dict[str, Remembered] = {} if entries is None else entries
+
+    def get(self, command_id: str) -> Remembered | None:
+        """What was answered to this id, if it is remembered."""
+        return self.entries.get(command_id)
+
+    def remember(self, command_id: str, found: Remembered) -> None:
+        """Keep an answer; the oldest is forgotten beyond the bound."""
+        self.entries[command_id] = found
+        if len(self.entries) > MAX_REMEMBERED:
+            del self.entries[next(iter(self.entries))]

@@ -1,0 +1,98 @@
+"""From events to instructions: what a connector has to do once they are durable."""
+
+from typing import Final
+
+from oms.aggregates.order import Order
+from oms.aggregates.partition import Partition
+from oms.messages import events as e
+from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit, venue_client_id
+
+SEND_WITHIN_NS: Final = 5 * 10**9
+"""A connector that has not sent an order this long after the decision never sends it: a stale order is dangerous."""
+
+
+def instruction_for(state: Partition, event: e.Event, now: int) -> tuple[Order, Instruction] | None:
+    """The instruction that follows from an event just applied, if one does."""
+    kind = type(event)
+    if kind not in _INSTRUCTING:
+        return None
+    order = state.orders.get(event.order_id)  # type: ignore[union-attr]
+    if order is None:
+        return None
+    if kind is e.OrderPlaced:
+        return order, _submit(order, now)
+    if kind is e.OrderCancelRequested:
+        return order, Cancel(
+            order_id=order.order_id, client_id=order.client_id, symbol=order.symbol, revision=order.revision
+        )
+    if kind is e.OrderAmendRequested:
+        return order, _amend(order, now)
+    return (order, look_up(order)) if order.in_doubt else None
+
+
+_INSTRUCTING: Final = frozenset(
+    {
+        e.OrderPlaced,
+        e.OrderCancelRequested,
+        e.OrderAmendRequested,
+        e.OrderInDoubt,
+        e.OrderFilled,
+        e.OrderCanceled,
+        e.OrderExpired,
+    }
+)
+
+
+def _submit(order: Order, now: int) -> Submit:
+    return Submit(
+        order_id=order.order_id,
+        client_id=order.client_id,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        deadline=now + SEND_WITHIN_NS,
+        price=order.price,
+        trigger_price=order.trigger_price,
+        time_in_force=order.time_in_force,
+        post_only=order.post_only,
+        reduce_only=order.reduce_only,
+    )
+
+
+def _amend(order: Order, now: int) -> Amend:
+    assert order.amend is not None
+    return Amend(
+        order_id=order.order_id,
+        client_id=order.client_id,
+        symbol=order.symbol,
+        new_client_id=venue_client_id(order.order_id, order.amend.revision),
+        side=order.side,
+        type=order.type,
+        quantity=order.amend.quantity,
+        price=order.amend.price,
+        revision=order.amend.revision,
+        deadline=now + SEND_WITHIN_NS,
+        trigger_price=order.trigger_price,
+        time_in_force=order.time_in_force,
+        post_only=order.post_only,
+        reduce_only=order.reduce_only,
+    )
+
+
+def look_up(order: Order) -> LookUp:
+    """What the engine believes of an order, for a connector to hold against the venue."""
+    return LookUp(
+        order_id=order.order_id,
+        client_id=order.client_id,
+        symbol=order.symbol,
+        side=order.side,
+        status=order.status,
+        cumulative=order.cumulative,
+        since=order.placed_at,
+        revision=order.revision,
+        pending_revision=None if order.amend is None else order.amend.revision,
+        pending_client_id=None
+        if order.amend is None
+        else venue_client_id(order.order_id, order.amend.revision),
+    )

@@ -1,0 +1,150 @@
+"""``place``: intent checked against the instrument, the session, the position and the funds."""
+
+from decimal import Decimal
+from typing import Final
+
+from oms.aggregates.instrument import Instrument, priced, triggered
+from oms.aggregates.money import ZERO
+from oms.aggregates.partition import Partition, reservation
+from oms.handlers.target import Target
+from oms.messages.codes import Code, Refused
+from oms.messages.commands import PlaceOrder
+from oms.messages.enums import OrderType, Side, TimeInForce
+from oms.messages.events import Event, OrderDenied, OrderPlaced
+
+MARKET_RESERVE: Final = Decimal("1.05")
+"""A market buy reserves the mark plus 5 %, a stop-market buy its trigger plus 5 %: what it costs is not known before."""
+
+
+def decide_place(state: Partition, target: Target, command: PlaceOrder, now: int) -> list[Event]:
+    """Decide a place: ``OrderPlaced``, or ``OrderDenied`` when a control stands against it.
+
+    Raises:
+        Refused: INVALID_COMMAND, NOT_POSITIVE, INSTRUMENT_UNKNOWN: the command makes no sense, and leaves no trace.
+    """
+    check_shape(command)
+    instrument = target.instrument(state)
+    try:
+        quantity, price, trigger, reserve_price = _check(state, target, instrument, command, now)
+    except Refused as refused:
+        return [
+            OrderDenied(
+                order_id=state.order_id(),
+                exchange=target.exchange,
+                account=target.account,
+                market=target.market,
+                symbol=target.symbol,
+                side=command.side,
+                type=command.type,
+                quantity=command.quantity,
+                price=command.price,
+                trigger_price=command.trigger_price,
+                time_in_force=command.time_in_force,
+                expires_at=command.expires_at,
+                post_only=command.post_only,
+                reduce_only=command.reduce_only,
+                strategy=command.strategy,
+                client_order_id=command.client_order_id,
+                code=refused.code,
+                message=refused.message,
+            )
+        ]
+    return [
+        OrderPlaced(
+            order_id=state.order_id(),
+            exchange=target.exchange,
+            account=target.account,
+            market=target.market,
+            symbol=target.symbol,
+            side=command.side,
+            type=command.type,
+            quantity=quantity,
+            price=price,
+            trigger_price=trigger,
+            time_in_force=command.time_in_force,
+            expires_at=command.expires_at,
+            post_only=command.post_only,
+            reduce_only=command.reduce_only,
+            strategy=command.strategy,
+            client_order_id=command.client_order_id,
+            reserve_price=reserve_price,
+        )
+    ]
+
+
+def check_shape(command: PlaceOrder) -> None:
+    """Hold the fields of a place against each other.
+
+    Raises:
+        Refused: INVALID_COMMAND, NOT_POSITIVE.
+    """
+    kind = command.type
+    check_positive("quantity", command.quantity)
+    _goes_with("price", command.price, priced(kind), kind)
+    _goes_with("trigger_price", command.trigger_price, triggered(kind), kind)
+    if (command.expires_at is not None) != (command.time_in_force is TimeInForce.GTD):
+        raise Refused(Code.INVALID_COMMAND, "expires_at goes with time_in_force GTD, and GTD with expires_at")
+    if command.post_only and (
+        kind is not OrderType.LIMIT or command.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD)
+    ):
+        raise Refused(Code.INVALID_COMMAND, "post_only goes with type limit and time_in_force GTC or GTD")
+    if not priced(kind) and command.time_in_force not in (TimeInForce.GTC, TimeInForce.IOC):
+        raise Refused(Code.INVALID_COMMAND, f"a {kind} order is GTC or IOC, was {command.time_in_force}")
+
+
+def check_positive(name: str, value: Decimal) -> None:
+    if value <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {value:f}")
+
+
+def _goes_with(name: str, value: Decimal | None, wanted: bool, kind: OrderType) -> None:
+    if wanted != (value is not None):
+        raise Refused(Code.INVALID_COMMAND, f"a {kind} order {'needs a' if wanted else 'has no'} {name}")
+    if value is not None:
+        check_positive(name, value)
+
+
+def _check(
+    state: Partition, target: Target, instrument: Instrument, command: PlaceOrder, now: int
+) -> tuple[Decimal, Decimal | None, Decimal | None, Decimal]:
+    """Return quantity, price and trigger as the venue writes them, and the price a buy reserves by."""
+    ledger = state.ledgers.get(target.account_key)
+    if ledger is None or not ledger.ready:
+        raise Refused(
+            Code.VENUE_DOWN,
+            f"no connector session is ready for {target.account} on {target.exchange}.{target.market}",
+        )
+    if not instrument.trading:
+        raise Refused(Code.INSTRUMENT_HALTED, f"{instrument.symbol} does not trade now")
+    if command.expires_at is not None and command.expires_at <= now:
+        raise Refused(Code.EXPIRES_AT_PAST, f"expires_at must be after {now}, was {command.expires_at}")
+    quantity = instrument.check_quantity(command.quantity)
+    price = None if command.price is None else instrument.check_price("price", command.price)
+    trigger = None
+    if command.trigger_price is not None:
+        trigger = instrument.check_price("trigger_price", command.trigger_price)
+    reserve_price = price if price is not None else _expected(instrument, trigger)
+    instrument.check_notional(quantity, price or trigger or instrument.mark or ZERO)
+    if command.reduce_only:
+        _check_reduces(state, target, command.side, quantity)
+    asset, unit = reservation(instrument, command.side, reserve_price)
+    ledger.check_funds(asset, quantity * unit)
+    return quantity, price, trigger, reserve_price
+
+
+def _expected(instrument: Instrument, trigger: Decimal | None) -> Decimal:
+    reference = trigger if trigger is not None else instrument.mark
+    if reference is None:
+        raise Refused(Code.NO_REFERENCE_PRICE, f"no mark price of {instrument.symbol} is known")
+    return reference * MARKET_RESERVE
+
+
+def _check_reduces(state: Partition, target: Target, side: Side, quantity: Decimal) -> None:
+    position = state.positions.get((*target.account_key, target.symbol))
+    held = ZERO if position is None else position.quantity
+    open_to = ZERO if position is None else abs(held) - position.reducing
+    if (held > 0) == (side is Side.BUY) or not held or quantity > open_to:
+        raise Refused(
+            Code.REDUCE_ONLY,
+            f"a reduce-only {side} of {quantity:f} against a position of {held:f}, of which {open_to:f} is free to reduce",
+        )

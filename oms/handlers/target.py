@@ -1,0 +1,117 @@
+"""Target: which exchange, account, market and symbol a command is about, from its subject and payload together."""
+
+from typing import NamedTuple
+
+from oms.aggregates.account import AccountKey
+from oms.aggregates.instrument import Instrument
+from oms.aggregates.order import Order
+from oms.aggregates.partition import Partition
+from oms.messages.codes import Code, Refused
+from oms.messages.commands import Placed
+from oms.messages.subjects import ANY, Subject
+
+
+class Target(NamedTuple):
+    """Where a command goes; nothing is ``_``."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+
+    @property
+    def account_key(self) -> AccountKey:
+        return (self.exchange, self.account, self.market)
+
+    def instrument(self, state: Partition) -> Instrument:
+        """The instrument meant.
+
+        Raises:
+            Refused: INSTRUMENT_UNKNOWN.
+        """
+        found = state.instruments.get((self.exchange, self.market, self.symbol))
+        if found is None:
+            raise Refused(
+                Code.INSTRUMENT_UNKNOWN, f"{self.symbol!r} is not listed on {self.exchange}.{self.market}"
+            )
+        return found
+
+
+def check_account(state: Partition, account: str) -> None:
+    """Hold the subject's account against those registered.
+
+    Raises:
+        Refused: SUBJECT_INVALID for ``_``, ACCOUNT_UNKNOWN.
+    """
+    if account not in state.accounts:
+        if account == ANY:
+            raise Refused(Code.SUBJECT_INVALID, "the subject must name the account, was '_'")
+        raise Refused(Code.ACCOUNT_UNKNOWN, f"account {account!r} is not registered")
+
+
+def full_target(subject: Subject, command: Placed) -> Target:
+    """The target of a place: the payload fills in what the subject leaves open, and never contradicts it.
+
+    Raises:
+        Refused: SUBJECT_MISMATCH.
+    """
+    if command.exchange is None and command.market is None and command.symbol is None:
+        if ANY not in subject[1:]:
+            return Target._make(subject[1:])
+    return Target(
+        _agree("exchange", subject.exchange, command.exchange),
+        subject.account,
+        _agree("market", subject.market, command.market),
+        _agree("symbol", subject.symbol, command.symbol),
+    )
+
+
+def _agree(name: str, in_subject: str, in_payload: str | None) -> str:
+    if in_subject == ANY:
+        if in_payload is None or in_payload == ANY:
+            raise Refused(
+                Code.SUBJECT_MISMATCH, f"the subject leaves {name} open, so the payload must name it"
+            )
+        return in_payload
+    if in_payload is not None and in_payload != in_subject:
+        raise Refused(
+            Code.SUBJECT_MISMATCH,
+            f"{name} is {in_subject!r} in the subject and {in_payload!r} in the payload",
+        )
+    return in_subject
+
+
+def covers(subject: Subject, command: Placed, order: Order) -> bool:
+    """Whether subject and payload, each ``_`` or missing meaning any, speak of this order's place."""
+    return (
+        order.account == subject.account
+        and _fits(order.exchange, subject.exchange, command.exchange)
+        and _fits(order.market, subject.market, command.market)
+        and _fits(order.symbol, subject.symbol, command.symbol)
+    )
+
+
+def _fits(value: str, in_subject: str, in_payload: str | None) -> bool:
+    return in_subject in (ANY, value) and in_payload in (None, ANY, value)
+
+
+def find_order(state: Partition, subject: Subject, command: Placed, order_id: str) -> Order:
+    """The order that a cancel or amend means.
+
+    Raises:
+        Refused: ORDER_UNKNOWN, ORDER_FINISHED for one that left the hot state, SUBJECT_MISMATCH for another's place.
+    """
+    order = state.orders.get(order_id)
+    if order is None:
+        if order_id in state.retired:
+            raise Refused(Code.ORDER_FINISHED, f"order {order_id} finished a while ago")
+        raise Refused(Code.ORDER_UNKNOWN, f"no order {order_id!r}")
+    if order.account != subject.account:
+        # Another account's order does not exist for this one.
+        raise Refused(Code.ORDER_UNKNOWN, f"no order {order_id!r}")
+    if not covers(subject, command, order):
+        raise Refused(
+            Code.SUBJECT_MISMATCH,
+            f"order {order_id} is at {order.exchange}.{order.market}.{order.symbol}, not where the command says",
+        )
+    return order

@@ -1,0 +1,276 @@
+"""What connectors say: sessions, instruments, marks, balances and reports about orders."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from oms.aggregates.account import Account, AccountKey
+from oms.aggregates.instrument import listing
+from oms.aggregates.money import ZERO, is_amount
+from oms.aggregates.order import ADOPTED, Order
+from oms.aggregates.partition import Partition
+from oms.handlers.instruct import look_up
+from oms.messages import commands as c
+from oms.messages import events as e
+from oms.messages import reports as r
+from oms.messages.codes import Code, Refused
+from oms.messages.replies import ErrorBody, LivePage, RefusedReport
+from oms.messages.subjects import Subject
+
+LIVE_PAGE = 500
+
+
+def account_key(state: Partition, subject: Subject) -> AccountKey:
+    """The account and market that a connector speaks for.
+
+    Raises:
+        Refused: ACCOUNT_UNKNOWN.
+    """
+    if subject.account not in state.accounts:
+        raise Refused(Code.ACCOUNT_UNKNOWN, f"account {subject.account!r} is not registered")
+    return (subject.exchange, subject.account, subject.market)
+
+
+def _of_session(state: Partition, subject: Subject, session: str) -> Account:
+    ledger = state.ledger(account_key(state, subject))
+    if ledger.session != session:
+        raise Refused(
+            Code.SESSION_STALE,
+            f"session {session} does not serve {subject.account} on {subject.exchange}.{subject.market}"
+            + (f", {ledger.session} does" if ledger.session else ""),
+        )
+    return ledger
+
+
+def decide_open_session(state: Partition, subject: Subject, command: c.OpenSession) -> list[e.Event]:
+    """Hand the account to a session: to a new one for reconciling, to the same one as ready.
+
+    Raises:
+        Refused: ACCOUNT_UNKNOWN, SESSION_STALE when another session took over before this one was ready.
+    """
+    ledger = state.ledgers.get(account_key(state, subject))
+    if command.ready:
+        ledger = _of_session(state, subject, command.session)
+    if ledger is not None and (ledger.session, ledger.ready) == (command.session, command.ready):
+        return []
+    return [
+        e.SessionOpened(
+            exchange=subject.exchange,
+            account=subject.account,
+            market=subject.market,
+            session=command.session,
+            ready=command.ready,
+        )
+    ]
+
+
+def decide_close_session(state: Partition, subject: Subject, command: c.CloseSession) -> list[e.Event]:
+    """End a session; one that another has replaced is ended already."""
+    ledger = state.ledgers.get(account_key(state, subject))
+    if ledger is None or ledger.session != command.session:
+        return []
+    return [
+        e.SessionClosed(
+            exchange=subject.exchange,
+            account=subject.account,
+            market=subject.market,
+            session=command.session,
+            reason=command.reason,
+        )
+    ]
+
+
+def decide_list_instruments(state: Partition, subject: Subject, command: c.ListInstruments) -> list[e.Event]:
+    """List what is new or changed."""
+    found: list[e.Event] = []
+    for spec in command.instruments:
+        event = listing(subject.exchange, subject.market, spec)
+        known = state.instruments.get((subject.exchange, subject.market, spec.symbol))
+        if known is None or any(
+            getattr(known, field) != getattr(event, field) for field in event.__struct_fields__
+        ):
+            found.append(event)
+    return found
+
+
+def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> list[e.Event]:
+    """Record the marks that changed.
+
+    Raises:
+        Refused: INSTRUMENT_UNKNOWN, INVALID_DECIMAL, NOT_POSITIVE.
+    """
+    changed = {}
+    for symbol, mark in command.marks.items():
+        instrument = state.instruments.get((subject.exchange, subject.market, symbol))
+        if instrument is None:
+            raise Refused(
+                Code.INSTRUMENT_UNKNOWN, f"{symbol!r} is not listed on {subject.exchange}.{subject.market}"
+            )
+        _check_amount("mark", mark)
+        if mark <= 0:
+            raise Refused(Code.NOT_POSITIVE, f"mark of {symbol} must be above zero, was {mark}")
+        if instrument.mark != mark:
+            changed[symbol] = mark
+    return (
+        [e.MarksRecorded(exchange=subject.exchange, market=subject.market, marks=changed)] if changed else []
+    )
+
+
+def decide_balances(state: Partition, subject: Subject, command: c.ReportBalances) -> list[e.Event]:
+    """Adopt the venue's totals where they differ; an asset not named is zero there.
+
+    Raises:
+        Refused: SESSION_STALE, INVALID_DECIMAL.
+    """
+    ledger = _of_session(state, subject, command.session)
+    found: list[e.Event] = []
+    for asset in {**command.totals, **ledger.balances}:
+        total = command.totals.get(asset, ZERO)
+        _check_amount(asset, total)
+        known = ledger.balances.get(asset)
+        delta = total - (ZERO if known is None else known.total)
+        if delta:
+            found.append(
+                e.BalanceAdjusted(
+                    exchange=subject.exchange,
+                    account=subject.account,
+                    market=subject.market,
+                    asset=asset,
+                    delta=delta,
+                    total=total,
+                )
+            )
+    return found
+
+
+def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence: int) -> LivePage:
+    """A page of what the engine believes is open, for a session to reconcile.
+
+    Raises:
+        Refused: SESSION_STALE.
+    """
+    ledger = _of_session(state, subject, command.session)
+    live = state.live.get(ledger.key, {})
+    rest = sorted(order_id for order_id in live if order_id > command.after)
+    return LivePage(
+        orders=[look_up(live[order_id]) for order_id in rest[:LIVE_PAGE]],
+        more=len(rest) > LIVE_PAGE,
+        filled_until=ledger.filled_until,
+        sequence=sequence,
+    )
+
+
+def decide_reports(
+    state: Partition, subject: Subject, command: c.SubmitReports, refused: list[RefusedReport]
+) -> Iterator[list[e.Event]]:
+    """Decide report after report; the caller applies each list before it asks for the next.
+
+    What is not taken is added to ``refused``.
+
+    Raises:
+        Refused: SESSION_STALE.
+    """
+    ledger = _of_session(state, subject, command.session)
+    for index, report in enumerate(command.reports):
+        try:
+            events = _decide_report(state, ledger, report)
+        except Refused as error:
+            refused.append(RefusedReport(index, ErrorBody(error.code, error.message)))
+            continue
+        if events:
+            yield events
+
+
+def _decide_report(state: Partition, ledger: Account, report: r.Report) -> list[e.Event]:
+    order = _order_of(state, ledger, report.order_id)
+    if isinstance(report, r.Filled):
+        return _decide_fill(state, ledger, report, order)
+    if isinstance(report, r.Found):
+        return [] if order is not None else _adopt(state, ledger, report)
+    if order is None:
+        # Retired: it finished long ago, and only a trade could still matter.
+        if report.order_id in state.retired:
+            return []
+        raise Refused(Code.ORDER_UNKNOWN, f"no order {report.order_id!r}")
+    return list(order.decide_report(report))
+
+
+def _order_of(state: Partition, ledger: Account, order_id: str) -> Order | None:
+    order = state.orders.get(order_id)
+    if order is None:
+        adopted = state.venue_ids.get((ledger.key, order_id))
+        return None if adopted is None else state.orders.get(adopted)
+    if (order.exchange, order.account, order.market) != ledger.key:
+        raise Refused(Code.ORDER_UNKNOWN, f"order {order_id} is not of {'.'.join(ledger.key)}")
+    return order
+
+
+def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Order | None) -> list[e.Event]:
+    """A trade is a fact in any state of its order, and without one; only a repeated or impossible one is not applied."""
+    if (ledger.exchange, ledger.market, report.symbol) not in state.instruments:
+        raise Refused(
+            Code.INSTRUMENT_UNKNOWN, f"{report.symbol!r} is not listed on {ledger.exchange}.{ledger.market}"
+        )
+    for name, amount in (("quantity", report.quantity), ("price", report.price), ("fee", report.fee)):
+        _check_amount(name, amount)
+    if report.quantity <= 0 or report.price <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"a trade of {report.quantity:f} at {report.price:f}")
+    if order is not None and (order.symbol, order.side) != (report.symbol, report.side):
+        raise Refused(
+            Code.SUBJECT_MISMATCH,
+            f"trade {report.trade_id} is a {report.side} of {report.symbol}, order {order.order_id} a {order.side} of {order.symbol}",
+        )
+    if ledger.knows_trade(report.symbol, report.trade_id, report.venue_time):
+        return []
+    strategy = order.strategy if order is not None else state.retired.get(report.order_id, ADOPTED)
+    return [
+        e.OrderFilled(
+            order_id=report.order_id if order is None else order.order_id,
+            exchange=ledger.exchange,
+            account=ledger.account,
+            market=ledger.market,
+            symbol=report.symbol,
+            side=report.side,
+            trade_id=report.trade_id,
+            quantity=report.quantity,
+            price=report.price,
+            fee=report.fee,
+            fee_asset=report.fee_asset,
+            venue_time=report.venue_time,
+            maker=report.maker,
+            strategy=strategy,
+        )
+    ]
+
+
+def _adopt(state: Partition, ledger: Account, report: r.Found) -> list[e.Event]:
+    if (ledger.exchange, ledger.market, report.symbol) not in state.instruments:
+        raise Refused(
+            Code.INSTRUMENT_UNKNOWN, f"{report.symbol!r} is not listed on {ledger.exchange}.{ledger.market}"
+        )
+    _check_amount("quantity", report.quantity)
+    return [
+        e.OrderAdopted(
+            order_id=state.order_id(),
+            exchange=ledger.exchange,
+            account=ledger.account,
+            market=ledger.market,
+            symbol=report.symbol,
+            side=report.side,
+            type=report.type,
+            quantity=report.quantity,
+            price=report.price,
+            trigger_price=report.trigger_price,
+            time_in_force=report.time_in_force,
+            strategy=ADOPTED,
+            client_order_id=report.order_id,
+            venue_order_id=report.venue_order_id,
+            venue_time=report.venue_time,
+        )
+    ]
+
+
+def _check_amount(name: str, value: Decimal) -> None:
+    if not is_amount(value):
+        raise Refused(
+            Code.INVALID_DECIMAL, f"{name} has at most 20 digits before and 18 after the point, was {value}"
+        )
