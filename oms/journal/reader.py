@@ -1,0 +1,132 @@
+"""Reading frames in order, each checked: its sequence, the sequence it names, and the digest of the one before."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import attrs
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from oms.journal.errors import JournalBroken, JournalFault
+from oms.journal.stream import STREAM, SUBJECT
+from oms.messages.frames import GENESIS, Frame, decode_frame, frame_digest
+
+PENDING_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of frames that the client library may hold for the reader."""
+WAITING_FRAMES: Final = 256
+"""Frames taken from the library and not yet read; beyond it flow control makes the server wait."""
+
+
+@attrs.frozen
+class StoredFrame:
+    """A frame as it stands in the journal. ``digest`` is the chain head after it; ``size`` its bytes."""
+
+    sequence: int
+    digest: str
+    frame: Frame
+    size: int
+
+
+def check_frame(sequence: int, payload: bytes, expected: int, prev: str | None) -> StoredFrame:
+    """Decode one frame and hold it against its place.
+
+    Args:
+        sequence: the stream sequence it was found at; ``expected``: the one after the frame before.
+        prev: the chain head before it; None when it is not known (the first frame of a trimmed journal).
+
+    Raises:
+        JournalBroken: GAP, UNREADABLE or CHAIN, with the sequence.
+    """
+    if sequence != expected:
+        raise JournalBroken(JournalFault.GAP, expected, f"expected frame {expected}, found {sequence}")
+    try:
+        frame = decode_frame(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JournalBroken(JournalFault.UNREADABLE, sequence, str(error)) from None
+    if frame.sequence != sequence:
+        raise JournalBroken(JournalFault.CHAIN, sequence, f"the frame names itself {frame.sequence}")
+    if prev is not None and frame.prev != prev:
+        raise JournalBroken(
+            JournalFault.CHAIN, sequence, f"the frame follows {frame.prev}, but the one before is {prev}"
+        )
+    return StoredFrame(sequence, frame_digest(payload), frame, len(payload))
+
+
+async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:
+    """One frame by sequence, its chain unchecked; None when the journal does not hold it."""
+    try:
+        found = await nc.jetstream().get_msg(STREAM, seq=sequence)
+    except NotFoundError:
+        return None
+    return check_frame(sequence, found.data or b"", sequence, None)
+
+
+async def read_frames(
+    nc: Client, first: int, last: int, prev: str | None
+) -> AsyncIterator[list[StoredFrame]]:
+    """Frames ``first`` to ``last`` in order, in batches.
+
+    Args:
+        prev: the chain head before ``first``, :data:`oms.messages.frames.GENESIS` for 1; None to take it unchecked.
+
+    Raises:
+        JournalBroken: at the first frame that is not what it must be.
+    """
+    if last < first:
+        return
+    async for batch in tail_frames(nc, first, prev):
+        if batch[-1].sequence < last:
+            yield batch
+            continue
+        yield [stored for stored in batch if stored.sequence <= last]
+        return
+
+
+async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncIterator[list[StoredFrame]]:
+    """Frames from ``first`` in order, in batches; waits for new ones without end.
+
+    Raises:
+        JournalBroken: at the first frame that is not what it must be.
+    """
+    arrived: list[Msg] = []
+    wake, room = asyncio.Event(), asyncio.Event()
+    room.set()
+
+    async def take(message: Msg) -> None:
+        arrived.append(message)
+        wake.set()
+        if len(arrived) >= WAITING_FRAMES:
+            room.clear()
+            await room.wait()
+
+    subscription = await nc.jetstream().subscribe(
+        SUBJECT,
+        stream=STREAM,
+        cb=take,
+        ordered_consumer=True,
+        config=ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first),
+        pending_msgs_limit=-1,
+        pending_bytes_limit=PENDING_BYTES,
+    )
+    expected = first
+    if prev is None and first == 1:
+        prev = GENESIS
+    try:
+        while True:
+            await wake.wait()
+            wake.clear()
+            messages, arrived = arrived, []
+            room.set()
+            batch: list[StoredFrame] = []
+            for message in messages:
+                stored = check_frame(message.metadata.sequence.stream, message.data, expected, prev)
+                expected, prev = stored.sequence + 1, stored.digest
+                batch.append(stored)
+            if batch:
+                yield batch
+    finally:
+        await subscription.unsubscribe()
