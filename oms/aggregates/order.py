@@ -163,7 +163,7 @@ class Order:
             return held
         unit = self.reserve_price if self.amend.price is None or self.side is Side.SELL else self.amend.price
         asked = (self.amend.quantity - self.cumulative) * unit
-        return asked if asked > held else held
+        return max(held, asked)
 
     # -- decide
 

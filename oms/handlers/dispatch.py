@@ -15,14 +15,14 @@ from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.window import Remembered, reply
 from oms.handlers import change, place, venue
-from oms.handlers.instruct import instruction_for
+from oms.handlers.instruct import instruction_for, resumed_cancels
 from oms.handlers.internal import decide_doubt, decide_expire, decide_start
 from oms.handlers.target import check_account, full_target
 from oms.messages import codec
 from oms.messages import commands as c
 from oms.messages.codes import Code, Refused
-from oms.messages.events import AccountRegistered, Event
 from oms.messages.enums import AccountKind
+from oms.messages.events import AccountRegistered, Event, SessionOpened
 from oms.messages.frames import Commit
 from oms.messages.instructions import Instruction
 from oms.messages.replies import Done, Failed, LivePage, RefusedReport, failed
@@ -115,6 +115,8 @@ def _apply(
         instruction = instruction_for(state, event, now)
         if instruction is not None:
             instructions.append(instruction)
+        elif type(event) is SessionOpened and event.ready:
+            instructions += resumed_cancels(state, event)
 
 
 def _decide(state: Partition, parts: Subject, command: Any, now: int) -> Iterable[list[Event]]:

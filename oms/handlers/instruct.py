@@ -21,10 +21,10 @@ def instruction_for(state: Partition, event: e.Event, now: int) -> tuple[Order, 
         return None
     if kind is e.OrderPlaced:
         return order, _submit(order, now)
-    if kind is e.OrderCancelRequested:
-        return order, Cancel(
-            order_id=order.order_id, client_id=order.client_id, symbol=order.symbol, revision=order.revision
-        )
+    if kind is e.OrderCancelRequested or (
+        kind is e.OrderDoubtResolved and order.cancel_requested is not None
+    ):
+        return order, _cancel(order)
     if kind is e.OrderAmendRequested:
         return order, _amend(order, now)
     return (order, look_up(order)) if order.in_doubt else None
@@ -36,11 +36,24 @@ _INSTRUCTING: Final = frozenset(
         e.OrderCancelRequested,
         e.OrderAmendRequested,
         e.OrderInDoubt,
+        e.OrderDoubtResolved,
         e.OrderFilled,
         e.OrderCanceled,
         e.OrderExpired,
     }
 )
+
+
+def resumed_cancels(state: Partition, event: e.SessionOpened) -> list[tuple[Order, Instruction]]:
+    """The cancels that a session which has become ready has to repeat: one asked while nobody served the account."""
+    live = state.live.get((event.exchange, event.account, event.market), {})
+    return [(order, _cancel(order)) for order in live.values() if order.cancel_requested is not None]
+
+
+def _cancel(order: Order) -> Cancel:
+    return Cancel(
+        order_id=order.order_id, client_id=order.client_id, symbol=order.symbol, revision=order.revision
+    )
 
 
 def _submit(order: Order, now: int) -> Submit:

@@ -1,7 +1,8 @@
 """Reading frames in order, each checked: its sequence, the sequence it names, and the digest of the one before."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import attrs
@@ -67,7 +68,7 @@ async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:
 
 async def read_frames(
     nc: Client, first: int, last: int, prev: str | None
-) -> AsyncIterator[list[StoredFrame]]:
+) -> AsyncGenerator[list[StoredFrame], None]:
     """Frames ``first`` to ``last`` in order, in batches.
 
     Args:
@@ -78,15 +79,16 @@ async def read_frames(
     """
     if last < first:
         return
-    async for batch in tail_frames(nc, first, prev):
-        if batch[-1].sequence < last:
-            yield batch
-            continue
-        yield [stored for stored in batch if stored.sequence <= last]
-        return
+    async with contextlib.aclosing(tail_frames(nc, first, prev)) as tail:
+        async for batch in tail:
+            if batch[-1].sequence < last:
+                yield batch
+                continue
+            yield [stored for stored in batch if stored.sequence <= last]
+            return
 
 
-async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncIterator[list[StoredFrame]]:
+async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncGenerator[list[StoredFrame], None]:
     """Frames from ``first`` in order, in batches; waits for new ones without end.
 
     Raises:

@@ -15,7 +15,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from oms.journal.errors import AppendRefused, AppendUnknown, Fenced
 from oms.journal.stream import STREAM, SUBJECT
-from oms.messages.frames import Commit, Frame, encode_frame, frame_digest
+from oms.messages.frames import encode_frame, frame_digest
 
 ATTEMPT_TIMEOUT_S: Final = 2.0
 """How long one attempt may take before it is repeated."""
@@ -38,8 +38,8 @@ class JournalWriter:
         self.sequence = sequence
         self.head = head
 
-    async def append(self, commits: list[Commit]) -> int:
-        """Append one frame and return its sequence, once it is durable.
+    async def append(self, commits: list[bytes]) -> int:
+        """Append one frame of encoded commits and return its sequence, once it is durable.
 
         Raises:
             Fenced: another writer has taken the sequence.
@@ -47,7 +47,7 @@ class JournalWriter:
             AppendUnknown: no answer for ``give_up_s``; it may be durable or become so.
         """
         sequence = self.sequence + 1
-        payload = encode_frame(Frame(sequence=sequence, prev=self.head, commits=commits))
+        payload = encode_frame(sequence, self.head, commits)
         digest = frame_digest(payload)
         headers = {"Nats-Expected-Last-Sequence": str(self.sequence), "Nats-Msg-Id": digest}
         deadline = time.monotonic() + self._give_up_s
@@ -67,7 +67,7 @@ class JournalWriter:
                 if attempt == 1 and error.code is not None and error.code != 408:
                     raise AppendRefused(str(error)) from None
                 last: Exception = error
-            except (nats.errors.Error, OSError, asyncio.TimeoutError) as error:
+            except (TimeoutError, nats.errors.Error, OSError) as error:
                 last = error
             if time.monotonic() > deadline:
                 raise AppendUnknown(
@@ -85,7 +85,7 @@ class JournalWriter:
                 return frame_digest(found.data or b"") == digest
             except NotFoundError:
                 return False
-            except (nats.errors.Error, OSError, asyncio.TimeoutError, APIError) as error:
+            except (TimeoutError, nats.errors.Error, OSError, APIError) as error:
                 if time.monotonic() > deadline:
                     raise AppendUnknown(f"cannot read sequence {sequence} back: {error!r}") from None
                 await asyncio.sleep(_PAUSE_S)

@@ -12,8 +12,8 @@ from oms.messages.codes import Code, Refused
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BULK: Final = 1_000
 MAX_COMMAND_BYTES: Final = 8 * 1024
-"""One command of a client. Commands of connectors (lists of reports) may fill half a message."""
-MAX_LIST_BYTES: Final = MAX_MESSAGE_BYTES // 2
+"""One command of a client. Commands of connectors (lists of reports) may fill a quarter of a message, so that their commit fits a frame."""
+MAX_LIST_BYTES: Final = MAX_MESSAGE_BYTES // 4
 
 COMMANDS: Final[dict[str, type[c.Command]]] = {
     "place": c.PlaceOrder,

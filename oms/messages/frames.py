@@ -54,5 +54,26 @@ def frame_digest(payload: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()
 
 
-encode_frame = msgspec.json.Encoder().encode
+class _Encoded(msgspec.Struct, frozen=True, kw_only=True):
+    """A :class:`Frame` whose commits are encoded already."""
+
+    sequence: int
+    prev: str
+    commits: list[msgspec.Raw]
+    format: int = 1
+
+
+_encode = msgspec.json.Encoder().encode
 decode_frame = msgspec.json.Decoder(Frame).decode
+
+
+def encode_commit(commit: Commit) -> bytes:
+    """A commit as it stands in a frame."""
+    return _encode(commit)
+
+
+def encode_frame(sequence: int, prev: str, commits: list[bytes]) -> bytes:
+    """A frame from commits that are encoded already, each once and as soon as it is decided."""
+    return _encode(
+        _Encoded(sequence=sequence, prev=prev, commits=[msgspec.Raw(commit) for commit in commits])
+    )

@@ -75,7 +75,7 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
 Instruction = Submit | Cancel | Amend | LookUp
 
 
-class Instructions(msgspec.Struct, frozen=True, kw_only=True):
+class Instructions(msgspec.Struct, frozen=True):
     """Instructions for one session, in order."""
 
     session: str

@@ -1,0 +1,72 @@
+"""Batches: what is decided while an append is in flight, and waits for the next frame."""
+
+from collections import deque
+from typing import Any, Final
+
+import attrs
+
+from oms.aggregates.account import AccountKey
+from oms.messages.instructions import Instruction
+
+MAX_FRAME_BYTES: Final = 960 * 1024
+"""A frame stays below NATS' 1 MiB with room for its own head and headers."""
+
+
+@attrs.define(slots=True)
+class Batch:
+    """One frame in the making, and all that may be said once it is durable.
+
+    Args:
+        sequence: that the frame will have, if it gets any commit.
+        commits: encoded, in order; ``size`` their bytes.
+        replies: (reply subject, payload) for clients that wait.
+        instructions: (account key, session, instruction), in order.
+    """
+
+    sequence: int
+    commits: list[bytes] = attrs.field(factory=list)
+    size: int = 0
+    replies: list[tuple[str, bytes]] = attrs.field(factory=list)
+    instructions: list[tuple[AccountKey, str, Instruction]] = attrs.field(factory=list)
+
+
+class BatchQueue:
+    """Batches in order; the last one is open. One goes in flight at a time."""
+
+    def __init__(self, next_sequence: int) -> None:
+        self._batches: deque[Batch] = deque([Batch(next_sequence)])
+        self.waiting = 0
+
+    @property
+    def open(self) -> Batch:
+        """The batch that what is decided now goes into."""
+        return self._batches[-1]
+
+    def add_commit(self, commit: bytes) -> None:
+        """Put a commit into the open batch, or a new one when it would grow over a frame."""
+        batch = self.open
+        if batch.commits and batch.size + len(commit) > MAX_FRAME_BYTES:
+            batch = Batch(batch.sequence + 1)
+            self._batches.append(batch)
+        batch.commits.append(commit)
+        batch.size += len(commit) + 1
+
+    def add_reply(self, subject: str, payload: bytes) -> None:
+        """Hold a reply back until all that was decided so far is durable."""
+        self.open.replies.append((subject, payload))
+        self.waiting += 1
+
+    def take(self) -> Batch | None:
+        """The next batch to make durable; None when there is nothing to say."""
+        batch = self._batches[0]
+        if not batch.commits and not batch.replies and not batch.instructions:
+            return None
+        self._batches.popleft()
+        if not self._batches:
+            self._batches.append(Batch(batch.sequence + 1 if batch.commits else batch.sequence))
+        self.waiting -= len(batch.replies)
+        return batch
+
+    def drain(self) -> list[Any]:
+        """Every reply that waits, for telling that nothing is known to be durable."""
+        return [reply for batch in self._batches for reply in batch.replies]

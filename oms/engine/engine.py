@@ -1,0 +1,336 @@
+"""Engine: serves the verbs, makes decisions durable, then replies and instructs. Crash-only: it has one way to start.
+
+While a frame is in flight, what arrives is decided and collects into the next. Nothing is said about a decision before
+its frame is durable. When an append fails or its outcome stays unknown, memory may be ahead of the journal: those who
+wait are told so, the state is thrown away and rebuilt, and serving starts again. When another writer has appended, the
+engine stops for good.
+"""
+
+import asyncio
+import contextlib
+import decimal
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import attrs
+import nats.errors
+from nats import micro
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.errors import APIError
+from nats.micro.request import Request
+from nats.micro.service import Service
+
+from oms import __version__
+from oms.aggregates.account import AccountKey
+from oms.aggregates.money import EXACT
+from oms.aggregates.partition import Partition
+from oms.engine.batch import Batch, BatchQueue
+from oms.engine.watch import Watch
+from oms.handlers.dispatch import Outcome, handle
+from oms.journal.errors import AppendRefused, AppendUnknown, Fenced
+from oms.journal.reader import read_frames
+from oms.journal.stream import PARTITION, ensure_journal
+from oms.journal.writer import JournalWriter
+from oms.messages import codec
+from oms.messages import commands as c
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import AccountKind
+from oms.messages.frames import GENESIS, encode_commit
+from oms.messages.instructions import Instructions
+from oms.messages.replies import failed
+
+log = logging.getLogger(__name__)
+
+SERVICE: Final = "mexoms-engine"
+MAX_WAITING: Final = 50_000
+"""Messages that may wait for the journal; beyond it commands are refused with OVERLOADED."""
+INSTRUCTIONS_PER_MESSAGE: Final = 500
+WATCH_INTERVAL_S: Final = 0.25
+PING_TIMEOUT_S: Final = 0.5
+
+
+class EngineRunning(Exception):
+    """Another engine serves this journal."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineSettings:
+    """What an engine needs to know.
+
+    Args:
+        accounts: to be registered at start, as configured.
+        snapshots: directory of snapshots; None to rebuild from the journal alone.
+        give_up_s: how long an append may stay unconfirmed before the state is rebuilt.
+        check_other: ask whether another engine answers before taking over.
+    """
+
+    accounts: dict[str, AccountKind]
+    snapshots: Any = None
+    give_up_s: float = 10.0
+    check_other: bool = True
+
+
+class Engine:
+    """One partition's engine on a NATS connection that it does not own.
+
+    Args:
+        nc: a connected client that reconnects without end.
+        settings: see :class:`EngineSettings`.
+    """
+
+    def __init__(self, nc: Client, settings: EngineSettings) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._instance = secrets.token_hex(8)
+        self._wake = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.state = Partition()
+        self._writer: JournalWriter
+        self._queue: BatchQueue
+        self._watch: Watch
+        self._in_flight: list[tuple[str, bytes]] = []
+        self._defect: Exception | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set, rebuilding as often as the journal's server makes it necessary.
+
+        Raises:
+            EngineRunning: another engine answers on this journal.
+            Fenced: another engine has taken the journal over.
+            JournalBroken: the journal is not whole.
+        """
+        if self._settings.check_other:
+            await self._refuse_second()
+        while not stop.is_set():
+            try:
+                await self._serve(stop)
+            except (AppendUnknown, AppendRefused) as error:
+                log.error("the journal did not take a frame (%s): rebuilding the state from it", error)
+            except Fenced:
+                raise
+            except (nats.errors.Error, APIError, OSError) as error:
+                log.error("nats-server does not answer as needed (%r): trying again", error)
+            finally:
+                self.ready.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stop.wait(), 0.5)
+
+    async def _refuse_second(self) -> None:
+        with contextlib.suppress(nats.errors.NoRespondersError, nats.errors.TimeoutError):
+            answer = await self._nc.request(f"$SRV.PING.{SERVICE}", b"", timeout=PING_TIMEOUT_S)
+            raise EngineRunning(f"another engine serves this journal: {answer.data.decode()[:300]}")
+
+    # -- one life: rebuild, take over, serve
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        started = time.monotonic()
+        _, last = await ensure_journal(self._nc.jetstream())
+        self.state, sequence, head = await _rebuild(self._nc, last)
+        self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
+        self._queue = BatchQueue(sequence + 1)
+        self._watch = Watch(self.state)
+        self._defect = None
+        await self._take_over()
+        log.info(
+            "engine %s serves from sequence %d after %.2f s",
+            self._instance,
+            self._writer.sequence,
+            time.monotonic() - started,
+        )
+        subscription = await self._nc.subscribe("heartbeat.*.*.*.*", cb=self._heard)
+        service = await self._endpoints()
+        self.ready.set()
+        tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._watching())]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.ready.clear()
+            # Once out of the service, no command gets in; what is decided is still made durable and answered.
+            await _quietly(service.stop())
+            await _quietly(subscription.unsubscribe())
+            stopping.cancel()
+            tasks[1].cancel()
+            if not tasks[0].done():
+                while self._queue.open.replies or self._queue.open.commits:
+                    self._wake.set()
+                    if tasks[0].done():
+                        break
+                    await asyncio.sleep(0.005)
+                tasks[0].cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                await self._tell_unknown(result)
+                raise result
+
+    async def _take_over(self) -> None:
+        """Append as the new writer: from here on any engine before is fenced out. Doubt what was left unanswered."""
+        self._internal(
+            "start._._._._",
+            c.StartEngine(
+                instance=self._instance,
+                version=__version__,
+                journal_id="m" + secrets.token_hex(3)[:5],
+                partition=PARTITION,
+            ),
+        )
+        for account, kind in self._settings.accounts.items():
+            if account not in self.state.accounts:
+                command_id = f"config-{account}-{self._instance}"
+                self._internal(
+                    f"register_account._.{account}._._", c.RegisterAccount(command_id=command_id, kind=kind)
+                )
+        for key, order_ids in self._watch.unanswered_by_account():
+            self._doubt(key, order_ids, "the engine was restarted before the venue answered")
+        while (batch := self._queue.take()) is not None:
+            await self._make_durable(batch)
+
+    async def _endpoints(self) -> Service:
+        service = await micro.add_service(
+            self._nc,
+            name=SERVICE,
+            version=__version__,
+            description="Commands in, durable events out. See docs/reference.",
+        )
+        for verb in codec.COMMANDS:
+            if verb not in codec.INTERNAL_VERBS:
+                await service.add_endpoint(name=verb, subject=f"{verb}.*.*.*.*", handler=self._on_request)
+        return service
+
+    # -- deciding
+
+    async def _on_request(self, request: Request) -> None:
+        if self._queue.waiting >= MAX_WAITING:
+            refused = Refused(Code.OVERLOADED, f"{MAX_WAITING:,} messages wait for the journal")
+            await request.respond(codec.encode(failed(None, refused)))
+            return
+        try:
+            payload = self._decide(request.subject, request.data)
+        except Exception as error:
+            # The service would answer and go on, with a state that may be half changed. Crash instead, and rebuild.
+            log.exception("deciding %r on %s failed", request.data[:2_000], request.subject)
+            self._defect = error
+            payload = _unknown("deciding failed inside the engine")
+        # The reply subject of a request has no public name in nats-py; respond() would publish at once.
+        self._queue.add_reply(request._msg.reply, payload)
+        self._wake.set()
+
+    def _decide(self, subject: str, data: bytes) -> bytes:
+        """Decide one message and return what to answer once it is durable."""
+        try:
+            parts, bulk = codec.split(data)
+            if bulk and subject.partition(".")[0] not in codec.BULK_VERBS:
+                raise Refused(Code.INVALID_COMMAND, "this verb takes one command, not an array")
+        except Refused as refused:
+            log.warning("refused a message on %s: %s", subject, refused)
+            return codec.encode(failed(None, refused))
+        answers = [self._decide_one(subject, part).reply for part in parts]
+        return codec.encode(answers if bulk else answers[0])
+
+    def _decide_one(self, subject: str, raw: bytes) -> Outcome:
+        now = max(time.time_ns(), self.state.at)
+        outcome = handle(self.state, subject, raw, now, self._queue.open.sequence)
+        for commit in outcome.commits:
+            self._queue.add_commit(encode_commit(commit))
+        for order, instruction in outcome.instructions:
+            key: AccountKey = (order.exchange, order.account, order.market)
+            session = self.state.ledgers[key].session
+            # Without a session nobody could obey; the next one reconciles every live order when it takes over.
+            if session:
+                self._queue.open.instructions.append((key, session, instruction))
+        return outcome
+
+    def _internal(self, subject: str, command: c.Command) -> None:
+        outcome = self._decide_one(subject, codec.encode(command))
+        assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
+        self._wake.set()
+
+    def _doubt(self, key: AccountKey, order_ids: Sequence[str], reason: str) -> None:
+        for start in range(0, len(order_ids), 1_000):
+            some = list(order_ids[start : start + 1_000])
+            self._internal(".".join(("doubt", *key, "_")), c.DoubtOrders(order_ids=some, reason=reason))
+
+    # -- making durable
+
+    async def _flush(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._defect is not None:
+                raise self._defect
+            while (batch := self._queue.take()) is not None:
+                await self._make_durable(batch)
+
+    async def _make_durable(self, batch: Batch) -> None:
+        if batch.commits:
+            self._in_flight = batch.replies
+            sequence = await self._writer.append(batch.commits)
+            self._in_flight = []
+            assert sequence == batch.sequence, f"frame {batch.sequence} became {sequence}"
+        publish = self._nc.publish
+        for subject, payload in batch.replies:
+            if subject:
+                await publish(subject, payload)
+        for (key, session), some in groupby(batch.instructions, key=lambda each: each[:2]):
+            told = [each[2] for each in some]
+            for start in range(0, len(told), INSTRUCTIONS_PER_MESSAGE):
+                part = told[start : start + INSTRUCTIONS_PER_MESSAGE]
+                await publish(".".join(("instruct", *key, "_")), codec.encode(Instructions(session, part)))
+
+    async def _tell_unknown(self, error: Exception) -> None:
+        """Tell those who wait that their commands may or may not be durable. Never a false OK."""
+        waiting = [*self._in_flight, *self._queue.drain()]
+        self._in_flight = []
+        payload = _unknown(str(error)[:300])
+        for subject, _ in waiting:
+            if subject:
+                await _quietly(self._nc.publish(subject, payload))
+
+    # -- watching
+
+    async def _heard(self, message: Msg) -> None:
+        self._watch.heard(message.subject, message.data)
+
+    async def _watching(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            now = max(time.time_ns(), self.state.at)
+            for key, session in self._watch.silent_sessions(time.monotonic()):
+                self._internal(
+                    ".".join(("close_session", *key, "_")),
+                    c.CloseSession(session=session, reason="the connector's heartbeat stopped"),
+                )
+            for key, order_ids in self._watch.overdue(now):
+                self._doubt(key, order_ids, "the venue did not answer in time")
+            for key, order_ids in self._watch.expired(now):
+                self._internal(".".join(("expire", *key, "_")), c.ExpireOrders(order_ids=order_ids))
+            for key, session, instruction in self._watch.look_ups_again(now):
+                self._queue.open.instructions.append((key, session, instruction))
+                self._wake.set()
+
+
+def _unknown(message: str) -> bytes:
+    return codec.encode(failed(None, Refused(Code.JOURNAL_UNAVAILABLE, message)))
+
+
+async def _quietly(awaitable: Any) -> None:
+    """Await what may fail because the connection is gone; the failure that led here is the one to report."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await awaitable
+
+
+async def _rebuild(nc: Client, last: int) -> tuple[Partition, int, str]:
+    state, head, sequence = Partition(), GENESIS, 0
+    async for batch in read_frames(nc, 1, last, GENESIS):
+        with decimal.localcontext(EXACT):
+            for stored in batch:
+                for commit in stored.frame.commits:
+                    state.apply(commit, stored.sequence)
+                head, sequence = stored.digest, stored.sequence
+    return state, sequence, head
