@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import attrs
 
@@ -19,11 +19,18 @@ class Endpoint:
 
     method: str
     path: str
-    ws_method: str | None
+    ws_method: str
     weight: int
     handler: Callable[..., object]
     signed: bool = True
     places: bool = False
+    weight_of_all: int | None = None
+
+    def weigh(self, names: Collection[str]) -> int:
+        """Return the request weight: asking for all symbols costs more where `weight_of_all` says so."""
+        if self.weight_of_all is None or "symbol" in names:
+            return self.weight
+        return self.weight_of_all
 
     @property
     def label(self) -> str:
@@ -32,7 +39,7 @@ class Endpoint:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return (self.label, self.ws_method) if self.ws_method else (self.label,)
+        return (self.label, self.ws_method)
 
 
 def call(
@@ -50,20 +57,30 @@ def call(
     return result
 
 
-def _public(path: str, ws_method: str | None, weight: int, handler: Callable[..., object]) -> Endpoint:
-    return Endpoint("GET", f"/api/v3/{path}", ws_method, weight, handler, signed=False)
+def _public(
+    path: str,
+    ws_method: str,
+    weight: int,
+    handler: Callable[..., object],
+    *,
+    weight_of_all: int | None = None,
+) -> Endpoint:
+    path = f"/api/v3/{path}"
+    return Endpoint("GET", path, ws_method, weight, handler, signed=False, weight_of_all=weight_of_all)
 
 
 def _signed(
     method: str,
     path: str,
-    ws_method: str | None,
+    ws_method: str,
     weight: int,
     handler: Callable[..., object],
     *,
     places: bool = False,
+    weight_of_all: int | None = None,
 ) -> Endpoint:
-    return Endpoint(method, f"/api/v3/{path}", ws_method, weight, handler, places=places)
+    path = f"/api/v3/{path}"
+    return Endpoint(method, path, ws_method, weight, handler, places=places, weight_of_all=weight_of_all)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -73,15 +90,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _public("depth", "depth", 5, public.depth),
     _public("trades", "trades.recent", 25, public.trades),
     _public("aggTrades", "trades.aggregate", 4, public.aggregate_trades),
-    _public("ticker/price", "ticker.price", 2, public.ticker_price),
-    _public("ticker/bookTicker", "ticker.book", 2, public.ticker_book),
-    _public("ticker/24hr", "ticker.24hr", 2, public.ticker_24hr),
+    _public("ticker/price", "ticker.price", 2, public.ticker_price, weight_of_all=4),
+    _public("ticker/bookTicker", "ticker.book", 2, public.ticker_book, weight_of_all=4),
+    _public("ticker/24hr", "ticker.24hr", 2, public.ticker_24hr, weight_of_all=80),
     _signed("POST", "order", "order.place", 1, trading.place, places=True),
     _signed("POST", "order/test", "order.test", 1, trading.test),
     _signed("GET", "order", "order.status", 4, queries.order),
     _signed("DELETE", "order", "order.cancel", 1, trading.cancel),
     _signed("POST", "order/cancelReplace", "order.cancelReplace", 1, trading.cancel_replace, places=True),
-    _signed("GET", "openOrders", "openOrders.status", 6, queries.open_orders),
+    _signed("GET", "openOrders", "openOrders.status", 6, queries.open_orders, weight_of_all=80),
     _signed("DELETE", "openOrders", "openOrders.cancelAll", 1, trading.cancel_all),
     _signed("GET", "allOrders", "allOrders", 20, queries.all_orders),
     _signed("GET", "myTrades", "myTrades", 20, queries.my_trades),
@@ -90,4 +107,4 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 BY_ROUTE = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
-BY_WS_METHOD = {endpoint.ws_method: endpoint for endpoint in ENDPOINTS if endpoint.ws_method}
+BY_WS_METHOD = {endpoint.ws_method: endpoint for endpoint in ENDPOINTS}

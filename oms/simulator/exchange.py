@@ -170,6 +170,10 @@ class Exchange:
         order.working_ns = order.created_ns
         self._match(market, self.house, order)
 
+    def cross(self, market: Market, price: Decimal, quantity: Decimal) -> None:
+        """Let the house trade with itself at `price`, past the book: the last price moves, no order is touched."""
+        self._listener.trade(market, self._record_trade(market, price, quantity, is_buyer_maker=False))
+
     def finish_quotes(self, market: Market) -> None:
         """Trigger the stops and tell everyone, after a round of `quote`, `hit` and `withdraw`."""
         self._finish(market)
@@ -259,19 +263,11 @@ class Exchange:
             self._close(market, account, order, "EXPIRED")
 
     def _settle(self, market: Market, taker_account: Account, taker: Order, match: Match) -> None:
-        now = self.clock()
         maker = match.maker
         maker_account = self.accounts[maker.account]
-        trade = PublicTrade(market.next_trade_id, match.price, match.quantity, now, maker.side == BUY)
-        market.next_trade_id += 1
-        market.trades.append(trade)
-        market.last_price = match.price
-        market.high = max(market.high, match.price)
-        market.low = min(market.low, match.price)
-        market.volume += match.quantity
-        market.quote_volume += match.price * match.quantity
+        trade = self._record_trade(market, match.price, match.quantity, is_buyer_maker=maker.side == BUY)
         for account, order in ((maker_account, maker), (taker_account, taker)):
-            order.updated_ns = now
+            order.updated_ns = trade.time_ns
             order.status = "FILLED" if order.leaves == 0 else "PARTIALLY_FILLED"
             fill = self._pay(market, account, order, trade, is_maker=order is maker)
             if account.unlimited:
@@ -283,6 +279,19 @@ class Exchange:
                 account.closed(order)
             self._report(account, order, "TRADE", fill=fill)
         self._listener.trade(market, trade)
+
+    def _record_trade(
+        self, market: Market, price: Decimal, quantity: Decimal, *, is_buyer_maker: bool
+    ) -> PublicTrade:
+        trade = PublicTrade(market.next_trade_id, price, quantity, self.clock(), is_buyer_maker)
+        market.next_trade_id += 1
+        market.trades.append(trade)
+        market.last_price = price
+        market.high = max(market.high, price)
+        market.low = min(market.low, price)
+        market.volume += quantity
+        market.quote_volume += price * quantity
+        return trade
 
     def _pay(
         self, market: Market, account: Account, order: Order, trade: PublicTrade, *, is_maker: bool

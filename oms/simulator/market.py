@@ -157,7 +157,10 @@ class MarketDriver:
             self._requote(quoted, trade=True)
 
     def set_price(self, symbol: str, price: Decimal) -> None:
-        """Move one market to `price`; what the new quotes reach is matched. Raises `ValueError` for no such price."""
+        """Move one market to `price`, its last price too: what the new quotes reach is matched, stops trigger.
+
+        Raises `ValueError` for an unknown symbol or an impossible price.
+        """
         quoted = self._quoted.get(symbol)
         if quoted is None:
             raise ValueError(f"symbol must be one of {sorted(self._quoted)}, was {symbol!r}")
@@ -167,6 +170,7 @@ class MarketDriver:
                 f"price must be from {config.tick * MIDDLE_TICKS_MIN} to {config.max_price}, was {price}"
             )
         quoted.middle = _ticks(price, config)
+        self._exchange.cross(quoted.market, quoted.middle * config.tick, config.step)
         self._requote(quoted)
 
     def _requote(self, quoted: _Quoted, *, trade: bool = False) -> None:

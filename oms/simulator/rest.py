@@ -46,12 +46,13 @@ class RestApi:
             endpoint = BY_ROUTE.get((request.method, path))
             if endpoint is None:
                 raise errors.unknown_path(request.method, path)
-            self._limiter.spend(address, endpoint.weight)
             body = (await request.read()).decode("utf-8", "surrogateescape") if request.can_read_body else ""
+            pairs = split_form(query) + split_form(body)
+            self._limiter.spend(address, endpoint.weigh([name for name, _ in pairs]))
             before = self._faults.draw(Stage.BEFORE, *endpoint.labels)
             if before is not None:
                 return self._fail(request, before)
-            params = Params.from_pairs(split_form(query) + split_form(body))
+            params = Params.from_pairs(pairs)
             if endpoint.signed:
                 account = self._authenticate(request, params, query, body)
             result = call(endpoint, self._exchange, self._limiter, account, params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 import attrs
 
@@ -11,7 +12,7 @@ from . import errors
 from .connections import Connection
 from .faults import Fault, Faults, Stage
 
-# Reports that a fault holds back; beyond this the oldest go out.
+# Reports that faults hold back at once; beyond this they go out as they come.
 MAX_HELD = 10_000
 
 
@@ -31,7 +32,7 @@ class UserStreams:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._by_account: dict[str, list[Subscription]] = defaultdict(list)
-        self._held: dict[str, list[dict[str, object]]] = defaultdict(list)
+        self._held: dict[str, dict[str, object]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
 
     def subscribe(
@@ -59,22 +60,20 @@ class UserStreams:
         if event["e"] != "executionReport":
             self._deliver(account, event)
             return
-        rule = self._faults.draw(Stage.REPORT, str(event["x"]))
-        if rule is None:
+        held = self._held.pop(account, None)
+        rule = self._faults.draw(Stage.REPORT, str(event["x"])) if held is None else None
+        if rule is None or len(self._timers) >= MAX_HELD:
             self._deliver(account, event)
         elif rule.kind is Fault.DUPLICATE_REPORT:
             self._deliver(account, event)
             self._deliver(account, event)
         elif rule.kind is Fault.DELAY_REPORT:
-            self._later(rule.delay_ms, account, event)
-            return
+            self._later(rule.delay_ms, lambda: self._deliver(account, event))
         else:
-            held = self._held[account]
-            held.append(event)
-            self._later(rule.delay_ms, account, None)
-            if len(held) <= MAX_HELD:
-                return
-        self._release(account)
+            self._held[account] = event
+            self._later(rule.delay_ms, lambda: self._release(account, event))
+        if held is not None:
+            self._deliver(account, held)
 
     def stop(self) -> None:
         """Forget what is held back."""
@@ -82,19 +81,18 @@ class UserStreams:
             timer.cancel()
         self._timers.clear()
 
-    def _later(self, delay_ms: int, account: str, event: dict[str, object] | None) -> None:
+    def _later(self, delay_ms: int, deliver: Callable[[], None]) -> None:
         def due() -> None:
             self._timers.discard(timer)
-            if event is None:
-                self._release(account)
-            else:
-                self._deliver(account, event)
+            deliver()
 
         timer = asyncio.get_running_loop().call_later(delay_ms / 1000, due)
         self._timers.add(timer)
 
-    def _release(self, account: str) -> None:
-        for event in self._held.pop(account, ()):
+    def _release(self, account: str, event: dict[str, object]) -> None:
+        """Deliver a held event that no later one has overtaken in time."""
+        if self._held.get(account) is event:
+            del self._held[account]
             self._deliver(account, event)
 
     def _deliver(self, account: str, event: dict[str, object]) -> None:

@@ -90,7 +90,7 @@ class WsApi:
                 raise errors.ApiError(-1135, "Invalid JSON Request.")
             values = {name: _text(value) for name, value in given.items()}
             values.pop("returnRateLimits", None)
-            self._limiter.spend(session.address, endpoint.weight if endpoint else SESSION_WEIGHT)
+            self._limiter.spend(session.address, endpoint.weigh(values) if endpoint else SESSION_WEIGHT)
             if endpoint is not None:
                 await self._call(session, request_id, endpoint, values, given)
                 return
