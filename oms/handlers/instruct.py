@@ -14,13 +14,14 @@ SEND_WITHIN_NS: Final = 5 * 10**9
 def instruction_for(state: Partition, event: e.Event, now: int) -> tuple[Order, Instruction] | None:
     """The instruction that follows from an event just applied, if one does."""
     kind = type(event)
+    if kind is e.OrderPlaced:
+        order = state.orders[event.order_id]  # type: ignore[union-attr]
+        return order, _submit(order, now)
     if kind not in _INSTRUCTING:
         return None
     order = state.orders.get(event.order_id)  # type: ignore[union-attr]
     if order is None:
         return None
-    if kind is e.OrderPlaced:
-        return order, _submit(order, now)
     if kind is e.OrderCancelRequested or (
         kind is e.OrderDoubtResolved and order.cancel_requested is not None
     ):
@@ -32,7 +33,6 @@ def instruction_for(state: Partition, event: e.Event, now: int) -> tuple[Order, 
 
 _INSTRUCTING: Final = frozenset(
     {
-        e.OrderPlaced,
         e.OrderCancelRequested,
         e.OrderAmendRequested,
         e.OrderInDoubt,
@@ -83,6 +83,7 @@ def _amend(order: Order, now: int) -> Amend:
         side=order.side,
         type=order.type,
         quantity=order.amend.quantity,
+        quantity_before=order.quantity,
         price=order.amend.price,
         revision=order.amend.revision,
         deadline=now + SEND_WITHIN_NS,
@@ -101,6 +102,7 @@ def look_up(order: Order) -> LookUp:
         symbol=order.symbol,
         side=order.side,
         status=order.status,
+        quantity=order.quantity,
         cumulative=order.cumulative,
         since=order.placed_at,
         revision=order.revision,
@@ -108,4 +110,5 @@ def look_up(order: Order) -> LookUp:
         pending_client_id=None
         if order.amend is None
         else venue_client_id(order.order_id, order.amend.revision),
+        pending_quantity=None if order.amend is None else order.amend.quantity,
     )

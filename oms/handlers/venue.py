@@ -33,10 +33,11 @@ def account_key(state: Partition, subject: Subject) -> AccountKey:
 def _of_session(state: Partition, subject: Subject, session: str) -> Account:
     ledger = state.ledger(account_key(state, subject))
     if ledger.session != session:
+        place = f"{subject.account} on {subject.exchange}.{subject.market}"
+        if not ledger.session:
+            raise Refused(Code.SESSION_CLOSED, f"session {session} no longer serves {place}, and none does")
         raise Refused(
-            Code.SESSION_STALE,
-            f"session {session} does not serve {subject.account} on {subject.exchange}.{subject.market}"
-            + (f", {ledger.session} does" if ledger.session else ""),
+            Code.SESSION_STALE, f"session {session} does not serve {place}, {ledger.session} does"
         )
     return ledger
 
@@ -45,7 +46,7 @@ def decide_open_session(state: Partition, subject: Subject, command: c.OpenSessi
     """Hand the account to a session: to a new one for reconciling, to the same one as ready.
 
     Raises:
-        Refused: ACCOUNT_UNKNOWN, SESSION_STALE when another session took over before this one was ready.
+        Refused: ACCOUNT_UNKNOWN; SESSION_STALE, SESSION_CLOSED when this session ended before it was ready.
     """
     ledger = state.ledgers.get(account_key(state, subject))
     if command.ready:
@@ -119,7 +120,7 @@ def decide_balances(state: Partition, subject: Subject, command: c.ReportBalance
     """Adopt the venue's totals where they differ; an asset not named is zero there.
 
     Raises:
-        Refused: SESSION_STALE, INVALID_DECIMAL.
+        Refused: SESSION_STALE, SESSION_CLOSED, INVALID_DECIMAL.
     """
     ledger = _of_session(state, subject, command.session)
     found: list[e.Event] = []
@@ -146,7 +147,7 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
     """A page of what the engine believes is open, for a session to reconcile.
 
     Raises:
-        Refused: SESSION_STALE.
+        Refused: SESSION_STALE, SESSION_CLOSED.
     """
     ledger = _of_session(state, subject, command.session)
     live = state.live.get(ledger.key, {})
@@ -167,7 +168,7 @@ def decide_reports(
     What is not taken is added to ``refused``.
 
     Raises:
-        Refused: SESSION_STALE.
+        Refused: SESSION_STALE, SESSION_CLOSED.
     """
     ledger = _of_session(state, subject, command.session)
     for index, report in enumerate(command.reports):

@@ -71,6 +71,10 @@ class Code(StrEnum):
         "SESSION_STALE",
         "The report comes from a connector session that another one has replaced.",
     )
+    SESSION_CLOSED = (
+        "SESSION_CLOSED",
+        "The report comes from a connector session that was closed, and no other is open: open a new one.",
+    )
     FILL_TOO_OLD = (
         "FILL_TOO_OLD",
         "The fill is older than the trade ids remembered, so that it may be one applied before.",

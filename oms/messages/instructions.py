@@ -40,12 +40,17 @@ class Cancel(_Instruction, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Amend(_Instruction, frozen=True, kw_only=True, tag="amend"):
-    """Bring the order, ``client_id`` at the venue, to this total quantity and price, as ``new_client_id``."""
+    """Bring the order, ``client_id`` at the venue, to this total quantity and price, as ``new_client_id``.
+
+    ``quantity_before`` is the total it has now: less what the venue order ``client_id`` was placed for, it is what
+    earlier revisions had filled, which no answer of the venue about ``client_id`` tells.
+    """
 
     new_client_id: str
     side: Side
     type: OrderType
     quantity: Decimal
+    quantity_before: Decimal
     price: Decimal | None
     revision: int
     deadline: int
@@ -59,17 +64,19 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
     """Find out what became of the order and report it. What is told here is what the engine believes.
 
     ``revision`` is the venue order that last stood for it; ``pending_revision`` the one an amend under way would make.
-    ``pending_client_id`` is that one's client order id.
+    ``pending_client_id`` is that one's client order id. ``quantity`` and ``pending_quantity`` are the totals of the two.
     ``since`` (UTC ns) is when the order was placed: its trades are not older.
     """
 
     side: Side
     status: OrderStatus
+    quantity: Decimal
     cumulative: Decimal
     since: int
     revision: int = 0
     pending_revision: int | None = None
     pending_client_id: str | None = None
+    pending_quantity: Decimal | None = None
 
 
 Instruction = Submit | Cancel | Amend | LookUp
