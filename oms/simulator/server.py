@@ -100,11 +100,9 @@ class Simulator:
             self.config.ca_path.write_bytes(self.ca_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(*NAMES).configure_cert(context)
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self.config.host, self.config.port, ssl_context=context, shutdown_timeout=SHUTDOWN_S
-        )
+        site = web.TCPSite(self._runner, self.config.host, self.config.port, ssl_context=context)
         try:
             await site.start()
         except OSError:
