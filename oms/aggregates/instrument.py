@@ -10,7 +10,6 @@ import attrs
 from oms.aggregates.money import ONE, ZERO, fewest_places, is_amount
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import InstrumentSpec
-from oms.messages.enums import OrderType
 from oms.messages.events import InstrumentListed
 
 InstrumentKey = tuple[str, str, str]
@@ -98,16 +97,6 @@ class Instrument:
                 Code.NOTIONAL_TOO_LARGE,
                 f"price times quantity must be at most {self.max_notional:f} {self.quote}, was {notional:f}",
             )
-
-
-def priced(order_type: OrderType) -> bool:
-    """Whether orders of this type carry a price."""
-    return order_type is OrderType.LIMIT or order_type is OrderType.STOP_LIMIT
-
-
-def triggered(order_type: OrderType) -> bool:
-    """Whether orders of this type carry a trigger price."""
-    return order_type is OrderType.STOP_LIMIT or order_type is OrderType.STOP_MARKET
 
 
 def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListed:

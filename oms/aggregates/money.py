@@ -37,7 +37,12 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 def is_amount(value: Decimal) -> bool:
     """Whether a value is finite, below 10^20 in size and without places after the 18th."""
-    return value.is_finite() and -MAX_AMOUNT < value < MAX_AMOUNT and not value % _QUANTUM
+    # Quantized without traps: the remainder of a value with hundreds of places would itself have to be rounded.
+    return (
+        value.is_finite()
+        and -MAX_AMOUNT < value < MAX_AMOUNT
+        and value == value.quantize(_QUANTUM, context=_ROUNDING)
+    )
 
 
 def fewest_places(unit: Decimal) -> Decimal:

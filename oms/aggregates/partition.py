@@ -132,10 +132,13 @@ class Partition:
         if len(self.retired) > MAX_RETIRED:
             del self.retired[next(iter(self.retired))]
 
-    def _add(self, order: Order) -> None:
+    def _add(self, order: Order, key: AccountKey) -> None:
         self.orders[order.order_id] = order
+        live = self.live.get(key)
+        if live is None:
+            live = self.live[key] = {}
+        live[order.order_id] = order
         self.next_order += 1
-        self._settle(order)
 
     def _settle(self, order: Order) -> None:
         """Bring reservation and indexes in line with what the order has become."""
@@ -188,6 +191,8 @@ class Partition:
         self._settle(order)
 
 
+BUY: Final = Side.BUY
+
 _UNANSWERED: Final = frozenset(
     {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
 )
@@ -236,9 +241,16 @@ def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
     instrument = state.instruments[event.exchange, event.market, event.symbol]
     asset, unit = reservation(instrument, event.side, event.reserve_price)
     order = orders.make(event, at, OrderStatus.PENDING_NEW, asset, unit)
+    order.reserved = event.quantity * unit
+    key = (event.exchange, event.account, event.market)
+    state.ledger(key).reserve(asset, order.reserved)
+    if event.reduce_only:
+        order.reducing = event.quantity
+        state.position((*key, event.symbol)).reducing += event.quantity
     if event.expires_at is not None:
         state.expiring[event.order_id] = event.expires_at
-    state._add(order)
+    state._add(order, key)
+    state.unanswered[event.order_id] = at
 
 
 def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
@@ -253,8 +265,10 @@ def _order_adopted(state: Partition, event: e.OrderAdopted, at: int) -> None:
     asset, unit = reservation(instrument, event.side, price)
     order = orders.make(event, at, OrderStatus.NEW, asset, unit)
     order.venue_order_id = event.venue_order_id
-    state.venue_ids[(event.exchange, event.account, event.market), event.client_order_id] = event.order_id
-    state._add(order)
+    key = (event.exchange, event.account, event.market)
+    state.venue_ids[key, event.client_order_id] = event.order_id
+    state._add(order, key)
+    state._settle(order)
 
 
 def _cancel_all_requested(state: Partition, event: e.CancelAllRequested, at: int) -> None:
@@ -274,7 +288,7 @@ def _order_filled(state: Partition, event: e.OrderFilled, at: int) -> None:
 
 def reservation(instrument: Instrument, side: Side, price: Any) -> tuple[str, Any]:
     """What a unit of quantity reserves on spot: (asset, amount). A buy its price in quote, a sell one of the base."""
-    return (instrument.quote, price) if side is Side.BUY else (instrument.base, ONE)
+    return (instrument.quote, price) if side is BUY else (instrument.base, ONE)
 
 
 _EVOLVE: Final[dict[type, Any]] = {

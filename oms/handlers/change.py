@@ -7,7 +7,6 @@ from typing import Final
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
-from oms.handlers.place import check_positive
 from oms.handlers.target import covers, find_order
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import AmendOrder, CancelAll, CancelOrder
@@ -69,10 +68,12 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
     instrument = state.instruments[order.exchange, order.market, order.symbol]
     quantity, price = command.quantity, command.price
     if quantity is not None:
-        check_positive("quantity", quantity)
+        if quantity <= 0:
+            raise Refused(Code.NOT_POSITIVE, f"quantity must be above zero, was {quantity:f}")
         quantity = instrument.check_quantity(quantity)
     if price is not None:
-        check_positive("price", price)
+        if price <= 0:
+            raise Refused(Code.NOT_POSITIVE, f"price must be above zero, was {price:f}")
         price = instrument.check_price("price", price)
     event = order.decide_amend(quantity, price)
     ledger = state.ledger((order.exchange, order.account, order.market))

@@ -49,15 +49,18 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
         now: UTC ns, not before the state's last commit.
         sequence: of the frame that the commits will be in.
     """
-    with decimal.localcontext(EXACT):
-        try:
-            parts = parse_subject(subject)
-            command: Any = codec.decode_command(parts.action, raw)
-            if isinstance(command, c.ClientCommand):
-                return _client(state, parts, subject, command, raw, now, sequence)
-            return _statement(state, parts, subject, command, raw, now, sequence)
-        except Refused as refused:
-            return Outcome(failed(codec.command_id_of(raw), refused), [], [])
+    before = decimal.getcontext()
+    decimal.setcontext(EXACT)
+    try:
+        parts = parse_subject(subject)
+        command: Any = codec.decode_command(parts.action, raw)
+        if isinstance(command, c.ClientCommand):
+            return _client(state, parts, subject, command, raw, now, sequence)
+        return _statement(state, parts, subject, command, raw, now, sequence)
+    except Refused as refused:
+        return Outcome(failed(codec.command_id_of(raw), refused), [], [])
+    finally:
+        decimal.setcontext(before)
 
 
 def _client(
@@ -78,24 +81,27 @@ def _client(
         return Outcome(_repeat(command, known, fingerprint), [], [])
     commits: list[Commit] = []
     instructions: list[tuple[Order, Instruction]] = []
-    for events in _decide(state, parts, command, now):
-        # Several commits come of a large cancel_all alone; the last one says what is answered.
-        if commits:
-            commits[-1] = msgspec.structs.replace(commits[-1], command_id="", fingerprint="")
-        commit = Commit(
-            at=now,
-            subject=subject,
-            command=msgspec.Raw(raw),
-            events=events,
-            command_id=command.command_id,
-            fingerprint=fingerprint,
-        )
+    chunks = iter(_decide(state, parts, command, now))
+    events = next(chunks)
+    # Several commits come of a large cancel_all alone; the last one carries the command's id and what is answered.
+    while events is not None:
         _apply(state, events, now, instructions)
-        commits.append(commit)
+        following = next(chunks, None)
+        last = following is None
+        commits.append(
+            Commit(
+                at=now,
+                subject=subject,
+                command=msgspec.Raw(raw),
+                events=events,
+                command_id=command.command_id if last else "",
+                fingerprint=fingerprint if last else "",
+            )
+        )
+        events = following
     for commit in commits:
         state.finish(commit, sequence)
-    found = state.window(parts.account).get(command.command_id)
-    assert found is not None, f"{command} left no answer behind"
+    found = state.windows[parts.account].entries[command.command_id]
     return Outcome(reply(command.command_id, found, duplicate=False), commits, instructions)
 
 

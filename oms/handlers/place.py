@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
-from oms.aggregates.instrument import Instrument, priced, triggered
+from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition, reservation
 from oms.handlers.target import Target
@@ -11,6 +11,10 @@ from oms.messages.codes import Code, Refused
 from oms.messages.commands import PlaceOrder
 from oms.messages.enums import OrderType, Side, TimeInForce
 from oms.messages.events import Event, OrderDenied, OrderPlaced
+
+# Looking a member up on its class costs more than the comparison, and this is the hot path.
+LIMIT, STOP_LIMIT, STOP_MARKET = OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.STOP_MARKET
+GTC, GTD, IOC = TimeInForce.GTC, TimeInForce.GTD, TimeInForce.IOC
 
 MARKET_RESERVE: Final = Decimal("1.05")
 """A market buy reserves the mark plus 5 %, a stop-market buy its trigger plus 5 %: what it costs is not known before."""
@@ -79,29 +83,28 @@ def check_shape(command: PlaceOrder) -> None:
         Refused: INVALID_COMMAND, NOT_POSITIVE.
     """
     kind = command.type
-    check_positive("quantity", command.quantity)
-    _goes_with("price", command.price, priced(kind), kind)
-    _goes_with("trigger_price", command.trigger_price, triggered(kind), kind)
-    if (command.expires_at is not None) != (command.time_in_force is TimeInForce.GTD):
+    price, trigger_price = command.price, command.trigger_price
+    priced = kind is LIMIT or kind is STOP_LIMIT
+    triggered = kind is STOP_LIMIT or kind is STOP_MARKET
+    if command.quantity <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"quantity must be above zero, was {command.quantity:f}")
+    if (price is not None) is not priced:
+        raise Refused(
+            Code.INVALID_COMMAND, f"a {kind} order {'has no' if price is not None else 'needs a'} price"
+        )
+    if price is not None and price <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"price must be above zero, was {price:f}")
+    if (trigger_price is not None) is not triggered:
+        verb = "has no" if trigger_price is not None else "needs a"
+        raise Refused(Code.INVALID_COMMAND, f"a {kind} order {verb} trigger_price")
+    if trigger_price is not None and trigger_price <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"trigger_price must be above zero, was {trigger_price:f}")
+    if (command.expires_at is not None) is not (command.time_in_force is GTD):
         raise Refused(Code.INVALID_COMMAND, "expires_at goes with time_in_force GTD, and GTD with expires_at")
-    if command.post_only and (
-        kind is not OrderType.LIMIT or command.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD)
-    ):
+    if command.post_only and (kind is not LIMIT or command.time_in_force not in (GTC, GTD)):
         raise Refused(Code.INVALID_COMMAND, "post_only goes with type limit and time_in_force GTC or GTD")
-    if not priced(kind) and command.time_in_force not in (TimeInForce.GTC, TimeInForce.IOC):
+    if not priced and command.time_in_force not in (GTC, IOC):
         raise Refused(Code.INVALID_COMMAND, f"a {kind} order is GTC or IOC, was {command.time_in_force}")
-
-
-def check_positive(name: str, value: Decimal) -> None:
-    if value <= 0:
-        raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {value:f}")
-
-
-def _goes_with(name: str, value: Decimal | None, wanted: bool, kind: OrderType) -> None:
-    if wanted != (value is not None):
-        raise Refused(Code.INVALID_COMMAND, f"a {kind} order {'needs a' if wanted else 'has no'} {name}")
-    if value is not None:
-        check_positive(name, value)
 
 
 def _check(

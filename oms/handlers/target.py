@@ -1,5 +1,6 @@
 """Target: which exchange, account, market and symbol a command is about, from its subject and payload together."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from oms.aggregates.account import AccountKey
@@ -55,15 +56,23 @@ def full_target(subject: Subject, command: Placed) -> Target:
     Raises:
         Refused: SUBJECT_MISMATCH.
     """
-    if command.exchange is None and command.market is None and command.symbol is None:
-        if ANY not in subject[1:]:
-            return Target._make(subject[1:])
+    if command.symbol is None and command.market is None and command.exchange is None:
+        return _named_by_subject(subject)
     return Target(
         _agree("exchange", subject.exchange, command.exchange),
         subject.account,
         _agree("market", subject.market, command.market),
         _agree("symbol", subject.symbol, command.symbol),
     )
+
+
+@lru_cache(maxsize=8_192)
+def _named_by_subject(subject: Subject) -> Target:
+    for name, token in zip(
+        ("exchange", "market", "symbol"), (subject[1], subject[3], subject[4]), strict=True
+    ):
+        _agree(name, token, None)
+    return Target._make(subject[1:])
 
 
 def _agree(name: str, in_subject: str, in_payload: str | None) -> str:

@@ -36,9 +36,7 @@ def _of_session(state: Partition, subject: Subject, session: str) -> Account:
         place = f"{subject.account} on {subject.exchange}.{subject.market}"
         if not ledger.session:
             raise Refused(Code.SESSION_CLOSED, f"session {session} no longer serves {place}, and none does")
-        raise Refused(
-            Code.SESSION_STALE, f"session {session} does not serve {place}, {ledger.session} does"
-        )
+        raise Refused(Code.SESSION_STALE, f"session {session} does not serve {place}, {ledger.session} does")
     return ledger
 
 

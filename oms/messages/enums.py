@@ -1,6 +1,12 @@
 """The closed vocabularies of orders and accounts, in FIX's words."""
 
-from enum import StrEnum
+from enum import StrEnum as _StrEnum
+
+
+class StrEnum(_StrEnum):
+    """A StrEnum that hashes as the string it is: enum's own hash is Python code, and these are keys on the hot path."""
+
+    __hash__ = str.__hash__
 
 
 class Side(StrEnum):

@@ -1,5 +1,6 @@
 """Subjects: ``{action}.{exchange}.{account}.{market}.{symbol}``. A token that does not apply is ``_``."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from oms.messages.codes import Code, Refused
@@ -20,6 +21,7 @@ class Subject(NamedTuple):
         return ".".join(self)
 
 
+@lru_cache(maxsize=8_192)
 def parse_subject(subject: str) -> Subject:
     """Split a subject.
 
