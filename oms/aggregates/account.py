@@ -64,14 +64,14 @@ class Account:
     # -- decide
 
     def check_funds(self, asset: str, amount: Decimal) -> None:
-        """Hold an amount against what is free.
+        """Hold an amount against what is free. What releases funds is covered even when free is below zero.
 
         Raises:
             Refused: INSUFFICIENT_FUNDS.
         """
         balance = self.balances.get(asset)
         free = ZERO if balance is None else balance.total - balance.locked
-        if amount > free:
+        if amount > free and amount > 0:
             raise Refused(Code.INSUFFICIENT_FUNDS, f"needs {amount:f} {asset}, free is {free:f}")
 
     def knows_trade(self, symbol: str, trade_id: str, venue_time: int) -> bool:

@@ -108,7 +108,7 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
 
     def need(holds: bool, rule: str) -> None:
         if not holds:
-            raise Refused(Code.INVALID_COMMAND, f"{spec.symbol}: {rule}, was {spec}")
+            raise Refused(Code.INVALID_COMMAND, f"{spec.symbol}: {rule}, was {str(spec)[:512]}")
 
     amounts = [
         spec.tick,
@@ -132,6 +132,11 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
     need(
         spec.max_notional is None or spec.min_notional <= spec.max_notional,
         "minimum notional is at most the maximum",
+    )
+    # A spot trade moves quantity × price of the quote asset: with another size or settlement P&L and funds would part.
+    need(
+        market != "spot" or (spec.contract_size == 1 and spec.settle == spec.quote),
+        "on spot the contract size is 1 and the quote asset settles",
     )
     need(-ONE < spec.maker_fee < ONE and -ONE < spec.taker_fee < ONE, "fees are fractions")
     return InstrumentListed(

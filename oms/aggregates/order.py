@@ -43,13 +43,14 @@ TRANSITIONS: Final[dict[OrderStatus, dict[type, OrderStatus | str]]] = {
                        e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED},
     # Working. A venue may still reject it (a stop order when it triggers).
     NEW:              {e.OrderAccepted: NEW, e.OrderRejected: REJECTED, e.OrderFilled: BY_QUANTITY,
-                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: NEW},
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY},
     PARTIALLY_FILLED: {e.OrderAccepted: PARTIALLY_FILLED, e.OrderFilled: BY_QUANTITY,
-                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: PARTIALLY_FILLED},
-    # Ended, but a trade is a fact in any state. More than was ordered shows as cumulative above quantity.
-    FILLED:           {e.OrderFilled: FILLED},
-    CANCELED:         {e.OrderFilled: BY_QUANTITY_OR_STAY},
-    EXPIRED:          {e.OrderFilled: BY_QUANTITY_OR_STAY},
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY},
+    # Ended, but a trade is a fact in any state. More than was ordered shows as cumulative above quantity. An amend
+    # that was under way when the order ended may still have made a new venue order: then it lives again.
+    FILLED:           {e.OrderFilled: FILLED, e.OrderAmended: BY_QUANTITY},
+    CANCELED:         {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY},
+    EXPIRED:          {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY},
     # We were wrong to believe it rejected when the venue shows it working or trades it: it lives again.
     REJECTED:         {e.OrderAccepted: NEW, e.OrderFilled: BY_QUANTITY, e.OrderCanceled: CANCELED,
                        e.OrderExpired: EXPIRED},
@@ -60,6 +61,8 @@ TRANSITIONS: Final[dict[OrderStatus, dict[type, OrderStatus | str]]] = {
 
 ADOPTED: Final = "external"
 """Strategy of orders and trades that were found at the venue."""
+
+EventKind = type[Any]
 
 WORKING: Final = frozenset({PENDING_NEW, NEW, PARTIALLY_FILLED})
 
@@ -80,7 +83,8 @@ class Order:
     Args:
         base: what the venue did with it; see :data:`TRANSITIONS`.
         cumulative: filled quantity. ``cost``: sum of quantity × price of the trades.
-        revision: counts the venue orders that stood for it; each amend makes a new one.
+        revision: names the venue order that stands for it; each amend that the venue takes makes a new one.
+        last_revision: the highest ever asked for. A failed amend's is not used again: its answer may come late or twice.
         reserve_asset, reserve_price: a unit of leaves reserves that much of that asset.
         reserved: what it holds locked in the account now.
         in_doubt: the outcome of a request is unknown; it is looked up until it is known.
@@ -110,6 +114,7 @@ class Order:
     cumulative: Decimal = ZERO
     cost: Decimal = ZERO
     revision: int = 0
+    last_revision: int = 0
     venue_order_id: str = ""
     cancel_requested: CancelReason | None = None
     amend: PendingAmend | None = None
@@ -155,15 +160,20 @@ class Order:
 
     @property
     def required(self) -> Decimal:
-        """What it has to hold locked: the dearer of its terms and of those asked for."""
-        if self.base not in WORKING:
-            return ZERO
+        """What it has to hold locked: the dearer of its terms and of those asked for, even if it has ended meanwhile."""
         held = self.leaves * self.reserve_price
         if self.amend is None:
             return held
         unit = self.reserve_price if self.amend.price is None or self.side is Side.SELL else self.amend.price
         asked = (self.amend.quantity - self.cumulative) * unit
         return max(held, asked)
+
+    @property
+    def reduces(self) -> Decimal:
+        """What a reduce-only order may still take off the position, with what is asked for."""
+        if not self.reduce_only:
+            return ZERO
+        return self.leaves if self.amend is None else max(self.leaves, self.amend.quantity - self.cumulative)
 
     # -- decide
 
@@ -207,14 +217,14 @@ class Order:
         if quantity == self.quantity and price == self.price:
             raise Refused(Code.AMEND_NO_CHANGE, f"order {self.order_id} already has these terms")
         return e.OrderAmendRequested(
-            order_id=self.order_id, quantity=quantity, price=price, revision=self.revision + 1
+            order_id=self.order_id, quantity=quantity, price=price, revision=self.last_revision + 1
         )
 
     def decide_report(self, report: r.Report) -> Iterable[e.Event]:
         """What a report changes; nothing when it tells what is known or is older than what is known."""
         return _DECIDE[type(report)](self, report)
 
-    def allows(self, event: type) -> bool:
+    def allows(self, event: EventKind) -> bool:
         """Whether the table has a next state for this event now."""
         return event in TRANSITIONS[self.base]
 
@@ -225,7 +235,7 @@ class Order:
         _EVOLVE[type(event)](self, event)
         self.updated_at = at
 
-    def _next(self, event: type) -> None:
+    def _next(self, event: EventKind) -> None:
         target = TRANSITIONS[self.base].get(event)
         if target is None:
             raise AssertionError(f"{event.__name__} cannot happen to {self.order_id}, which is {self.base}")
@@ -238,19 +248,17 @@ class Order:
                 target = self.base
         self.base = target
 
-    def _end(self, event: type) -> None:
-        self._next(event)
+    def _end(self, event: e.OrderCanceled | e.OrderExpired) -> None:
+        self._next(type(event))
         self.cancel_requested = None
-        self.amend = None
-        self.in_doubt = False
+        self.in_doubt = event.missing_fills
+        self.reason = event.reason
 
 
 # -- decide: one function a report. A report of an older revision is about a venue order that an amend replaced.
 
 
 def _accepted(order: Order, report: r.Accepted) -> Iterable[e.Event]:
-    if report.revision < order.revision or not order.allows(e.OrderAccepted):
-        return _resolved(order)
     if order.amend is not None and report.revision == order.amend.revision:
         return _amended(
             order,
@@ -261,6 +269,9 @@ def _accepted(order: Order, report: r.Accepted) -> Iterable[e.Event]:
                 revision=report.revision,
             ),
         )
+    # Of a venue order that was replaced, or of one that has ended since: it settles no doubt.
+    if report.revision < order.revision or not order.allows(e.OrderAccepted):
+        return ()
     if order.base in (NEW, PARTIALLY_FILLED) and order.venue_order_id:
         return _resolved(order)
     return [
@@ -275,29 +286,45 @@ def _resolved(order: Order) -> Iterable[e.Event]:
 
 
 def _rejected(order: Order, report: r.Rejected) -> Iterable[e.Event]:
+    if order.amend is not None and report.revision == order.amend.revision:
+        # The order that was to replace it is refused; what became of this one is told under its own revision.
+        return [
+            e.OrderAmendRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)
+        ]
     if order.cumulative or report.revision < order.revision or not order.allows(e.OrderRejected):
-        return _resolved(order)
+        return ()
     return [e.OrderRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)]
 
 
-def _ended(order: Order, report: r.Canceled | r.Expired, event: type) -> Iterable[e.Event]:
+def _ended(order: Order, report: r.Canceled | r.Expired, event: EventKind) -> Iterable[e.Event]:
+    if report.revision < order.revision:
+        return ()
     missing = report.cumulative is not None and report.cumulative > order.cumulative
-    if report.revision < order.revision or not order.allows(event):
-        if missing and report.revision == order.revision:
-            return (
-                ()
-                if order.in_doubt
-                else [e.OrderInDoubt(order_id=order.order_id, reason="trades are missing")]
-            )
+    amend = order.amend
+    # An amend ends one venue order and makes another. Unless this is about that other one, or answers a look-up, the
+    # amend's own answer is still to come.
+    answered = amend is None or order.in_doubt or report.revision >= amend.revision
+    if not order.allows(event):
+        if missing:
+            return _doubted(order, "trades are missing")
         # A cancel or amend of an order that ended otherwise is answered by that end.
-        return _withdraw(order, report.reason, report.venue_time)
+        return _withdraw(order, report.reason, report.venue_time) if answered else ()
     if order.cancel_requested is CancelReason.EXPIRED:
         event = e.OrderExpired
-    return [
-        event(
-            order_id=order.order_id, reason=report.reason, venue_time=report.venue_time, missing_fills=missing
-        )
-    ]
+    end = event(
+        order_id=order.order_id, reason=report.reason, venue_time=report.venue_time, missing_fills=missing
+    )
+    return [*_amend_failed(order, report.reason, report.venue_time), end] if answered else [end]
+
+
+def _amend_failed(order: Order, reason: str, venue_time: int) -> list[e.Event]:
+    if order.amend is None:
+        return []
+    return [e.OrderAmendRejected(order_id=order.order_id, reason=reason, venue_time=venue_time)]
+
+
+def _doubted(order: Order, reason: str) -> Iterable[e.Event]:
+    return () if order.in_doubt else [e.OrderInDoubt(order_id=order.order_id, reason=reason)]
 
 
 def _canceled(order: Order, report: r.Canceled) -> Iterable[e.Event]:
@@ -315,8 +342,7 @@ def _withdraw(order: Order, reason: str, venue_time: int) -> list[e.Event]:
     found: list[e.Event] = []
     if order.cancel_requested is not None:
         found.append(e.OrderCancelRejected(order_id=order.order_id, reason=reason, venue_time=venue_time))
-    if order.amend is not None:
-        found.append(e.OrderAmendRejected(order_id=order.order_id, reason=reason, venue_time=venue_time))
+    found += _amend_failed(order, reason, venue_time)
     if order.in_doubt:
         found.append(e.OrderDoubtResolved(order_id=order.order_id))
     return found
@@ -347,9 +373,9 @@ def _amended(order: Order, report: r.Amended) -> Iterable[e.Event]:
 
 
 def _amend_rejected(order: Order, report: r.AmendRejected) -> Iterable[e.Event]:
-    if order.amend is None:
+    if order.amend is not None and report.revision not in (None, order.amend.revision):
         return ()
-    return [e.OrderAmendRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)]
+    return _amend_failed(order, report.reason, report.venue_time)
 
 
 def _in_doubt(order: Order, report: r.InDoubt) -> Iterable[e.Event]:
@@ -365,16 +391,17 @@ def _absent(order: Order, report: r.Absent) -> Iterable[e.Event]:
     if order.base is PENDING_NEW and not order.cumulative:
         return [e.OrderRejected(order_id=order.order_id, reason=report.reason)]
     if order.base in WORKING:
-        return [e.OrderCanceled(order_id=order.order_id, reason=report.reason, venue_time=0)]
+        return [
+            *_amend_failed(order, report.reason, 0),
+            e.OrderCanceled(order_id=order.order_id, reason=report.reason, venue_time=0),
+        ]
     return _withdraw(order, report.reason, 0)
 
 
 def _finished(order: Order, report: r.Finished) -> Iterable[e.Event]:
     """The venue says filled. Our trades have to say so too; until then the order is in doubt and its trades are asked for."""
     if order.cumulative < report.cumulative:
-        return (
-            () if order.in_doubt else [e.OrderInDoubt(order_id=order.order_id, reason="trades are missing")]
-        )
+        return _doubted(order, "trades are missing")
     return _withdraw(order, "filled", report.venue_time) or _resolved(order)
 
 
@@ -436,7 +463,10 @@ def _on_accepted(order: Order, event: e.OrderAccepted) -> None:
 
 
 def _on_rejected(order: Order, event: e.OrderRejected) -> None:
-    order._end(e.OrderRejected)
+    order._next(e.OrderRejected)
+    order.cancel_requested = None
+    order.amend = None
+    order.in_doubt = False
     order.reason = event.reason
 
 
@@ -455,15 +485,11 @@ def _on_cancel_requested(order: Order, event: e.OrderCancelRequested) -> None:
 
 
 def _on_canceled(order: Order, event: e.OrderCanceled) -> None:
-    order._end(e.OrderCanceled)
-    order.reason = event.reason
-    order.in_doubt = event.missing_fills
+    order._end(event)
 
 
 def _on_expired(order: Order, event: e.OrderExpired) -> None:
-    order._end(e.OrderExpired)
-    order.reason = event.reason
-    order.in_doubt = event.missing_fills
+    order._end(event)
 
 
 def _on_cancel_rejected(order: Order, event: e.OrderCancelRejected) -> None:
@@ -473,6 +499,7 @@ def _on_cancel_rejected(order: Order, event: e.OrderCancelRejected) -> None:
 
 def _on_amend_requested(order: Order, event: e.OrderAmendRequested) -> None:
     order.amend = PendingAmend(event.quantity, event.price, event.revision)
+    order.last_revision = event.revision
 
 
 def _on_amended(order: Order, event: e.OrderAmended) -> None:
@@ -485,10 +512,6 @@ def _on_amended(order: Order, event: e.OrderAmended) -> None:
     order.amend = None
     order.in_doubt = False
     order._next(e.OrderAmended)
-    if order.base in WORKING:
-        order.base = (
-            FILLED if order.cumulative >= order.quantity else (PARTIALLY_FILLED if order.cumulative else NEW)
-        )
 
 
 def _on_amend_rejected(order: Order, event: e.OrderAmendRejected) -> None:

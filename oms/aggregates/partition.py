@@ -121,10 +121,11 @@ class Partition:
                 return
             del finished[oldest]
             order = self.orders.pop(oldest)
-            if order.venue_order_id and order.strategy == ADOPTED:
-                self.venue_ids.pop(
-                    ((order.exchange, order.account, order.market), order.client_order_id), None
-                )
+            if order.strategy == ADOPTED:
+                venue_id = ((order.exchange, order.account, order.market), order.client_order_id)
+                # The id may stand for a later order by now.
+                if self.venue_ids.get(venue_id) == oldest:
+                    del self.venue_ids[venue_id]
             self._remember_retired(oldest, order.strategy)
 
     def _remember_retired(self, order_id: str, strategy: str) -> None:
@@ -148,10 +149,10 @@ class Partition:
             self.ledger(key).reserve(order.reserve_asset, required - order.reserved)
             order.reserved = required
         if order.reduce_only:
-            leaves = order.leaves
-            if leaves != order.reducing:
-                self.position((*key, order.symbol)).reducing += leaves - order.reducing
-                order.reducing = leaves
+            reduces = order.reduces
+            if reduces != order.reducing:
+                self.position((*key, order.symbol)).reducing += reduces - order.reducing
+                order.reducing = reduces
         order_id = order.order_id
         if not order.live:
             live = self.live.get(key)
@@ -165,6 +166,8 @@ class Partition:
             return
         self.live.setdefault(key, {})[order_id] = order
         self.finished.pop(order_id, None)
+        if order.expires_at is not None:
+            self.expiring[order_id] = order.expires_at
         if order.in_doubt:
             self.unanswered.pop(order_id, None)
             self.doubtful.setdefault(order_id, order.updated_at)

@@ -29,6 +29,7 @@ class Remembered:
     order_id: str = ""
     status: OrderStatus | None = None
     count: int | None = None
+    left: int | None = None
     code: Code | None = None
     message: str = ""
 
@@ -48,7 +49,7 @@ def outcome(commit: Commit, sequence: int) -> Remembered:
     elif kind is e.OrderCancelRequested:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_CANCEL
     elif kind is e.CancelAllRequested:
-        found.count = event.count
+        found.count, found.left = event.count, event.left
     return found
 
 
@@ -70,6 +71,7 @@ def reply(command_id: str, found: Remembered, duplicate: bool) -> Done | Failed:
         order_id=order_id,
         status=status,
         count=msgspec.UNSET if found.count is None else found.count,
+        left=msgspec.UNSET if found.left is None else found.left,
         sequence=found.sequence,
         duplicate=duplicate,
     )

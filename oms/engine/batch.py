@@ -42,12 +42,20 @@ class BatchQueue:
         """The batch that what is decided now goes into."""
         return self._batches[-1]
 
-    def add_commit(self, commit: bytes) -> None:
-        """Put a commit into the open batch, or a new one when it would grow over a frame."""
+    def make_room(self, size: int) -> int:
+        """Open a new batch when a commit of up to ``size`` bytes might not fit this one; return the sequence it will have.
+
+        Called before deciding, because what is decided remembers its sequence.
+        """
         batch = self.open
-        if batch.commits and batch.size + len(commit) > MAX_FRAME_BYTES:
+        if batch.commits and batch.size + size > MAX_FRAME_BYTES:
             batch = Batch(batch.sequence + 1)
             self._batches.append(batch)
+        return batch.sequence
+
+    def add_commit(self, commit: bytes) -> None:
+        """Put a commit into the open batch."""
+        batch = self.open
         batch.commits.append(commit)
         batch.size += len(commit) + 1
 

@@ -8,7 +8,6 @@ engine stops for good.
 
 import asyncio
 import contextlib
-import decimal
 import logging
 import secrets
 import time
@@ -27,22 +26,22 @@ from nats.micro.service import Service
 
 from oms import __version__
 from oms.aggregates.account import AccountKey
-from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.engine.batch import Batch, BatchQueue
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
 from oms.journal.errors import AppendRefused, AppendUnknown, Fenced
-from oms.journal.reader import read_frames
 from oms.journal.stream import PARTITION, ensure_journal
 from oms.journal.writer import JournalWriter
 from oms.messages import codec
 from oms.messages import commands as c
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind
-from oms.messages.frames import GENESIS, encode_commit
+from oms.messages.frames import encode_commit
 from oms.messages.instructions import Instructions
 from oms.messages.replies import failed
+from replay.rebuild import rebuild
+from replay.snapshot import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +63,13 @@ class EngineSettings:
 
     Args:
         accounts: to be registered at start, as configured.
-        snapshots: directory of snapshots; None to rebuild from the journal alone.
+        snapshots: where to start from; None to rebuild from the journal alone.
         give_up_s: how long an append may stay unconfirmed before the state is rebuilt.
         check_other: ask whether another engine answers before taking over.
     """
 
     accounts: dict[str, AccountKind]
-    snapshots: Any = None
+    snapshots: Snapshots | None = None
     give_up_s: float = 10.0
     check_other: bool = True
 
@@ -129,8 +128,9 @@ class Engine:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         started = time.monotonic()
-        _, last = await ensure_journal(self._nc.jetstream())
-        self.state, sequence, head = await _rebuild(self._nc, last)
+        await ensure_journal(self._nc.jetstream())
+        history = await rebuild(self._nc, self._settings.snapshots, projections=False)
+        self.state, sequence, head = history.partition, history.sequence, history.head
         self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
         self._queue = BatchQueue(sequence + 1)
         self._watch = Watch(self.state)
@@ -235,9 +235,10 @@ class Engine:
 
     def _decide_one(self, subject: str, raw: bytes) -> Outcome:
         now = max(time.time_ns(), self.state.at)
-        outcome = handle(self.state, subject, raw, now, self._queue.open.sequence)
-        for commit in outcome.commits:
-            self._queue.add_commit(encode_commit(commit))
+        sequence = self._queue.make_room(_commit_bound(subject))
+        outcome = handle(self.state, subject, raw, now, sequence)
+        if outcome.commit is not None:
+            self._queue.add_commit(encode_commit(outcome.commit))
         for order, instruction in outcome.instructions:
             key: AccountKey = (order.exchange, order.account, order.market)
             session = self.state.ledgers[key].session
@@ -315,6 +316,14 @@ class Engine:
                 self._wake.set()
 
 
+def _commit_bound(subject: str) -> int:
+    """What a commit may take in a frame: the command itself, and the events that can come of so long a command."""
+    verb = subject.partition(".")[0]
+    if verb in codec.LIST_VERBS or verb == "cancel_all":
+        return 3 * codec.MAX_LIST_BYTES
+    return 4 * codec.MAX_COMMAND_BYTES
+
+
 def _unknown(message: str) -> bytes:
     return codec.encode(failed(None, Refused(Code.JOURNAL_UNAVAILABLE, message)))
 
@@ -323,14 +332,3 @@ async def _quietly(awaitable: Any) -> None:
     """Await what may fail because the connection is gone; the failure that led here is the one to report."""
     with contextlib.suppress(nats.errors.Error, OSError):
         await awaitable
-
-
-async def _rebuild(nc: Client, last: int) -> tuple[Partition, int, str]:
-    state, head, sequence = Partition(), GENESIS, 0
-    async for batch in read_frames(nc, 1, last, GENESIS):
-        with decimal.localcontext(EXACT):
-            for stored in batch:
-                for commit in stored.frame.commits:
-                    state.apply(commit, stored.sequence)
-                head, sequence = stored.digest, stored.sequence
-    return state, sequence, head

@@ -1,7 +1,5 @@
 """``cancel``, ``cancel_all``, ``amend``: what is asked of orders that live."""
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from oms.aggregates.money import ZERO
@@ -14,8 +12,8 @@ from oms.messages.enums import CancelReason, Side
 from oms.messages.events import CancelAllRequested, Event, OrderAmendRequested
 from oms.messages.subjects import Subject
 
-CANCELS_PER_COMMIT: Final = 2_000
-"""A ``cancel_all`` over more orders becomes several commits, so that each fits a frame."""
+MAX_CANCELS: Final = 10_000
+"""Orders that one ``cancel_all`` asks to cancel, so that it is one commit in one frame. Venues allow far fewer open ones."""
 
 
 def decide_cancel(state: Partition, subject: Subject, command: CancelOrder) -> list[Event]:
@@ -27,34 +25,29 @@ def decide_cancel(state: Partition, subject: Subject, command: CancelOrder) -> l
     return find_order(state, subject, command, command.order_id).decide_cancel(CancelReason.CLIENT)
 
 
-def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) -> Iterator[list[Event]]:
-    """Ask for a cancel of every live order covered; a chunk of events for each commit, the last one says how many."""
-    meant = (
-        order
-        for key, live in list(state.live.items())
+def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) -> list[Event]:
+    """Ask for a cancel of every live order covered, oldest first, up to :data:`MAX_CANCELS`; the last event says how many."""
+    meant = sorted(
+        order.order_id
+        for key, live in state.live.items()
         if key[1] == subject.account
-        for order in sorted(live.values(), key=lambda order: order.order_id)
+        for order in live.values()
         if order.leaves and order.cancel_requested is None and covers(subject, command, order)
     )
-    count = 0
-    while True:
-        chunk: list[Order] = list(islice(meant, CANCELS_PER_COMMIT))
-        count += len(chunk)
-        events: list[Event] = [event for order in chunk for event in order.decide_cancel(CancelReason.CLIENT)]
-        if len(chunk) == CANCELS_PER_COMMIT:
-            yield events
-            continue
-        events.append(
-            CancelAllRequested(
-                exchange=subject.exchange,
-                account=subject.account,
-                market=subject.market,
-                symbol=subject.symbol,
-                count=count,
-            )
+    events: list[Event] = []
+    for order_id in meant[:MAX_CANCELS]:
+        events += state.orders[order_id].decide_cancel(CancelReason.CLIENT)
+    events.append(
+        CancelAllRequested(
+            exchange=subject.exchange,
+            account=subject.account,
+            market=subject.market,
+            symbol=subject.symbol,
+            count=len(events),
+            left=len(meant) - len(events),
         )
-        yield events
-        return
+    )
+    return events
 
 
 def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> list[Event]:
@@ -90,11 +83,13 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
 
 
 def _check_reduces_more(state: Partition, order: Order, event: OrderAmendRequested) -> None:
-    if not order.reduce_only:
+    # Less is always let through, however the position has moved meanwhile.
+    if not order.reduce_only or event.quantity <= order.quantity:
         return
     position = state.position((order.exchange, order.account, order.market, order.symbol))
     open_to = abs(position.quantity) - position.reducing + order.reducing
-    if event.quantity - order.cumulative > open_to:
+    turned = (position.quantity > 0) is (order.side is Side.BUY)
+    if turned or event.quantity - order.cumulative > open_to:
         raise Refused(
             Code.REDUCE_ONLY,
             f"amended to {event.quantity:f}, with {order.cumulative:f} filled and {open_to:f} of the position free to reduce",

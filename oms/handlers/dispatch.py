@@ -32,10 +32,10 @@ MAX_SUB_ACCOUNTS: Final = 200
 
 
 class Outcome(NamedTuple):
-    """What one command came to. ``commits`` is empty when nothing changed."""
+    """What one command came to. No commit when nothing changed."""
 
     reply: Done | Failed | LivePage
-    commits: list[Commit]
+    commit: Commit | None
     instructions: list[tuple[Order, Instruction]]
 
 
@@ -58,7 +58,7 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
             return _client(state, parts, subject, command, raw, now, sequence)
         return _statement(state, parts, subject, command, raw, now, sequence)
     except Refused as refused:
-        return Outcome(failed(codec.command_id_of(raw), refused), [], [])
+        return Outcome(failed(codec.command_id_of(raw), refused), None, [])
     finally:
         decimal.setcontext(before)
 
@@ -78,31 +78,21 @@ def _client(
     window = state.windows.get(parts.account)
     known = None if window is None else window.get(command.command_id)
     if known is not None:
-        return Outcome(_repeat(command, known, fingerprint), [], [])
-    commits: list[Commit] = []
+        return Outcome(_repeat(command, known, fingerprint), None, [])
+    events = _decide(state, parts, command, now)
     instructions: list[tuple[Order, Instruction]] = []
-    chunks = iter(_decide(state, parts, command, now))
-    events = next(chunks)
-    # Several commits come of a large cancel_all alone; the last one carries the command's id and what is answered.
-    while events is not None:
-        _apply(state, events, now, instructions)
-        following = next(chunks, None)
-        last = following is None
-        commits.append(
-            Commit(
-                at=now,
-                subject=subject,
-                command=msgspec.Raw(raw),
-                events=events,
-                command_id=command.command_id if last else "",
-                fingerprint=fingerprint if last else "",
-            )
-        )
-        events = following
-    for commit in commits:
-        state.finish(commit, sequence)
+    _apply(state, events, now, instructions)
+    commit = Commit(
+        at=now,
+        subject=subject,
+        command=msgspec.Raw(raw),
+        events=events,
+        command_id=command.command_id,
+        fingerprint=fingerprint,
+    )
+    state.finish(commit, sequence)
     found = state.windows[parts.account].entries[command.command_id]
-    return Outcome(reply(command.command_id, found, duplicate=False), commits, instructions)
+    return Outcome(reply(command.command_id, found, duplicate=False), commit, instructions)
 
 
 def _repeat(command: c.ClientCommand, known: Remembered, fingerprint: str) -> Done | Failed:
@@ -125,17 +115,17 @@ def _apply(
             instructions += resumed_cancels(state, event)
 
 
-def _decide(state: Partition, parts: Subject, command: Any, now: int) -> Iterable[list[Event]]:
+def _decide(state: Partition, parts: Subject, command: Any, now: int) -> list[Event]:
     kind = type(command)
     if kind is c.PlaceOrder:
-        return (place.decide_place(state, full_target(parts, command), command, now),)
+        return place.decide_place(state, full_target(parts, command), command, now)
     if kind is c.CancelOrder:
-        return (change.decide_cancel(state, parts, command),)
+        return change.decide_cancel(state, parts, command)
     if kind is c.AmendOrder:
-        return (change.decide_amend(state, parts, command),)
+        return change.decide_amend(state, parts, command)
     if kind is c.CancelAll:
         return change.decide_cancel_all(state, parts, command)
-    return (_decide_register(state, parts, command),)
+    return _decide_register(state, parts, command)
 
 
 def _decide_register(state: Partition, parts: Subject, command: c.RegisterAccount) -> list[Event]:
@@ -168,7 +158,7 @@ def _statement(
     state: Partition, parts: Subject, subject: str, command: c.Command, raw: bytes, now: int, sequence: int
 ) -> Outcome:
     if isinstance(command, c.ListLive):
-        return Outcome(venue.list_live(state, parts, command, sequence), [], [])
+        return Outcome(venue.list_live(state, parts, command, sequence), None, [])
     refused: list[RefusedReport] = []
     decided: Iterable[list[Event]]
     if isinstance(command, c.SubmitReports):
@@ -182,10 +172,10 @@ def _statement(
         events += some
     answer = Done(command_id=None, sequence=sequence, count=len(events), refused=refused or msgspec.UNSET)
     if not events:
-        return Outcome(answer, [], instructions)
+        return Outcome(answer, None, instructions)
     commit = Commit(at=now, subject=subject, command=msgspec.Raw(raw), events=events)
     state.finish(commit, sequence)
-    return Outcome(answer, [commit], instructions)
+    return Outcome(answer, commit, instructions)
 
 
 _STATEMENTS: Final[dict[type, Any]] = {

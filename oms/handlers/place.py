@@ -5,6 +5,7 @@ from typing import Final
 
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
+from oms.aggregates.order import ADOPTED
 from oms.aggregates.partition import Partition, reservation
 from oms.handlers.target import Target
 from oms.messages.codes import Code, Refused
@@ -83,6 +84,8 @@ def check_shape(command: PlaceOrder) -> None:
         Refused: INVALID_COMMAND, NOT_POSITIVE.
     """
     kind = command.type
+    if command.strategy == ADOPTED:
+        raise Refused(Code.INVALID_COMMAND, f"strategy {ADOPTED!r} is kept for orders found at the venue")
     price, trigger_price = command.price, command.trigger_price
     priced = kind is LIMIT or kind is STOP_LIMIT
     triggered = kind is STOP_LIMIT or kind is STOP_MARKET

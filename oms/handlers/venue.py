@@ -31,10 +31,11 @@ def account_key(state: Partition, subject: Subject) -> AccountKey:
 
 
 def _of_session(state: Partition, subject: Subject, session: str) -> Account:
-    ledger = state.ledger(account_key(state, subject))
-    if ledger.session != session:
+    # Looked up, not made: a refusal leaves no trace in the state.
+    ledger = state.ledgers.get(account_key(state, subject))
+    if ledger is None or ledger.session != session:
         place = f"{subject.account} on {subject.exchange}.{subject.market}"
-        if not ledger.session:
+        if ledger is None or not ledger.session:
             raise Refused(Code.SESSION_CLOSED, f"session {session} no longer serves {place}, and none does")
         raise Refused(Code.SESSION_STALE, f"session {session} does not serve {place}, {ledger.session} does")
     return ledger
@@ -79,9 +80,17 @@ def decide_close_session(state: Partition, subject: Subject, command: c.CloseSes
 
 
 def decide_list_instruments(state: Partition, subject: Subject, command: c.ListInstruments) -> list[e.Event]:
-    """List what is new or changed."""
+    """List what is new or changed.
+
+    Raises:
+        Refused: INVALID_COMMAND when terms contradict each other, or a symbol stands there twice.
+    """
     found: list[e.Event] = []
+    seen: set[str] = set()
     for spec in command.instruments:
+        if spec.symbol in seen:
+            raise Refused(Code.INVALID_COMMAND, f"{spec.symbol} stands twice in one list")
+        seen.add(spec.symbol)
         event = listing(subject.exchange, subject.market, spec)
         known = state.instruments.get((subject.exchange, subject.market, spec.symbol))
         if known is None or any(
@@ -153,7 +162,7 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
     return LivePage(
         orders=[look_up(live[order_id]) for order_id in rest[:LIVE_PAGE]],
         more=len(rest) > LIVE_PAGE,
-        filled_until=ledger.filled_until,
+        filled_until=dict(ledger.filled_until),
         sequence=sequence,
     )
 
@@ -184,13 +193,20 @@ def _decide_report(state: Partition, ledger: Account, report: r.Report) -> list[
     if isinstance(report, r.Filled):
         return _decide_fill(state, ledger, report, order)
     if isinstance(report, r.Found):
-        return [] if order is not None else _adopt(state, ledger, report)
+        return [] if order is not None and not _reuses_id(order, report) else _adopt(state, ledger, report)
+    if isinstance(report, r.Canceled | r.Expired | r.Finished) and report.cumulative is not None:
+        _check_amount("cumulative", report.cumulative)
     if order is None:
         # Retired: it finished long ago, and only a trade could still matter.
         if report.order_id in state.retired:
             return []
         raise Refused(Code.ORDER_UNKNOWN, f"no order {report.order_id!r}")
     return list(order.decide_report(report))
+
+
+def _reuses_id(order: Order, report: r.Found) -> bool:
+    """Whether someone outside gave an order the client id of an earlier one, as a venue allows once that has ended."""
+    return order.strategy == ADOPTED and not order.live and order.venue_order_id != report.venue_order_id
 
 
 def _order_of(state: Partition, ledger: Account, order_id: str) -> Order | None:
@@ -246,7 +262,15 @@ def _adopt(state: Partition, ledger: Account, report: r.Found) -> list[e.Event]:
         raise Refused(
             Code.INSTRUMENT_UNKNOWN, f"{report.symbol!r} is not listed on {ledger.exchange}.{ledger.market}"
         )
-    _check_amount("quantity", report.quantity)
+    for name, amount in (
+        ("quantity", report.quantity),
+        ("price", report.price),
+        ("trigger_price", report.trigger_price),
+    ):
+        if amount is not None:
+            _check_amount(name, amount)
+            if amount <= 0:
+                raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {amount:f}")
     return [
         e.OrderAdopted(
             order_id=state.order_id(),
@@ -271,5 +295,6 @@ def _adopt(state: Partition, ledger: Account, report: r.Found) -> list[e.Event]:
 def _check_amount(name: str, value: Decimal) -> None:
     if not is_amount(value):
         raise Refused(
-            Code.INVALID_DECIMAL, f"{name} has at most 20 digits before and 18 after the point, was {value}"
+            Code.INVALID_DECIMAL,
+            f"{name} has at most 20 digits before and 18 after the point, was {str(value)[:64]}",
         )

@@ -92,10 +92,10 @@ def decode_command(verb: str, raw: bytes) -> Any:
             Code.MESSAGE_TOO_LARGE, f"a {verb} command is at most {bound:,} bytes, was {len(raw):,}"
         )
     try:
-        command = _DECODE[verb](raw)
+        command = decode(raw)
     except msgspec.ValidationError as error:
         raise Refused(Code.INVALID_COMMAND, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Code.INVALID_JSON, str(error)) from None
     for name in _DECIMALS.get(verb, ()):
         value = getattr(command, name)
@@ -111,7 +111,7 @@ def _check_decimal(name: str, value: Decimal, raw: bytes) -> None:
     """
     text = str(value)
     if b'"%b"' % text.encode() in raw and (
-        text.replace(".", "", 1).isdigit() and len(text) <= 20 or _FINE(text)
+        (text.replace(".", "", 1).isdigit() and len(text) <= 20) or _FINE(text)
     ):
         return
     raise Refused(

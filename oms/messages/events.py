@@ -179,13 +179,17 @@ class OrderCancelRequested(_Event, frozen=True, kw_only=True, tag="OrderCancelRe
 
 
 class CancelAllRequested(_Event, frozen=True, kw_only=True, tag="CancelAllRequested.1"):
-    """A ``cancel_all`` has asked for ``count`` cancels. ``_`` covers any exchange, market or symbol."""
+    """A ``cancel_all`` has asked for ``count`` cancels. ``_`` covers any exchange, market or symbol.
+
+    ``left``: orders covered beyond the bound of one command, which are not asked for.
+    """
 
     exchange: str
     account: str
     market: str
     symbol: str
     count: int
+    left: int = 0
 
 
 class OrderCanceled(_Event, frozen=True, kw_only=True, tag="OrderCanceled.1"):

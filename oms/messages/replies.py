@@ -28,6 +28,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         order_id, status: of the order it made or changed, as it was then.
         count: orders that a ``cancel_all`` asked to cancel; reports of a ``report`` that changed something.
+        left: orders that a ``cancel_all`` covers beyond its bound: ask again, with a new id.
         refused: reports of a ``report`` that were not taken, each with its place in the list.
         duplicate: the command_id was known: this is the answer of the first time, and nothing was changed.
     """
@@ -37,6 +38,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | UnsetType = UNSET
     status: OrderStatus | UnsetType = UNSET
     count: int | UnsetType = UNSET
+    left: int | UnsetType = UNSET
     refused: list[RefusedReport] | UnsetType = UNSET
     sequence: int
     duplicate: bool = False

@@ -91,10 +91,14 @@ class Amended(_Report, frozen=True, kw_only=True, tag="amended"):
 
 
 class AmendRejected(_Report, frozen=True, kw_only=True, tag="amend_rejected"):
-    """The venue did not amend; the order is what it was before."""
+    """The venue did not amend; the order is what it was before.
+
+    ``revision`` is the one that the amend would have made; without it, the amend under way is meant.
+    """
 
     reason: Reason
     venue_time: Time
+    revision: int | None = None
 
 
 class InDoubt(_Report, frozen=True, kw_only=True, tag="in_doubt"):
