@@ -1,0 +1,348 @@
+"""Questions to the follower (``show_*``) and their answers.
+
+The subject says which exchange, account, market and symbol, ``_`` meaning any of them. The payload is a JSON object of
+filters; none at all is ``{}``. Rows come in a stated order; an answer that ends before the last row says ``more``, and
+asking again with ``after`` its ``next`` goes on from there. Decimals are strings, times UTC nanoseconds.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+
+from oms.messages.commands import Label, Nanoseconds, Token
+from oms.messages.enums import AccountKind, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.replies import ErrorBody
+
+MAX_QUERY_BYTES: Final = 8 * 1024
+MAX_ROWS: Final = 500
+MAX_ANSWER_BYTES: Final = 900 * 1024
+"""Rows beyond this come in the next page, so that an answer stays below 1 MiB."""
+
+# -- questions
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every question may carry.
+
+    Args:
+        limit: rows in an answer, at most; fewer come when they are large or hard to find.
+        after: ``next`` of the answer before, to go on behind it.
+        at_least: answer no earlier than at this journal sequence: the one a reply to a command named.
+        timeout_ms: how long to wait for it; then SEQUENCE_TIMEOUT.
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)] = 100
+    after: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    at_least: Nanoseconds = 0
+    timeout_ms: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 2_000
+
+
+class ShowOrders(Query, frozen=True, kw_only=True):
+    """Orders, newest first.
+
+    Args:
+        open: only live orders (working, asked to change, in doubt) or only finished ones.
+        status: only orders in this status.
+        strategy: only this strategy's; "" is that of orders without one.
+        order_id: only this order.
+        since: only orders that changed at or after this time.
+    """
+
+    open: bool | None = None
+    status: OrderStatus | None = None
+    strategy: Label | None = None
+    order_id: Token | None = None
+    since: Nanoseconds = 0
+
+
+class ShowTrades(Query, frozen=True, kw_only=True):
+    """Trades, newest first; filters as in :class:`ShowOrders`, ``since`` by commit time."""
+
+    strategy: Label | None = None
+    order_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    since: Nanoseconds = 0
+
+
+class ShowPositions(Query, frozen=True, kw_only=True):
+    """Positions by key. ``open``: only those that are not flat, or only flat ones."""
+
+    open: bool | None = None
+
+
+class ShowBalances(Query, frozen=True, kw_only=True):
+    """Balances by account and asset. The subject's symbol does not apply. ``asset``: only this one."""
+
+    asset: Token | None = None
+
+
+Dimension = Literal["account", "strategy", "symbol", "day"]
+
+
+class ShowPnl(Query, frozen=True, kw_only=True):
+    """P&L, summed over every dimension that ``by`` does not name.
+
+    Args:
+        by: what to tell apart. Settlement assets are always told apart. ``symbol`` goes with exchange and market.
+        strategy: only this strategy's.
+        day: only this UTC day, ``YYYY-MM-DD``; what is open belongs to no day and is left out then.
+    """
+
+    by: Annotated[list[Dimension], msgspec.Meta(max_length=4)] = msgspec.field(
+        default_factory=lambda: ["account", "strategy", "symbol"]
+    )
+    strategy: Label | None = None
+    day: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$|^earlier$")] | None = None
+
+
+class ShowStatus(Query, frozen=True, kw_only=True):
+    """How the system is."""
+
+
+QUERIES: Final[dict[str, type[Query]]] = {
+    "show_orders": ShowOrders,
+    "show_trades": ShowTrades,
+    "show_positions": ShowPositions,
+    "show_balances": ShowBalances,
+    "show_pnl": ShowPnl,
+    "show_status": ShowStatus,
+}
+"""Verb → the question it carries."""
+
+# -- rows
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One order.
+
+    Args:
+        open: working, asked to change, or in doubt.
+        filled, leaves: what traded and what still may, of ``quantity``. ``cost``: sum of quantity × price of the trades.
+        locked: what it holds of ``locked_asset``.
+        reason: why it was denied, rejected, ended or doubted.
+        placed_at, updated_at: commit times.
+    """
+
+    order_id: str
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    open: bool
+    in_doubt: bool
+    quantity: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None
+    filled: Decimal
+    leaves: Decimal
+    cost: Decimal
+    locked: Decimal
+    locked_asset: str
+    time_in_force: TimeInForce
+    expires_at: int | None
+    post_only: bool
+    reduce_only: bool
+    strategy: str
+    client_order_id: str
+    venue_order_id: str
+    reason: str
+    placed_at: int
+    updated_at: int
+
+
+class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One fill.
+
+    Args:
+        number: counts the journal's trades from 1.
+        realised: profit of what it closed in its strategy's book, before fees, in ``settle``.
+        at: commit time. ``sequence``: of the frame it stands in. ``venue_time``: when the venue says it traded.
+    """
+
+    number: int
+    trade_id: str
+    order_id: str
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    realised: Decimal
+    settle: str
+    maker: bool
+    strategy: str
+    venue_time: int
+    at: int
+    sequence: int
+
+
+class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One position: netting, one quantity, long above zero. Money is in ``settle``.
+
+    Args:
+        cost: what is open was bought for, signed as the quantity. ``entry_price``: cost by unit, to 18 places.
+        mark, unrealised: None while no mark is known.
+        fees: in base (at the fill's price) and settlement asset. ``other_fees``: in any other, by asset, not valued.
+    """
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    quantity: Decimal
+    cost: Decimal
+    entry_price: Decimal | None
+    mark: Decimal | None
+    unrealised: Decimal | None
+    realised: Decimal
+    fees: Decimal
+    other_fees: dict[str, Decimal]
+    settle: str
+    updated_at: int
+
+
+class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset of an account on a market. ``free`` = ``total`` − ``locked``."""
+
+    exchange: str
+    account: str
+    market: str
+    asset: str
+    total: Decimal
+    locked: Decimal
+    free: Decimal
+
+
+class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was earned in one settlement asset; ``_`` stands where a dimension is summed over.
+
+    Args:
+        day: UTC day; ``open`` is the row of what is open when days are told apart, ``earlier`` of the oldest days.
+        realised, fees: before fees, and the fees. ``other_fees``: by asset, not valued.
+        unrealised: of what is open, at the mark; None when a mark is not known, left out when a day was asked for.
+        net: realised + unrealised − fees, without other fees; None and left out as ``unrealised``.
+        unmarked: symbols with something open and no mark.
+    """
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    strategy: str
+    day: str
+    settle: str
+    realised: Decimal
+    fees: Decimal
+    trades: int
+    unrealised: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    net: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    other_fees: dict[str, Decimal]
+    unmarked: list[str]
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A market of an account. ``session`` is empty while no connector serves it; ``ready``: it takes orders."""
+
+    exchange: str
+    account: str
+    market: str
+    session: str
+    ready: bool
+    live_orders: int
+
+
+class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How the system is, as one follower sees it.
+
+    Args:
+        journal_id: starts the ids of all orders of this journal.
+        engine: instance that wrote last; ``at``: time of the last commit.
+        journal_sequence: last frame of the journal; ``lag``: frames not applied yet. None when it cannot be asked.
+        orders: held for queries; ``open_orders``, ``in_doubt``, ``unanswered`` (waiting for the venue) are live ones.
+        snapshot_sequence, snapshot_at: of the last snapshot this follower wrote or started from; 0 for none.
+        published: stream → id of its last public event (``sequence.commit.event``), empty for none.
+    """
+
+    journal_id: str
+    partition: str
+    engine: str
+    at: int
+    journal_sequence: int | None
+    lag: int | None
+    orders: int
+    open_orders: int
+    in_doubt: int
+    unanswered: int
+    trades: int
+    instruments: int
+    accounts: dict[str, AccountKind]
+    sessions: list[SessionRow]
+    snapshot_sequence: int
+    snapshot_at: int
+    published: dict[str, str]
+
+
+# -- answers
+
+Row = TypeVar("Row")
+
+
+class Answer(msgspec.Struct, Generic[Row], frozen=True, kw_only=True):
+    """Rows, true at journal ``sequence``.
+
+    Args:
+        more: there are, or may be, further rows: ask with ``after`` this ``next``.
+    """
+
+    ok: bool = True
+    sequence: int
+    rows: list[Row]
+    more: bool = False
+    next: str = ""
+
+
+class PnlAnswer(Answer[Row], Generic[Row], frozen=True, kw_only=True):
+    """P&L rows by their key, and ``totals`` over all rows of all pages, one a settlement asset."""
+
+    totals: list[PnlRow] = []
+
+
+class QueryFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """The question was not answered. ``sequence``: where the follower is."""
+
+    ok: bool = False
+    error: ErrorBody
+    sequence: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def page(rows: Iterable[tuple[str, Any]], limit: int) -> tuple[list[msgspec.Raw], bool, str]:
+    """Encode rows, each with the ``after`` that goes on behind it, up to ``limit`` and :data:`MAX_ANSWER_BYTES`.
+
+    A None in place of a row ends the page there: enough was looked through.
+
+    Returns:
+        The rows, whether there may be more, and the ``next`` to ask for them with.
+    """
+    taken: list[msgspec.Raw] = []
+    size, last = 0, ""
+    for cursor, row in rows:
+        if row is None:
+            return taken, True, cursor
+        encoded = _encode(row)
+        if len(taken) == limit or size + len(encoded) > MAX_ANSWER_BYTES:
+            return taken, True, last
+        taken.append(msgspec.Raw(encoded))
+        size += len(encoded) + 1
+        last = cursor
+    return taken, False, ""

@@ -1,0 +1,77 @@
+"""Trades: every fill, the newest of them.
+
+State: trades by number; numbers count up from 1 from the journal's first trade on and are never used again.
+
+Events: ``OrderFilled``.
+
+Rules: each carries what it realised in its strategy's book (see :mod:`oms.projections.pnl`). The oldest leave when there
+are more than ``kept``.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from oms.messages import events as e
+from oms.projections import pnl
+
+
+@attrs.frozen(slots=True)
+class Trade:
+    """One fill. ``at``: commit time, UTC ns; ``sequence``: of its frame; ``realised``: before fees, settlement asset."""
+
+    number: int
+    at: int
+    sequence: int
+    realised: Decimal
+    fill: e.OrderFilled
+
+
+class Trades:
+    """The newest trades.
+
+    Args:
+        kept: how many.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self.kept = kept
+        self.last = 0
+        self.by_number: dict[int, Trade] = {}
+
+    # -- evolve
+
+    def evolve(self, event: Any, at: int, sequence: int, realised: Decimal) -> Trade:
+        """Take a trade in, with what it realised in its book."""
+        return RULES[type(event)](self, event, at, sequence, realised)  # type: ignore[no-any-return]
+
+    def _filled(self, event: e.OrderFilled, at: int, sequence: int, realised: Decimal) -> Trade:
+        self.last += 1
+        trade = self.by_number[self.last] = Trade(self.last, at, sequence, realised, event)
+        if len(self.by_number) > self.kept:
+            del self.by_number[next(iter(self.by_number))]
+        return trade
+
+    # -- read
+
+    def newest_first(self, before: int | None = None) -> Iterator[Trade]:
+        """Every trade kept, newest first; with ``before`` only those with a lower number."""
+        first = self.last - len(self.by_number) + 1
+        start = self.last if before is None else min(before - 1, self.last)
+        for number in range(start, first - 1, -1):
+            yield self.by_number[number]
+
+    # -- image
+
+    def restore(self, last: int, kept: list[Trade]) -> None:
+        """Take over from a snapshot the last number and the trades, oldest first."""
+        self.last = last
+        self.by_number = {trade.number: trade for trade in kept[-self.kept :]}
+
+
+RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._filled}
+
+IGNORED: Final = pnl.IGNORED
+"""Nothing but a fill is a trade."""

@@ -1,0 +1,179 @@
+"""Follower: tails the journal with the replay code, and serves what comes of it.
+
+From the newest snapshot on, every frame is checked, applied, and its public events handed to the publisher. Questions
+are answered between frames. A snapshot is written on the interval and at a clean stop, and only once the public events
+up to its sequence are stored: so whoever starts from it misses none. When the publisher cannot keep up, its bounded
+queue holds the tail back: answers stay true at the sequence they name, which falls behind (``lag`` in ``show_status``);
+commands are not concerned. A broken chain ends the follower with ``JournalBroken``.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing, suppress
+from typing import Final
+
+import attrs
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import APIError
+
+from oms.aggregates import image
+from oms.config import CacheConfig, StorageConfig
+from oms.journal.reader import tail_frames
+from oms.messages.queries import StatusRow
+from oms.messages.subjects import Subject
+from replay.answers import status
+from replay.history import History
+from replay.queries import Queries
+from replay.rebuild import journal_bounds, new_history, start_from
+from replay.snapshot import Content, Snapshots
+
+log = logging.getLogger(__name__)
+
+MAX_STRETCH_S: Final = 0.02
+"""Frames are applied for so long before questions get their turn."""
+POLL_S: Final = 0.1
+"""How often to look for a journal that is not there yet."""
+STATUS_TIMEOUT_S: Final = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class FollowerSettings:
+    """What a follower needs to know: where snapshots go and how often, what stays in memory and on NATS, how long."""
+
+    storage: StorageConfig = attrs.field(factory=StorageConfig)
+    cache: CacheConfig = attrs.field(factory=CacheConfig)
+
+
+class Follower:
+    """One follower on a NATS connection that it does not own.
+
+    Args:
+        nc: a connected client that reconnects without end.
+        settings: see :class:`FollowerSettings`.
+
+    ``ready`` is set once it has caught up with the journal and answers questions.
+    """
+
+    def __init__(self, nc: Client, settings: FollowerSettings) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._snapshots = Snapshots(settings.storage.data_dir)
+        self._snapshot_sequence = 0
+        self._snapshot_at = 0
+        self.history: History = new_history(settings.cache)
+        self._queries = Queries(self.history, self._status)
+        self.ready = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until ``stop`` is set, then write a snapshot.
+
+        Raises:
+            JournalBroken: a frame is not what it must be.
+            SnapshotRefused: the newest snapshot is not of this journal.
+        """
+        stopping = asyncio.create_task(stop.wait())
+        working = asyncio.create_task(self._work())
+        try:
+            await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.ready.clear()
+            for task in (stopping, working):
+                task.cancel()
+            results = await asyncio.gather(stopping, working, return_exceptions=True)
+        if isinstance(results[1], Exception):
+            raise results[1]
+        await self._write_snapshot()
+
+    async def _work(self) -> None:
+        _, last = await self._journal()
+        found = await start_from(self._nc, self._snapshots, cache=self._settings.cache)
+        if found is not None:
+            self.history = found
+            self._snapshot_sequence, self._snapshot_at = found.sequence, found.at
+            self._queries = Queries(found, self._status)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tail())
+            group.create_task(self._serve(last))
+            group.create_task(self._write_snapshots())
+
+    async def _journal(self) -> tuple[int, int]:
+        """Wait until there is a journal; its bounds."""
+        while True:
+            first, last = await journal_bounds(self._nc)
+            if last:
+                return first, last
+            await asyncio.sleep(POLL_S)
+
+    async def _tail(self) -> None:
+        history = self.history
+        frames = tail_frames(self._nc, history.sequence + 1, history.head)
+        turn = time.monotonic()
+        async with aclosing(frames):
+            async for batch in frames:
+                for stored in batch:
+                    history.apply(stored)
+                    if time.monotonic() - turn > MAX_STRETCH_S:
+                        self._queries.moved()
+                        await asyncio.sleep(0)
+                        turn = time.monotonic()
+                self._queries.moved()
+
+    async def _serve(self, last: int) -> None:
+        await self._queries.reached(last)
+        service = await self._queries.serve(self._nc)
+        log.info("follower answers from sequence %d", self.history.sequence)
+        self.ready.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            with suppress(nats.errors.Error, OSError):
+                await service.stop()
+            await self._queries.close()
+
+    async def _status(self, subject: Subject) -> StatusRow:
+        models = self.history.projections
+        assert models is not None, "a follower has projections"
+        last = None
+        with suppress(nats.errors.Error, APIError, OSError, TimeoutError):
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                _, last = await journal_bounds(self._nc)
+        return status(
+            models,
+            subject,
+            journal_sequence=last,
+            lag=None if last is None else max(0, last - self.history.sequence),
+            snapshot_sequence=self._snapshot_sequence,
+            snapshot_at=self._snapshot_at,
+            published={},
+        )
+
+    # -- snapshots
+
+    async def _write_snapshots(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.storage.snapshot_interval / 1e9)
+            await self._write_snapshot()
+
+    async def _write_snapshot(self) -> None:
+        history = self.history
+        if history.sequence == self._snapshot_sequence or history.projections is None:
+            return
+        content = Content(
+            sequence=history.sequence,
+            head=history.head,
+            state=image.dump(history.partition),
+            projections=history.projections.dump(),
+        )
+        now = time.time_ns()
+        try:
+            written = await asyncio.to_thread(self._snapshots.write, content, now)
+            gone = self._snapshots.retain(self._settings.storage.retention_days, now)
+        except OSError as error:
+            log.error("no snapshot at sequence %d: %s; the one before stands", content.sequence, error)
+            return
+        self._snapshot_sequence, self._snapshot_at = content.sequence, written.header.at
+        log.info(
+            "snapshot at sequence %d: %s; %d old ones removed", content.sequence, written.path, len(gone)
+        )

@@ -1,0 +1,188 @@
+"""Rebuild: the state at the end of the journal, or at an earlier point, from a snapshot and the frames behind it.
+
+Used by the engine when it starts, by the follower, and by ``oms replay``.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Final
+
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from oms.aggregates.partition import Partition
+from oms.config import CacheConfig
+from oms.journal.errors import JournalBroken, JournalFault
+from oms.journal.reader import StoredFrame, read_frame, read_frames
+from oms.journal.stream import STREAM
+from oms.projections.projections import Projections
+from replay.history import History
+from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots, log
+
+Progress = Callable[[int, int, int], None]
+"""Is told (sequence reached, last sequence, events applied) after each batch of frames."""
+
+_NO_CACHE: Final = CacheConfig()
+
+
+class SnapshotRefused(Exception):
+    """A snapshot that is whole, but not of this journal: one of the two has lost its past. Nothing was rebuilt."""
+
+
+async def journal_bounds(nc: Client) -> tuple[int, int]:
+    """The first and the last sequence that the journal keeps; (1, 0) for one without frames or that is not there."""
+    try:
+        state = (await nc.jetstream().stream_info(STREAM)).state
+    except NotFoundError:
+        return 1, 0
+    return max(state.first_seq, 1), state.last_seq
+
+
+async def rebuild(
+    nc: Client,
+    snapshots: Snapshots | None,
+    *,
+    from_zero: bool = False,
+    until_sequence: int | None = None,
+    until_time: int | None = None,
+    projections: bool = True,
+    cache: CacheConfig = _NO_CACHE,
+    check_digest: bool = False,
+    progress: Progress | None = None,
+) -> History:
+    """Rebuild the state.
+
+    Args:
+        snapshots: where to start from; None, or ``from_zero``, reads every frame.
+        until_sequence: stop after this frame.
+        until_time: UTC ns; stop before the first frame whose last commit is later.
+        projections: build the read models too, within the bounds of ``cache``.
+        check_digest: hold the loaded state against the snapshot's digest as well as its checksums.
+
+    Raises:
+        JournalBroken: a frame is missing, swapped, edited or unreadable; with its sequence.
+        SnapshotRefused: the newest snapshot is not of this journal.
+    """
+    first, last = await journal_bounds(nc)
+    if until_sequence is not None:
+        last = min(last, until_sequence)
+    history = None
+    if snapshots is not None and not from_zero:
+        history = await start_from(
+            nc,
+            snapshots,
+            until_sequence=until_sequence,
+            until_time=until_time,
+            projections=projections,
+            cache=cache,
+            check_digest=check_digest,
+        )
+    if history is None:
+        history = new_history(cache, projections)
+        if first > 1:
+            raise JournalBroken(
+                JournalFault.GAP,
+                1,
+                f"the journal begins at {first:,}: to rebuild, a snapshot at {first - 1:,} or later is needed",
+            )
+    frames = read_frames(nc, history.sequence + 1, last, history.head)
+    with _no_collection():
+        async with aclosing(frames):
+            async for batch in frames:
+                if not _apply(history, batch, until_time):
+                    break
+                if progress is not None:
+                    progress(history.sequence, last, history.events)
+    return history
+
+
+def _apply(history: History, batch: Iterable[StoredFrame], until_time: int | None) -> bool:
+    """Apply a batch; False when a frame lies behind ``until_time``."""
+    for stored in batch:
+        if until_time is not None and stored.frame.commits[-1].at > until_time:
+            return False
+        history.apply(stored)
+    return True
+
+
+def new_history(cache: CacheConfig, projections: bool = True) -> History:
+    """A history before the first frame."""
+    return over(Partition(), cache, projections)
+
+
+def over(partition: Partition, cache: CacheConfig, projections: bool = True) -> History:
+    """A history over a partition, its read models still empty."""
+    models = Projections(partition, cache.max_size, cache.default_ttl) if projections else None
+    return History(partition, models)
+
+
+async def start_from(
+    nc: Client,
+    snapshots: Snapshots,
+    *,
+    until_sequence: int | None = None,
+    until_time: int | None = None,
+    projections: bool = True,
+    cache: CacheConfig = _NO_CACHE,
+    check_digest: bool = False,
+) -> History | None:
+    """The history that the newest good snapshot holds, checked against the journal; None when there is none.
+
+    Raises:
+        SnapshotRefused: it is ahead of the journal, or of another one.
+    """
+    for snapshot in snapshots.newest_first():
+        header = snapshot.header
+        if until_sequence is not None and header.sequence > until_sequence:
+            continue
+        if until_time is not None and header.at > until_time:
+            continue
+        await check_against_journal(nc, snapshot)
+        try:
+            history = over(snapshot.load_state(check_digest), cache, projections)
+            if history.projections is not None:
+                snapshot.load_projections(history.projections)
+        except SnapshotDamaged as error:
+            log.warning("snapshot skipped for the one before: %s", error)
+            continue
+        history.sequence, history.head = header.sequence, header.head
+        return history
+    return None
+
+
+async def check_against_journal(nc: Client, snapshot: Snapshot) -> None:
+    """Hold a snapshot's sequence and chain head against the journal's frame there.
+
+    A frame that was trimmed cannot be compared; then the first frame read after it must follow the snapshot's head.
+
+    Raises:
+        SnapshotRefused: with both sides.
+    """
+    header = snapshot.header
+    first, last = await journal_bounds(nc)
+    if header.sequence > last:
+        raise SnapshotRefused(
+            f"{snapshot.path} is at sequence {header.sequence:,}, but the journal ends at {last:,}: the journal has lost"
+            " frames, or the data directory belongs to another one. Restore the journal, or point to the right"
+            " directory; moving the snapshot away accepts the loss"
+        )
+    if first <= header.sequence:
+        stored = await read_frame(nc, header.sequence)
+        if stored is not None and stored.digest != header.head:
+            raise SnapshotRefused(
+                f"{snapshot.path} was taken after frame {header.sequence:,} with digest {header.head}, but the journal's"
+                f" has {stored.digest}: the journal was replaced, or the data directory belongs to another one"
+            )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Replay makes millions of objects that stay; looking for cycles among them again and again would double its time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

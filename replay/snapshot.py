@@ -1,0 +1,240 @@
+"""Snapshots: state at one journal sequence, on disk. Disposable, never the truth.
+
+One JSON document, ``snapshots/YYYY/MM/DD/HH/state.json`` by the UTC hour it was written in; a later one of the same hour
+takes the place of the one before. It stands under its name only when every byte of it is on disk. Its header carries
+checksums of the exact bytes of the other two members, so that a damaged file is told from a good one by reading it.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+import msgspec
+
+from oms.aggregates import image
+from oms.aggregates.partition import Partition
+from oms.projections.projections import Projections
+
+log = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+FILE: Final = "state.json"
+MAX_BYTES: Final = 4 * 1024**3
+"""A larger file is not one of ours."""
+KEPT_AT_LEAST: Final = 2
+"""Retention never removes the newest ones."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot is of.
+
+    Args:
+        sequence, head: last frame applied and the digest of its payload.
+        at: time of its last commit. ``written_at``: wall clock. UTC ns.
+        digest: of the state, as :func:`oms.aggregates.image.digest` makes it.
+        state_sha256, projections_sha256: of the bytes of these members.
+    """
+
+    format: int
+    journal_id: str
+    sequence: int
+    head: str
+    at: int
+    written_at: int
+    digest: str
+    state_sha256: str
+    projections_sha256: str
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    header: Header
+    state: msgspec.Raw
+    projections: msgspec.Raw
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Document).decode
+
+
+class SnapshotDamaged(Exception):
+    """A snapshot file that is not what was written."""
+
+
+@attrs.frozen(eq=False)
+class Snapshot:
+    """A snapshot file that was read and whose checksums hold. Its members are decoded when asked for."""
+
+    path: Path
+    header: Header
+    state: bytes
+    projections: bytes
+
+    def load_state(self, check_digest: bool = False) -> Partition:
+        """The partition; with ``check_digest`` its digest is computed and held against the header's.
+
+        Raises:
+            SnapshotDamaged: the bytes are no state, or another one than the header says.
+        """
+        try:
+            state = image.load(self.state)
+        except msgspec.DecodeError as error:
+            raise SnapshotDamaged(f"{self.path}: state cannot be decoded: {error}") from None
+        if check_digest and (found := image.digest(state)) != self.header.digest:
+            raise SnapshotDamaged(
+                f"{self.path}: digest of the state is {found}, header says {self.header.digest}"
+            )
+        return state
+
+    def load_projections(self, into: Projections) -> None:
+        """Fill projections made over :meth:`load_state`'s partition.
+
+        Raises:
+            SnapshotDamaged: the bytes are no projections.
+        """
+        try:
+            into.load(self.projections)
+        except msgspec.DecodeError as error:
+            raise SnapshotDamaged(f"{self.path}: projections cannot be decoded: {error}") from None
+
+
+@attrs.frozen(kw_only=True)
+class Content:
+    """What goes into a snapshot, as bytes: taken at one moment, written at leisure."""
+
+    sequence: int
+    head: str
+    state: bytes
+    projections: bytes
+
+
+class Snapshots:
+    """The snapshots below one directory.
+
+    Args:
+        data_dir: where ``snapshots/`` is or will be.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "snapshots"
+
+    # -- read
+
+    def paths(self) -> list[Path]:
+        """Every snapshot file, newest first by its path."""
+        return sorted(self.root.glob(f"[0-9]*/[0-9]*/[0-9]*/[0-9]*/{FILE}"), reverse=True)
+
+    def newest_first(self) -> Iterator[Snapshot]:
+        """Every good snapshot; a damaged one is skipped with a warning."""
+        for path in self.paths():
+            try:
+                yield read_snapshot(path)
+            except SnapshotDamaged as error:
+                log.warning("snapshot skipped for the one before: %s", error)
+
+    # -- write
+
+    def write(self, content: Content, now: int) -> Snapshot:
+        """Write one, durable when this returns. The state is loaded once from its bytes, so a bad one is never written.
+
+        Args:
+            now: wall clock, UTC ns; names the directory.
+
+        Raises:
+            OSError: it could not be written; the one before still stands.
+        """
+        state = image.load(content.state)
+        header = Header(
+            format=FORMAT,
+            journal_id=state.journal_id,
+            sequence=content.sequence,
+            head=content.head,
+            at=state.at,
+            written_at=now,
+            digest=image.digest(state),
+            state_sha256=_sha256(content.state),
+            projections_sha256=_sha256(content.projections),
+        )
+        hour = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC)
+        path = self.root / f"{hour:%Y/%m/%d/%H}" / FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of this process alone: two followers may share a directory.
+        temporary = path.with_name(f".{FILE}.{os.getpid()}")
+        try:
+            with temporary.open("wb") as file:
+                for part in (
+                    b'{"header":',
+                    _encode(header),
+                    b',"state":',
+                    content.state,
+                    b',"projections":',
+                    content.projections,
+                    b"}\n",
+                ):
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        for directory in (path.parent, *path.parent.parents):
+            _sync_directory(directory)
+            if directory == self.root.parent:
+                break
+        return Snapshot(path, header, content.state, content.projections)
+
+    def retain(self, days: int, now: int) -> list[Path]:
+        """Remove what was written more than ``days`` before ``now`` (UTC ns), but never the newest; return what went."""
+        oldest = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC) - datetime.timedelta(days=days)
+        keep_from = self.root / f"{oldest:%Y/%m/%d/%H}" / FILE
+        gone = [path for path in self.paths()[KEPT_AT_LEAST:] if path < keep_from]
+        for path in gone:
+            shutil.rmtree(path.parent)
+            for directory in list(path.parents)[1:4]:
+                with contextlib.suppress(OSError):  # not empty: another hour is in it
+                    directory.rmdir()
+        return gone
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Read one file and check it.
+
+    Raises:
+        SnapshotDamaged: with what was found.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SnapshotDamaged(f"{path}: larger than {MAX_BYTES:,} bytes")
+        document = _decode(path.read_bytes())
+    except OSError as error:
+        raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotDamaged(f"{path}: {error}") from None
+    header = document.header
+    if header.format != FORMAT:
+        raise SnapshotDamaged(f"{path}: format must be {FORMAT}, was {header.format}")
+    for name, member, wanted in (
+        ("state", document.state, header.state_sha256),
+        ("projections", document.projections, header.projections_sha256),
+    ):
+        if (found := _sha256(bytes(member))) != wanted:
+            raise SnapshotDamaged(f"{path}: SHA-256 of {name} is {found}, header says {wanted}")
+    return Snapshot(path, header, bytes(document.state), bytes(document.projections))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
