@@ -171,8 +171,17 @@ class MarketStreams:
             for stream in (f"{name}@depth", f"{name}@depth@100ms"):
                 self._publish(stream, event)
             self._flush_snapshots(market, name)
-            if f"{name}@ticker" in self._by_stream:
-                self._publish(f"{name}@ticker", _ticker(market, exchange.clock()))
+            self._flush_tickers(market, name, exchange.clock())
+
+    def _flush_tickers(self, market: Market, name: str, now: int) -> None:
+        for stream, event, keys in (
+            (f"{name}@ticker", "24hrTicker", _TICKER_KEYS),
+            (f"{name}@miniTicker", "24hrMiniTicker", _MINI_TICKER_KEYS),
+        ):
+            if stream in self._by_stream:
+                statistics = day_statistics(market, now)
+                values = {short: statistics[long] for short, long in keys.items()}
+                self._publish(stream, {"e": event, "E": payloads.ms(now), "s": market.symbol, **values})
 
     def _flush_snapshots(self, market: Market, name: str) -> None:
         for stream in list(self._by_stream):
@@ -208,9 +217,4 @@ _TICKER_KEYS = {
     "L": "lastId",
     "n": "count",
 }
-
-
-def _ticker(market: Market, now: int) -> dict[str, object]:
-    statistics = day_statistics(market, now)
-    head = {"e": "24hrTicker", "E": payloads.ms(now), "s": market.symbol}
-    return {**head, **{short: statistics[name] for short, name in _TICKER_KEYS.items()}}
+_MINI_TICKER_KEYS = {short: _TICKER_KEYS[short] for short in "cohlvq"}

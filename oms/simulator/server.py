@@ -122,8 +122,16 @@ class Simulator:
         self.users.stop()
         self.drop_websockets("all")
         if self._runner is not None:
+            server = self._runner.server
+            assert server is not None, "a runner that was set up has a server"
+            transports = [connection.transport for connection in server.connections]
             await self._runner.cleanup()
             self._runner = None
+            for transport in transports:
+                # TLS waits for the peer to close too, which an idle client does not do.
+                if transport is not None:
+                    transport.abort()
+            await asyncio.sleep(0)
         self._port = 0
 
     async def failed(self) -> None:

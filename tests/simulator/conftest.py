@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 import ccxt.pro
 import pytest
+from yarl import URL
 
 from oms.simulator import AccountConfig, Simulator, SimulatorConfig
 from oms.simulator.client import ControlClient, ccxt_session
@@ -31,7 +32,9 @@ class RawClient:
         """Send an unsigned request; return status and body."""
         return await self.send("GET", path, urlencode(params), key=None)
 
-    async def signed(self, method: str, path: str, *, in_body: bool = False, **params: object) -> tuple[int, object]:
+    async def signed(
+        self, method: str, path: str, *, in_body: bool = False, **params: object
+    ) -> tuple[int, object]:
         """Send a signed request with a fresh timestamp; return status and body."""
         params.setdefault("timestamp", int(time.time() * 1000))
         query = urlencode({name: value for name, value in params.items() if value is not None})
@@ -42,22 +45,18 @@ class RawClient:
     ) -> tuple[int, object]:
         """Send exactly `text` as the query or as the body; return status and body, and keep the headers."""
         url = f"https://api.binance.com/api/v3/{path}"
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({} if key is None else {"X-MBX-APIKEY": key})
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | (
+            {} if key is None else {"X-MBX-APIKEY": key}
+        )
         if not in_body and text:
             url += "?" + text
         async with self.session.request(
-            method, _exact(url), data=text if in_body else None, headers=headers
+            method, URL(url, encoded=True), data=text if in_body else None, headers=headers
         ) as response:
             self.headers = dict(response.headers)
             if response.content_type == "application/json":
                 return response.status, await response.json()
             return response.status, await response.text()
-
-
-def _exact(url: str) -> object:
-    from yarl import URL
-
-    return URL(url, encoded=True)
 
 
 def sign(text: str, secret: str = SECRET) -> str:
@@ -94,6 +93,56 @@ async def session(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
 def raw(session: aiohttp.ClientSession) -> RawClient:
     """Plain HTTP."""
     return RawClient(session)
+
+
+class UserStream:
+    """A ws-api connection that speaks JSON and keeps the events that come between the answers."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.events: list[dict[str, object]] = []
+        self._next_id = 0
+
+    async def ask(self, method: str, **params: object) -> dict[str, object]:
+        """Send a request and return its answer."""
+        self._next_id += 1
+        await self.socket.send_json({"id": self._next_id, "method": method, "params": params})
+        while (message := await self.socket.receive_json(timeout=5)).get("id") != self._next_id:
+            self.events.append(message["event"])
+        return message
+
+    async def ask_signed(self, method: str, **params: object) -> dict[str, object]:
+        """Send a request signed with the key of the account `main`."""
+        params = dict(sorted({**params, "apiKey": KEY, "timestamp": int(time.time() * 1000)}.items()))
+        text = "&".join(f"{name}={value}" for name, value in params.items())
+        return await self.ask(method, **params, signature=sign(text))
+
+    async def event(self) -> dict[str, object]:
+        """Return the next event."""
+        if not self.events:
+            self.events.append((await self.socket.receive_json(timeout=5))["event"])
+        return self.events.pop(0)
+
+    async def report(self) -> dict[str, object]:
+        """Return the next execution report."""
+        while (event := await self.event())["e"] != "executionReport":
+            pass
+        return event
+
+
+@pytest.fixture
+async def api(session: aiohttp.ClientSession) -> AsyncIterator[UserStream]:
+    """A ws-api connection that nobody has logged on to."""
+    async with session.ws_connect("wss://ws-api.binance.com:443/ws-api/v3") as socket:
+        yield UserStream(socket)
+
+
+@pytest.fixture
+async def user(api: UserStream) -> UserStream:
+    """A ws-api connection that is subscribed to the account `main`."""
+    answer = await api.ask_signed("userDataStream.subscribe.signature")
+    assert answer["result"] == {"subscriptionId": 0}, answer
+    return api
 
 
 @pytest.fixture

@@ -9,13 +9,25 @@ from oms.simulator import RateLimits, Simulator, SimulatorConfig
 
 from .conftest import RawClient, sign
 
-LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "40000"}
+LIMIT = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.01",
+    "price": "40000",
+}
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 STOP = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_LOSS", "quantity": "0.01", "stopPrice": "40000"}
 
 # What is sent instead, and what must come back. None takes a parameter away.
 REFUSED_ORDERS = [
-    (LIMIT, {"symbol": None}, -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."),
+    (
+        LIMIT,
+        {"symbol": None},
+        -1102,
+        "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.",
+    ),
     (LIMIT, {"symbol": "NOPE"}, -1121, "Invalid symbol."),
     (LIMIT, {"symbol": "btcusdt"}, -1100, "Illegal characters found in parameter 'symbol'"),
     (LIMIT, {"side": "LONG"}, -1117, "Invalid side."),
@@ -40,14 +52,34 @@ REFUSED_ORDERS = [
     (MARKET, {"quantity": "8"}, -2010, "Account has insufficient balance for requested action."),
     (MARKET, {"price": "1"}, -1106, "Parameter 'price' sent when not required."),
     (MARKET, {"timeInForce": "GTC"}, -1106, "Parameter 'timeInForce' sent when not required."),
-    (MARKET, {"quoteOrderQty": "10"}, -1013, "Quote order qty market orders are not support for this symbol."),
+    (
+        MARKET,
+        {"quoteOrderQty": "10"},
+        -1013,
+        "Quote order qty market orders are not support for this symbol.",
+    ),
     (STOP, {"stopPrice": None}, -1102, "Mandatory parameter 'stopPrice'"),
     (STOP, {"stopPrice": "60000"}, -2010, "Stop price would trigger immediately."),
-    (LIMIT, {"type": "LIMIT_MAKER", "timeInForce": None, "price": "60000"}, -2010, "Order would immediately match and take."),
-    (LIMIT, {"newClientOrderId": "x" * 37}, -1100, "Illegal characters found in parameter 'newClientOrderId'"),
+    (
+        LIMIT,
+        {"type": "LIMIT_MAKER", "timeInForce": None, "price": "60000"},
+        -2010,
+        "Order would immediately match and take.",
+    ),
+    (
+        LIMIT,
+        {"newClientOrderId": "x" * 37},
+        -1100,
+        "Illegal characters found in parameter 'newClientOrderId'",
+    ),
     (LIMIT, {"newClientOrderId": "a b"}, -1100, "Illegal characters found in parameter 'newClientOrderId'"),
     (LIMIT, {"newOrderRespType": "ALL"}, -1100, "Illegal characters found in parameter 'newOrderRespType'"),
-    (LIMIT, {"surprise": "1"}, -1104, "Not all sent parameters were read; read '8' parameter(s) but was sent '9'."),
+    (
+        LIMIT,
+        {"surprise": "1"},
+        -1104,
+        "Not all sent parameters were read; read '8' parameter(s) but was sent '9'.",
+    ),
     (LIMIT, {"timestamp": "soon"}, -1100, "Illegal characters found in parameter 'timestamp'"),
     (LIMIT, {"timestamp": "1"}, -1021, "Timestamp for this request is outside of the recvWindow."),
     (LIMIT, {"timestamp": "99999999999999"}, -1021, "Timestamp for this request was 1000ms ahead"),
@@ -57,7 +89,12 @@ REFUSED_ORDERS = [
 
 @pytest.mark.parametrize("base,change,code,words", REFUSED_ORDERS)
 async def test_refused_orders(
-    raw: RawClient, simulator: Simulator, base: dict[str, str], change: dict[str, str | None], code: int, words: str
+    raw: RawClient,
+    simulator: Simulator,
+    base: dict[str, str],
+    change: dict[str, str | None],
+    code: int,
+    words: str,
 ) -> None:
     """A refused order gets Binance's code and words, and leaves no order behind."""
     status, body = await raw.signed("POST", "order", **{**base, **change})
@@ -75,9 +112,27 @@ LOOKUPS = [
     ("DELETE", "openOrders", {"symbol": "BTCUSDT"}, -2011, "Unknown order sent."),
     ("GET", "openOrders", {"symbol": "NOPE"}, -1121, "Invalid symbol."),
     ("GET", "allOrders", {}, -1102, "Mandatory parameter 'symbol'"),
-    ("GET", "myTrades", {"symbol": "BTCUSDT", "startTime": 1, "endTime": 86_400_002}, -1127, "More than 24 hours"),
-    ("GET", "myTrades", {"symbol": "BTCUSDT", "limit": "many"}, -1100, "Illegal characters found in parameter 'limit'"),
-    ("GET", "account", {"omitZeroBalances": "yes"}, -1100, "Illegal characters found in parameter 'omitZeroBalances'"),
+    (
+        "GET",
+        "myTrades",
+        {"symbol": "BTCUSDT", "startTime": 1, "endTime": 86_400_002},
+        -1127,
+        "More than 24 hours",
+    ),
+    (
+        "GET",
+        "myTrades",
+        {"symbol": "BTCUSDT", "limit": "many"},
+        -1100,
+        "Illegal characters found in parameter 'limit'",
+    ),
+    (
+        "GET",
+        "account",
+        {"omitZeroBalances": "yes"},
+        -1100,
+        "Illegal characters found in parameter 'omitZeroBalances'",
+    ),
 ]
 
 
@@ -118,7 +173,14 @@ async def test_signature_covers_the_exact_bytes(raw: RawClient) -> None:
     decoded = query.replace("%55", "U")
     assert (await raw.send("GET", "openOrders", f"{query}&signature={sign(decoded)}"))[1]["code"] == -1022
     body = f"side=BUY&type=MARKET&quantity=0.01&timestamp={now}"
-    assert (await raw.send("POST", "order/test", f"symbol=BTCUSDT&{body}&signature={sign('symbol=BTCUSDT&' + body)}", in_body=True))[0] == 200
+    assert (
+        await raw.send(
+            "POST",
+            "order/test",
+            f"symbol=BTCUSDT&{body}&signature={sign('symbol=BTCUSDT&' + body)}",
+            in_body=True,
+        )
+    )[0] == 200
 
 
 async def test_order_test_books_nothing(raw: RawClient, simulator: Simulator) -> None:
@@ -133,7 +195,9 @@ async def test_cancel_replace_says_which_half_failed(raw: RawClient) -> None:
     replace = {**LIMIT, "cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrigClientOrderId": "r1"}
     status, body = await raw.signed("POST", "order/cancelReplace", **replace)
     assert (status, body["code"], body["data"]["newOrderResult"]) == (400, -2022, "NOT_ATTEMPTED")
-    status, body = await raw.signed("POST", "order/cancelReplace", **{**replace, "cancelReplaceMode": "ALLOW_FAILURE"})
+    status, body = await raw.signed(
+        "POST", "order/cancelReplace", **{**replace, "cancelReplaceMode": "ALLOW_FAILURE"}
+    )
     assert (status, body["code"], body["data"]["newOrderResponse"]["status"]) == (409, -2021, "NEW")
     await raw.signed("POST", "order", **{**LIMIT, "newClientOrderId": "r1"})
     status, body = await raw.signed("POST", "order/cancelReplace", **{**replace, "newClientOrderId": "r2"})
@@ -145,7 +209,10 @@ async def test_cancel_replace_says_which_half_failed(raw: RawClient) -> None:
 
 async def test_unknown_paths(raw: RawClient) -> None:
     """A path that is not offered says so instead of answering with something else."""
-    assert await raw.get("klines") == (404, {"code": -5000, "msg": "Path /api/v3/klines, Method GET is invalid"})
+    assert await raw.get("klines") == (
+        404,
+        {"code": -5000, "msg": "Path /api/v3/klines, Method GET is invalid"},
+    )
 
 
 @pytest.fixture
@@ -163,13 +230,14 @@ def limited() -> None:
 async def test_rate_limits(limited: None, raw: RawClient) -> None:
     """Headers count weight and orders; beyond a limit comes 429 with Retry-After, for orders -1015, else -1003."""
     seen = []
-    for number in range(5):
+    for _ in range(5):
         status, body = await raw.signed("POST", "order", **LIMIT)
         seen.append((status, body.get("code"), raw.headers.get("X-MBX-ORDER-COUNT-10S")))
     # The ten seconds may turn once in between, never twice.
     assert seen[0][2] == "1" and (429, -1015, "3") in seen, seen
     status, body = await raw.get("exchangeInfo")
-    assert status == 200 and body["rateLimits"][0]["limit"] == 100
+    assert status == 200
+    assert body["rateLimits"][0]["limit"] == 100
     assert int(raw.headers["X-MBX-USED-WEIGHT-1M"]) >= 20
     for _ in range(12):
         status, body = await raw.get("exchangeInfo")

@@ -1,17 +1,22 @@
 """Payloads captured from Binance, key by key and type by type against what the simulator says."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from oms.simulator import Simulator
 from oms.simulator.client import ControlClient
 
-from .conftest import RawClient
+from .conftest import RawClient, UserStream
 
-LIMIT = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "2900"}
+LIMIT = {
+    "symbol": "ETHUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "1",
+    "price": "2900",
+}
 
 
 @pytest.fixture
@@ -25,7 +30,9 @@ def differences(want: object, got: object, place: str = "") -> list[str]:
         if not isinstance(got, dict):
             return [f"{place}: wanted an object, got {got!r}"]
         found = [f"{place}.{key}: missing" for key in want if key not in got]
-        return found + [line for key in want if key in got for line in differences(want[key], got[key], f"{place}.{key}")]
+        return found + [
+            line for key in want if key in got for line in differences(want[key], got[key], f"{place}.{key}")
+        ]
     if isinstance(want, list):
         if not isinstance(got, list):
             return [f"{place}: wanted an array, got {got!r}"]
@@ -57,22 +64,21 @@ async def test_rest_payloads(captured: Path, raw: RawClient, control: ControlCli
     assert files.keys() == answers.keys()
     for name, path in files.items():
         found = differences(json.loads(path.read_text()), answers[name], name)
-        # `sors` lists smart order routing, which is not simulated.
         assert not found, found
 
 
-async def test_user_data_events(captured: Path, raw: RawClient, simulator: Simulator) -> None:
+async def test_user_data_events(captured: Path, raw: RawClient, user: UserStream) -> None:
     """Every captured execution report has its keys, with their types, in the simulator's."""
-    events: dict[str, dict[str, object]] = {}
-    simulator.users._deliver = lambda account, event: events.setdefault(str(event.get("x")), event)  # type: ignore[method-assign]
-    simulator.users._by_account["main"].append(None)  # type: ignore[arg-type]
     await raw.signed("POST", "order", **{**LIMIT, "price": "3100"})
     await raw.signed("POST", "order", **{**LIMIT, "newClientOrderId": "mine"})
     await raw.signed("DELETE", "order", symbol="ETHUSDT", origClientOrderId="mine")
-    simulator.users._by_account["main"].clear()
-    await asyncio.sleep(0)
+    events = {}
+    while "CANCELED" not in events:
+        event = await user.report()
+        events[event["x"]] = event
     for name in ("new", "trade", "canceled"):
         want = json.loads((captured / "user_data_json" / f"execution_report_{name}.json").read_text())
         assert not differences(want, events[name.upper()], name)
     assert events["CANCELED"]["C"] == "mine" != events["CANCELED"]["c"]
-    assert events["TRADE"]["N"] == "ETH" and events["TRADE"]["n"] == "0.00100000"
+    assert events["TRADE"]["N"] == "ETH"
+    assert events["TRADE"]["n"] == "0.00100000"
