@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -22,8 +21,6 @@ from .market_streams import DEPTH_INTERVAL_MS, MarketStreams
 from .rest import Dropped, RestApi
 from .user_streams import UserStreams
 from .ws_api import WsApi
-
-log = logging.getLogger(__name__)
 
 NAMES = (
     "api.binance.com",

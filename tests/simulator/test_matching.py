@@ -189,15 +189,17 @@ def test_depth_changes_rebuild_the_book(rows: list[tuple[str, int, bool]]) -> No
         list(book.take(order, order.price))
         if order.leaves:
             book.rest(order)
-        if publish and (change := book.drain_changes()) is not None:
+        if not publish:
+            continue
+        if (change := book.drain_changes()) is not None:
             assert change.first_update_id == last + 1 <= change.last_update_id == book.update_id
             last = change.last_update_id
-            for name, levels in ((BUY, change.bids), (SELL, change.asks)):
-                copy[name].update(levels)
-            for name in (BUY, SELL):
-                assert {p: q for p, q in copy[name].items() if q} == {
-                    v.price: v.quantity for v in book.levels(name)
-                }
+            copy[BUY].update(change.bids)
+            copy[SELL].update(change.asks)
+        for name in (BUY, SELL):
+            assert {p: q for p, q in copy[name].items() if q} == {
+                v.price: v.quantity for v in book.levels(name)
+            }
 
 
 def test_stop_orders_trigger_on_their_side() -> None:
