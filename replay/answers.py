@@ -18,12 +18,12 @@ from oms.aggregates.position import Position
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.subjects import ANY, Subject
-from oms.projections.balances import balances
+from oms.projections.balances import balance_row, balances
 from oms.projections.orders import order_row
 from oms.projections.pnl import BookKey
-from oms.projections.positions import entry_price, positions
+from oms.projections.positions import position_row, positions
 from oms.projections.projections import Projections
-from oms.projections.trades import Trade
+from oms.projections.trades import trade_row
 
 MAX_LOOKED_AT: Final = 50_000
 OPEN_DAY: Final = "open"
@@ -101,32 +101,6 @@ def _trades(models: Projections, subject: Subject, query: q.ShowTrades) -> Paged
             yield str(trade.number), None
 
 
-def trade_row(trade: Trade, settle: str) -> q.TradeRow:
-    """The row of a trade; ``settle`` is its instrument's settlement asset."""
-    fill = trade.fill
-    return q.TradeRow(
-        number=trade.number,
-        trade_id=fill.trade_id,
-        order_id=fill.order_id,
-        exchange=fill.exchange,
-        account=fill.account,
-        market=fill.market,
-        symbol=fill.symbol,
-        side=fill.side,
-        quantity=fill.quantity,
-        price=fill.price,
-        fee=fill.fee,
-        fee_asset=fill.fee_asset,
-        realised=trade.realised,
-        settle=settle,
-        maker=fill.maker,
-        strategy=fill.strategy,
-        venue_time=fill.venue_time,
-        at=trade.at,
-        sequence=trade.sequence,
-    )
-
-
 # -- positions and balances, by key
 
 
@@ -141,40 +115,17 @@ def _positions(models: Projections, subject: Subject, query: q.ShowPositions) ->
         ):
             yield (
                 cursor,
-                q.PositionRow(
-                    exchange=position.exchange,
-                    account=position.account,
-                    market=position.market,
-                    symbol=position.symbol,
-                    quantity=position.quantity,
-                    cost=position.cost,
-                    entry_price=entry_price(position, instrument),
-                    mark=instrument.mark,
-                    unrealised=position.unrealised(instrument),
-                    realised=position.realised,
-                    fees=position.fees,
-                    other_fees=position.other_fees,
-                    settle=instrument.settle,
-                    updated_at=position.updated_at,
-                ),
+                position_row(position, instrument),
             )
 
 
 def _balances(models: Projections, subject: Subject, query: q.ShowBalances) -> Paged:
-    for ledger, asset, balance in balances(models.partition):
+    for ledger, asset in balances(models.partition):
         cursor = ".".join((*ledger.key, asset))
         if covers(subject, *ledger.key) and cursor > query.after and query.asset in (None, asset):
             yield (
                 cursor,
-                q.BalanceRow(
-                    exchange=ledger.exchange,
-                    account=ledger.account,
-                    market=ledger.market,
-                    asset=asset,
-                    total=balance.total,
-                    locked=balance.locked,
-                    free=balance.free,
-                ),
+                balance_row(ledger, asset),
             )
 
 

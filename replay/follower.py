@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import nats.errors
@@ -24,7 +24,8 @@ from oms.journal.reader import tail_frames
 from oms.messages.queries import StatusRow
 from oms.messages.subjects import Subject
 from replay.answers import status
-from replay.history import History
+from replay.history import History, Watch
+from replay.publisher import Publisher
 from replay.queries import Queries
 from replay.rebuild import journal_bounds, new_history, start_from
 from replay.snapshot import Content, Snapshots
@@ -36,6 +37,8 @@ MAX_STRETCH_S: Final = 0.02
 POLL_S: Final = 0.1
 """How often to look for a journal that is not there yet."""
 STATUS_TIMEOUT_S: Final = 1.0
+STOP_TIMEOUT_S: Final = 5.0
+"""How long a clean stop waits for public events to be stored before it goes without a snapshot."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +67,7 @@ class Follower:
         self._snapshot_at = 0
         self.history: History = new_history(settings.cache)
         self._queries = Queries(self.history, self._status)
+        self._publisher = Publisher(nc, settings.storage.retention_days)
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -75,16 +79,20 @@ class Follower:
         """
         stopping = asyncio.create_task(stop.wait())
         working = asyncio.create_task(self._work())
+        publishing = asyncio.create_task(self._publisher.run())
         try:
-            await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((stopping, working, publishing), return_when=asyncio.FIRST_COMPLETED)
+            await _end(working)
+            if stop.is_set() and not publishing.done():
+                await self._write_snapshot(within_s=STOP_TIMEOUT_S)
         finally:
             self.ready.clear()
-            for task in (stopping, working):
-                task.cancel()
-            results = await asyncio.gather(stopping, working, return_exceptions=True)
-        if isinstance(results[1], Exception):
-            raise results[1]
-        await self._write_snapshot()
+            await _end(stopping)
+            await _end(working)
+            await _end(publishing)
+        for task in (working, publishing):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise _first(error)
 
     async def _work(self) -> None:
         _, last = await self._journal()
@@ -93,8 +101,11 @@ class Follower:
             self.history = found
             self._snapshot_sequence, self._snapshot_at = found.sequence, found.at
             self._queries = Queries(found, self._status)
+        models = self.history.projections
+        assert models is not None, "a follower has projections"
+        await self._publisher.open(self.history.sequence)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._tail())
+            group.create_task(self._tail(self._publisher.watcher(models)))
             group.create_task(self._serve(last))
             group.create_task(self._write_snapshots())
 
@@ -106,18 +117,19 @@ class Follower:
                 return first, last
             await asyncio.sleep(POLL_S)
 
-    async def _tail(self) -> None:
+    async def _tail(self, watch: Watch) -> None:
         history = self.history
         frames = tail_frames(self._nc, history.sequence + 1, history.head)
         turn = time.monotonic()
         async with aclosing(frames):
             async for batch in frames:
                 for stored in batch:
-                    history.apply(stored)
+                    history.apply(stored, watch)
                     if time.monotonic() - turn > MAX_STRETCH_S:
                         self._queries.moved()
                         await asyncio.sleep(0)
                         turn = time.monotonic()
+                    await self._publisher.room()
                 self._queries.moved()
 
     async def _serve(self, last: int) -> None:
@@ -146,7 +158,7 @@ class Follower:
             lag=None if last is None else max(0, last - self.history.sequence),
             snapshot_sequence=self._snapshot_sequence,
             snapshot_at=self._snapshot_at,
-            published={},
+            published=self._publisher.last,
         )
 
     # -- snapshots
@@ -156,7 +168,8 @@ class Follower:
             await asyncio.sleep(self._settings.storage.snapshot_interval / 1e9)
             await self._write_snapshot()
 
-    async def _write_snapshot(self) -> None:
+    async def _write_snapshot(self, within_s: float | None = None) -> None:
+        """Write one, once the public events up to it are stored, which may take until the server is back."""
         history = self.history
         if history.sequence == self._snapshot_sequence or history.projections is None:
             return
@@ -166,6 +179,16 @@ class Follower:
             state=image.dump(history.partition),
             projections=history.projections.dump(),
         )
+        try:
+            async with asyncio.timeout(within_s):
+                await self._publisher.stored(content.sequence)
+        except TimeoutError:
+            log.error(
+                "no snapshot at sequence %d: %d public events of it are not stored; the one before stands",
+                content.sequence,
+                self._publisher.waiting,
+            )
+            return
         now = time.time_ns()
         try:
             written = await asyncio.to_thread(self._snapshots.write, content, now)
@@ -177,3 +200,16 @@ class Follower:
         log.info(
             "snapshot at sequence %d: %s; %d old ones removed", content.sequence, written.path, len(gone)
         )
+
+
+async def _end(task: "asyncio.Task[Any]") -> None:
+    """End a task and wait for it; what it raised is told by the task."""
+    task.cancel()
+    await asyncio.wait((task,))
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first real error of a group of tasks."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,8 +165,8 @@ class Snapshots:
         hour = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC)
         path = self.root / f"{hour:%Y/%m/%d/%H}" / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Of this process alone: two followers may share a directory.
-        temporary = path.with_name(f".{FILE}.{os.getpid()}")
+        # Of this call alone: two followers may share a directory.
+        temporary = path.with_name(f".{FILE}.{secrets.token_hex(8)}")
         try:
             with temporary.open("wb") as file:
                 for part in (

@@ -142,38 +142,43 @@ class Orders:
         self._ids = sorted(self.by_id)
 
 
+def order_fields(order: Order) -> dict[str, Any]:
+    """The fields of an order's row as they are now."""
+    return {
+        "order_id": order.order_id,
+        "exchange": order.exchange,
+        "account": order.account,
+        "market": order.market,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.type,
+        "status": order.status,
+        "open": order.live,
+        "in_doubt": order.in_doubt,
+        "quantity": order.quantity,
+        "price": order.price,
+        "trigger_price": order.trigger_price,
+        "filled": order.cumulative,
+        "leaves": order.leaves,
+        "cost": order.cost,
+        "locked": order.reserved,
+        "locked_asset": order.reserve_asset,
+        "time_in_force": order.time_in_force,
+        "expires_at": order.expires_at,
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "strategy": order.strategy,
+        "client_order_id": order.client_order_id,
+        "venue_order_id": order.venue_order_id,
+        "reason": order.reason,
+        "placed_at": order.placed_at,
+        "updated_at": order.updated_at,
+    }
+
+
 def order_row(order: Order) -> OrderRow:
     """The row of an order as it is now."""
-    return OrderRow(
-        order_id=order.order_id,
-        exchange=order.exchange,
-        account=order.account,
-        market=order.market,
-        symbol=order.symbol,
-        side=order.side,
-        type=order.type,
-        status=order.status,
-        open=order.live,
-        in_doubt=order.in_doubt,
-        quantity=order.quantity,
-        price=order.price,
-        trigger_price=order.trigger_price,
-        filled=order.cumulative,
-        leaves=order.leaves,
-        cost=order.cost,
-        locked=order.reserved,
-        locked_asset=order.reserve_asset,
-        time_in_force=order.time_in_force,
-        expires_at=order.expires_at,
-        post_only=order.post_only,
-        reduce_only=order.reduce_only,
-        strategy=order.strategy,
-        client_order_id=order.client_order_id,
-        venue_order_id=order.venue_order_id,
-        reason=order.reason,
-        placed_at=order.placed_at,
-        updated_at=order.updated_at,
-    )
+    return OrderRow(**order_fields(order))
 
 
 def _order_id(order: Order) -> str:

@@ -10,6 +10,7 @@ from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ONE, share
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
+from oms.messages.queries import PositionRow
 
 
 def positions(partition: Partition) -> Iterator[tuple[Position, Instrument]]:
@@ -27,3 +28,23 @@ def entry_price(position: Position, instrument: Instrument) -> Decimal | None:
     if not position.quantity:
         return None
     return share(position.cost, ONE, position.quantity * instrument.contract_size)
+
+
+def position_row(position: Position, instrument: Instrument) -> PositionRow:
+    """The row of a position as it is now."""
+    return PositionRow(
+        exchange=position.exchange,
+        account=position.account,
+        market=position.market,
+        symbol=position.symbol,
+        quantity=position.quantity,
+        cost=position.cost,
+        entry_price=entry_price(position, instrument),
+        mark=instrument.mark,
+        unrealised=position.unrealised(instrument),
+        realised=position.realised,
+        fees=position.fees,
+        other_fees=position.other_fees,
+        settle=instrument.settle,
+        updated_at=position.updated_at,
+    )

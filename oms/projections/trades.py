@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from oms.messages import events as e
+from oms.messages.queries import TradeRow
 from oms.projections import pnl
 
 
@@ -69,6 +70,32 @@ class Trades:
         """Take over from a snapshot the last number and the trades, oldest first."""
         self.last = last
         self.by_number = {trade.number: trade for trade in kept[-self.kept :]}
+
+
+def trade_row(trade: Trade, settle: str) -> TradeRow:
+    """The row of a trade; ``settle`` is its instrument's settlement asset."""
+    fill = trade.fill
+    return TradeRow(
+        number=trade.number,
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        exchange=fill.exchange,
+        account=fill.account,
+        market=fill.market,
+        symbol=fill.symbol,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        realised=trade.realised,
+        settle=settle,
+        maker=fill.maker,
+        strategy=fill.strategy,
+        venue_time=fill.venue_time,
+        at=trade.at,
+        sequence=trade.sequence,
+    )
 
 
 RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._filled}

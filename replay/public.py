@@ -1,0 +1,178 @@
+"""Derives public events: from a journal event that was just applied to the messages that tell of it.
+
+One message a stream at most, so that an event's place in the journal names it there. A trade is told in all four
+streams. See :mod:`oms.messages.public`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from oms.aggregates.order import Order
+from oms.messages import events as e
+from oms.messages import public as p
+from oms.messages.subjects import ANY
+from oms.projections.balances import balance_row
+from oms.projections.orders import order_fields
+from oms.projections.positions import position_row
+from oms.projections.projections import Projections
+from oms.projections.trades import trade_row
+
+Put = Callable[[str, str, bytes], None]
+"""Takes (stream, subject, payload)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def derive(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    """Make the messages of one event, inside :data:`oms.aggregates.money.EXACT`, right after it was applied."""
+    rule = RULES.get(type(event))
+    if rule is not None:
+        rule(models, event, at, sequence, put)
+    elif type(event) not in IGNORED:
+        raise AssertionError(f"no public event has a rule for {type(event).__name__}")
+
+
+def _name(event: Any) -> str:
+    return type(event).__name__
+
+
+def _put_order(order: Order, event: Any, at: int, sequence: int, put: Put) -> None:
+    message = p.OrderChanged(event=_name(event), sequence=sequence, at=at, **order_fields(order))
+    subject = f"orders.{order.exchange}.{order.account}.{order.market}.{order.symbol}"
+    put("ORDERS", subject, _encode(message))
+
+
+def _put_balances(
+    models: Projections,
+    key: tuple[str, str, str],
+    assets: list[str],
+    event: Any,
+    at: int,
+    sequence: int,
+    put: Put,
+) -> None:
+    ledger = models.partition.ledgers.get(key)
+    if ledger is None:
+        return
+    exchange, account, market = key
+    message = p.BalanceChanged(
+        event=_name(event),
+        sequence=sequence,
+        at=at,
+        exchange=exchange,
+        account=account,
+        market=market,
+        balances=[balance_row(ledger, asset) for asset in assets if asset in ledger.balances],
+    )
+    put("ACCOUNTS", f"accounts.{exchange}.{account}.{market}._", _encode(message))
+
+
+def _order(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    order = models.orders.by_id.get(event.order_id)
+    if order is not None:
+        _put_order(order, event, at, sequence, put)
+
+
+def _order_and_funds(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    order = models.orders.by_id.get(event.order_id)
+    if order is not None:
+        _put_order(order, event, at, sequence, put)
+        key = (order.exchange, order.account, order.market)
+        _put_balances(models, key, [order.reserve_asset], event, at, sequence, put)
+
+
+def _filled(models: Projections, event: e.OrderFilled, at: int, sequence: int, put: Put) -> None:
+    _order(models, event, at, sequence, put)
+    place = f"{event.exchange}.{event.account}.{event.market}.{event.symbol}"
+    key = (event.exchange, event.account, event.market)
+    instrument = models.partition.instruments[event.exchange, event.market, event.symbol]
+    trade = trade_row(models.trades.by_number[models.trades.last], instrument.settle)
+    told = p.TradeHappened(event=_name(event), **msgspec.structs.asdict(trade))
+    put("TRADES", f"trades.{place}", _encode(told))
+    position = position_row(models.partition.positions[(*key, event.symbol)], instrument)
+    changed = p.PositionChanged(
+        event=_name(event), sequence=sequence, at=at, **msgspec.structs.asdict(position)
+    )
+    put("POSITIONS", f"positions.{place}", _encode(changed))
+    assets = dict.fromkeys((instrument.base, instrument.quote, instrument.settle, event.fee_asset))
+    _put_balances(models, key, list(assets), event, at, sequence, put)
+
+
+def _adjusted(models: Projections, event: e.BalanceAdjusted, at: int, sequence: int, put: Put) -> None:
+    key = (event.exchange, event.account, event.market)
+    _put_balances(models, key, [event.asset], event, at, sequence, put)
+
+
+def _opened(models: Projections, event: e.SessionOpened, at: int, sequence: int, put: Put) -> None:
+    _put_session(event, event.session, event.ready, "", at, sequence, put)
+
+
+def _closed(models: Projections, event: e.SessionClosed, at: int, sequence: int, put: Put) -> None:
+    _put_session(event, "", False, event.reason, at, sequence, put)
+
+
+def _put_session(
+    event: e.SessionOpened | e.SessionClosed,
+    session: str,
+    ready: bool,
+    reason: str,
+    at: int,
+    sequence: int,
+    put: Put,
+) -> None:
+    message = p.SessionChanged(
+        event=_name(event),
+        sequence=sequence,
+        at=at,
+        exchange=event.exchange,
+        account=event.account,
+        market=event.market,
+        session=session,
+        ready=ready,
+        reason=reason,
+    )
+    put("ACCOUNTS", f"accounts.{event.exchange}.{event.account}.{event.market}._", _encode(message))
+
+
+def _registered(models: Projections, event: e.AccountRegistered, at: int, sequence: int, put: Put) -> None:
+    message = p.AccountKnown(
+        event=_name(event), sequence=sequence, at=at, account=event.account, kind=event.kind
+    )
+    put("ACCOUNTS", f"accounts.{ANY}.{event.account}.{ANY}.{ANY}", _encode(message))
+
+
+RULES: Final[dict[type, Any]] = {
+    e.AccountRegistered: _registered,
+    e.SessionOpened: _opened,
+    e.SessionClosed: _closed,
+    e.BalanceAdjusted: _adjusted,
+    e.OrderFilled: _filled,
+    # These reserve funds, release some, or may.
+    e.OrderPlaced: _order_and_funds,
+    e.OrderAdopted: _order_and_funds,
+    e.OrderAccepted: _order_and_funds,  # of an order that was believed rejected
+    e.OrderRejected: _order_and_funds,
+    e.OrderCanceled: _order_and_funds,
+    e.OrderExpired: _order_and_funds,
+    e.OrderAmendRequested: _order_and_funds,
+    e.OrderAmended: _order_and_funds,
+    e.OrderAmendRejected: _order_and_funds,
+    # These do not.
+    e.OrderDenied: _order,
+    e.OrderCancelRequested: _order,
+    e.OrderCancelRejected: _order,
+    e.OrderInDoubt: _order,
+    e.OrderDoubtResolved: _order,
+}
+
+IGNORED: Final = frozenset(
+    {
+        e.JournalCreated,
+        e.EngineStarted,
+        e.InstrumentListed,
+        e.MarksRecorded,  # prices are the venue's to tell
+        e.CancelAllRequested,  # its cancels have events of their own
+    }
+)
