@@ -6,6 +6,7 @@ Events: ``OrderFilled``, ``BalanceAdjusted``; what orders reserve is moved by th
 (a market order that cost more than it reserved), which is shown, never hidden.
 """
 
+from collections import OrderedDict
 from decimal import Decimal
 
 import attrs
@@ -53,7 +54,7 @@ class Account:
     session: str = ""
     ready: bool = False
     balances: dict[str, Balance] = attrs.field(factory=dict)
-    trade_ids: dict[str, int] = attrs.field(factory=dict)
+    trade_ids: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
     forgotten_before: int = -1
     filled_until: dict[str, int] = attrs.field(factory=dict)
 
@@ -122,7 +123,7 @@ class Account:
         if event.venue_time > self.filled_until.get(event.symbol, -1):
             self.filled_until[event.symbol] = event.venue_time
         if len(ids) > MAX_TRADE_IDS:
-            self.forgotten_before = max(self.forgotten_before, ids.pop(next(iter(ids))))
+            self.forgotten_before = max(self.forgotten_before, ids.popitem(last=False)[1])
 
     def adjust(self, event: BalanceAdjusted) -> None:
         """Take over the venue's total."""

@@ -5,6 +5,7 @@ that it does not hang on an order between entities and can be kept up entity by 
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,12 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     retired: dict[str, str]
 
 
-_decode = msgspec.json.Decoder(_Image).decode
+def _ordered(kind: type, value: Any) -> Any:
+    """Give the one type that msgspec leaves to us, ``OrderedDict``, its order back."""
+    return OrderedDict(value)
+
+
+_decode = msgspec.json.Decoder(_Image, dec_hook=_ordered).decode
 
 
 def dump(state: Partition) -> bytes:
@@ -83,8 +89,8 @@ def load(image: bytes) -> Partition:
         accounts=read.accounts,
         unanswered=read.unanswered,
         doubtful=read.doubtful,
-        finished=read.finished,
-        retired=read.retired,
+        finished=OrderedDict(read.finished),
+        retired=OrderedDict(read.retired),
     )
     state.instruments = {instrument.key: instrument for instrument in read.instruments}
     state.ledgers = {account.key: account for account in read.ledgers}

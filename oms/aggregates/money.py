@@ -6,6 +6,8 @@ rounding that nobody asked for is a defect, not a detail. The one division, in :
 """
 
 import decimal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 EXACT = decimal.Context(
@@ -15,7 +17,19 @@ EXACT = decimal.Context(
     Emax=999999,
     traps=[decimal.Inexact, decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
 )
-"""The context that every decide and evolve runs in: ``with decimal.localcontext(EXACT):`` at the boundary."""
+"""The context that every decide and evolve runs in; see :func:`exactly`."""
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Compute in :data:`EXACT` itself until the block ends: no copy, so that who is called can tell that it is set."""
+    before = decimal.getcontext()
+    decimal.setcontext(EXACT)
+    try:
+        yield
+    finally:
+        decimal.setcontext(before)
+
 
 _ROUNDING = decimal.Context(prec=150, rounding=decimal.ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
 _QUANTUM = Decimal("1e-18")

@@ -6,6 +6,7 @@ which has a rule for every event. Finished orders leave by a rule on event time;
 replay apply the same commits and so hold the same state.
 """
 
+from collections import OrderedDict
 from typing import Any, Final
 
 import attrs
@@ -60,8 +61,8 @@ class Partition:
     unanswered: dict[str, int] = attrs.field(factory=dict)
     doubtful: dict[str, int] = attrs.field(factory=dict)
     expiring: dict[str, int] = attrs.field(factory=dict)
-    finished: dict[str, int] = attrs.field(factory=dict)
-    retired: dict[str, str] = attrs.field(factory=dict)
+    finished: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
+    retired: OrderedDict[str, str] = attrs.field(factory=OrderedDict)
     venue_ids: dict[tuple[AccountKey, str], str] = attrs.field(factory=dict)
 
     # -- read
@@ -131,7 +132,7 @@ class Partition:
     def _remember_retired(self, order_id: str, strategy: str) -> None:
         self.retired[order_id] = strategy
         if len(self.retired) > MAX_RETIRED:
-            del self.retired[next(iter(self.retired))]
+            self.retired.popitem(last=False)
 
     def _add(self, order: Order, key: AccountKey) -> None:
         self.orders[order.order_id] = order

@@ -5,6 +5,8 @@ bound is a number of commands for each account, so that one account's flood neve
 venue's usual 10 orders a second, 100,000 ids are the last 2.7 hours. A command repeated later than that is a new one.
 """
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -82,8 +84,9 @@ class Window:
 
     __slots__ = ("entries",)
 
-    def __init__(self, entries: dict[str, Remembered] | None = None) -> None:
-        self.entries: dict[str, Remembered] = {} if entries is None else entries
+    def __init__(self, entries: Mapping[str, Remembered] | None = None) -> None:
+        # Not a dict: that one finds its oldest entry slower with every entry that was taken from its front.
+        self.entries: OrderedDict[str, Remembered] = OrderedDict(entries or {})
 
     def get(self, command_id: str) -> Remembered | None:
         """What was answered to this id, if it is remembered."""
@@ -93,4 +96,4 @@ class Window:
         """Keep an answer; the oldest is forgotten beyond the bound."""
         self.entries[command_id] = found
         if len(self.entries) > MAX_REMEMBERED:
-            del self.entries[next(iter(self.entries))]
+            self.entries.popitem(last=False)

@@ -50,7 +50,8 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
         sequence: of the frame that the commits will be in.
     """
     before = decimal.getcontext()
-    decimal.setcontext(EXACT)
+    if before is not EXACT:
+        decimal.setcontext(EXACT)
     try:
         parts = parse_subject(subject)
         command: Any = codec.decode_command(parts.action, raw)
@@ -60,7 +61,8 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
     except Refused as refused:
         return Outcome(failed(codec.command_id_of(raw), refused), None, [])
     finally:
-        decimal.setcontext(before)
+        if before is not EXACT:
+            decimal.setcontext(before)
 
 
 def _client(

@@ -12,7 +12,7 @@ from oms.messages.codes import Code
 from oms.messages.enums import AccountKind, CancelReason, OrderType, Side, TimeInForce
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
     pass
 
 

@@ -14,7 +14,7 @@ GENESIS = "0" * 64
 """``prev`` of the first frame."""
 
 
-class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Commit(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """All events that one command caused.
 
     Args:

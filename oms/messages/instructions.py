@@ -11,7 +11,9 @@ import msgspec
 from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 
 
-class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="instruction"):
+class _Instruction(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="instruction"
+):
     """``client_id`` is the client order id that stands, or will stand, for the order at the venue."""
 
     order_id: str

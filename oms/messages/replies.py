@@ -22,7 +22,7 @@ class RefusedReport(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command is durable at ``sequence``.
 
     Args:
@@ -44,7 +44,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: bool = False
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
+class Failed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command was not done. ``order_id`` and ``sequence`` when the refusal is recorded (``OrderDenied``)."""
 
     ok: bool = False

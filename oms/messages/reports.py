@@ -20,6 +20,7 @@ class _Report(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    gc=False,
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="report",
