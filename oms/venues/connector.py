@@ -1,0 +1,191 @@
+"""Connector: the process that speaks to one market of one exchange, for all accounts that trade there.
+
+It lists the instruments, keeps a session open for each account, and publishes marks. An account whose session is lost
+gets a new one after a pause; an account that another connector has taken is left to it, loudly.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+import nats.errors
+from nats.aio.client import Client
+
+from oms.messages.codec import encode
+from oms.messages.commands import InstrumentSpec, ListInstruments, ReportMarks
+from oms.venues.adapter import Market
+from oms.venues.credentials import CredentialsMissing
+from oms.venues.errors import StreamLost, VenueError
+from oms.venues.reporter import EngineRefused, SessionOver, ask
+from oms.venues.session import Session, SessionLost, together
+from oms.venues.settings import Settings
+
+log = logging.getLogger(__name__)
+
+INSTRUMENTS_PER_MESSAGE: Final = 250
+SYMBOLS_PER_STREAM: Final = 200
+STEADY_S: Final = 60.0
+"""A session that lasted this long has earned the shortest pause before the next."""
+
+
+class Connector:
+    """All accounts of one market, on a NATS connection that it does not own.
+
+    Args:
+        nc: a connected client that reconnects without end.
+        venue: ``exchange.market``.
+        market: the adapter; the connector opens and closes it.
+        accounts: names of the accounts to serve.
+    """
+
+    def __init__(
+        self,
+        nc: Client,
+        venue: str,
+        market: Market,
+        accounts: Sequence[str],
+        settings: Settings | None = None,
+    ) -> None:
+        self._nc = nc
+        self._exchange, self._market_name = venue.split(".")
+        self._venue = venue
+        self._market = market
+        self._accounts = tuple(accounts)
+        self._settings = settings or Settings()
+        self.sessions: dict[str, Session] = {}
+        """The session of each account, while it has one."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set, or until every account is another connector's."""
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+            await self._market.close()
+
+    async def _work(self) -> None:
+        instruments = await self._list()
+        serving = asyncio.create_task(together(self._serve(name) for name in self._accounts))
+        marks = asyncio.create_task(self._marks(instruments))
+        try:
+            done, _ = await asyncio.wait([serving, marks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (serving, marks):
+                task.cancel()
+            await asyncio.gather(serving, marks, return_exceptions=True)
+
+    async def _list(self) -> list[InstrumentSpec]:
+        """Tell the engine what the venue lists, which everything else stands on."""
+        for pause in self._pauses():
+            try:
+                instruments = await self._market.open()
+                break
+            except VenueError as error:
+                log.error("%s: %s: trying again in %.1f s", self._venue, error, pause)
+                await asyncio.sleep(pause)
+        subject = f"list_instruments.{self._exchange}._.{self._market_name}._"
+        for start in range(0, len(instruments), INSTRUMENTS_PER_MESSAGE):
+            part = instruments[start : start + INSTRUMENTS_PER_MESSAGE]
+            await ask(self._nc, subject, ListInstruments(instruments=part))
+        log.info("%s: %d instruments", self._venue, len(instruments))
+        return instruments
+
+    def _pauses(self) -> Iterator[float]:
+        pause = self._settings.backoff_s
+        while True:
+            yield pause * random.uniform(0.5, 1.5)  # jitter: accounts must not return as one
+            pause = min(pause * 2, self._settings.backoff_max_s)
+
+    # -- accounts
+
+    async def _serve(self, name: str) -> None:
+        """Keep a session open for one account until another connector has it."""
+        place = f"{self._exchange}.{name}.{self._market_name}"
+        pauses = self._pauses()
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                session = Session(self._nc, place, self._market.account(name), self._settings)
+                self.sessions[name] = session
+                await session.run()
+            except SessionOver as over:
+                if over.replaced:
+                    log.critical("%s: another connector serves it: this one stops (%s)", place, over)
+                    return
+                log.error("%s: the engine closed the session (%s)", place, over)
+            except (SessionLost, VenueError, EngineRefused, CredentialsMissing) as error:
+                log.error("%s: %s: %s", place, type(error).__name__, error)
+            except (nats.errors.Error, OSError) as error:
+                log.error("%s: NATS failed (%r)", place, error)
+            finally:
+                self.sessions.pop(name, None)
+            if asyncio.get_running_loop().time() - started > STEADY_S:
+                pauses = self._pauses()
+            pause = next(pauses)
+            log.warning("%s: a new session in %.1f s", place, pause)
+            await asyncio.sleep(pause)
+
+    # -- marks
+
+    async def _marks(self, instruments: list[InstrumentSpec]) -> None:
+        symbols = [each.symbol for each in instruments if each.trading]
+        latest: dict[str, Decimal] = {}
+        changed = asyncio.Event()
+        parts = [symbols[i : i + SYMBOLS_PER_STREAM] for i in range(0, len(symbols), SYMBOLS_PER_STREAM)]
+        works = [self._watch(part, latest, changed) for part in parts]
+        await asyncio.gather(self._tell_marks(latest, changed), *works)
+
+    async def _watch(self, symbols: list[str], latest: dict[str, Decimal], changed: asyncio.Event) -> None:
+        pauses = self._pauses()
+        while True:
+            try:
+                async with _closing(self._market.marks(symbols)) as stream:
+                    async for marks in stream:
+                        latest |= marks
+                        changed.set()
+                        pauses = self._pauses()
+            except StreamLost as error:
+                pause = next(pauses)
+                log.warning("%s: marks are lost (%s): again in %.1f s", self._venue, error, pause)
+                await asyncio.sleep(pause)
+
+    async def _tell_marks(self, latest: dict[str, Decimal], changed: asyncio.Event) -> None:
+        """Report what changed, at most once in ``marks_s``. A mark not taken is replaced by the next one."""
+        subject = f"report_marks.{self._exchange}._.{self._market_name}._"
+        told: dict[str, Decimal] = {}
+        while True:
+            await changed.wait()
+            changed.clear()
+            fresh = {symbol: mark for symbol, mark in latest.items() if told.get(symbol) != mark}
+            try:
+                await self._nc.request(
+                    subject, encode(ReportMarks(marks=fresh)), timeout=self._settings.probe_s
+                )
+                told |= fresh
+            except (nats.errors.Error, OSError) as error:
+                log.warning("%s: marks were not taken (%r)", self._venue, error)
+            await asyncio.sleep(self._settings.marks_s)
+
+
+@contextlib.asynccontextmanager
+async def _closing(
+    stream: AsyncIterator[dict[str, Decimal]],
+) -> AsyncIterator[AsyncIterator[dict[str, Decimal]]]:
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,457 @@
+"""Orders: the work of one session. Serial for each order, concurrent across them, each request sent once.
+
+Instructions come in by :meth:`Orders.instruct`, events of the private stream by :meth:`Orders.heard`; everything goes out
+through ``report``. A request whose outcome is unknown makes the order in doubt and is looked up, never repeated.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from oms.messages import reports as r
+from oms.messages.enums import OrderStatus
+from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit
+from oms.venues.adapter import Account, State, VenueOrder
+from oms.venues.errors import HARMLESS, Kind, VenueError
+from oms.venues.lookup import NS, LookUps, Question
+from oms.venues.settings import Settings
+from oms.venues.translate import (
+    VenueIds,
+    accepted,
+    answered,
+    ended,
+    filled,
+    found,
+    is_ours,
+    name_of,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_TRACKED: Final = 200_000
+"""Orders that a session remembers; the longest untouched and idle go first."""
+
+
+@attrs.define(eq=False)
+class Tracked:
+    """What the session knows of one order.
+
+    Args:
+        submitted: an instruction to submit it was taken; there is never a second one.
+        tombstone: it was reported absent unsent; an instruction to submit it comes too late.
+        taken_over: it was live when the session took the account over; it is only ever looked up.
+        since: UTC ns; the order is not older.
+        sent_at: UTC seconds at which the last request about it may have left.
+        totals: revision → total quantity of the order then.
+        replacing: client id of the venue order whose cancellation is half of an amend, not the end of the order.
+        withheld: that cancellation, as the stream told it.
+    """
+
+    order_id: str
+    since: int
+    inbox: deque[Instruction] = attrs.field(factory=deque)
+    task: asyncio.Task[None] | None = None
+    looking_up: bool = False
+    submitted: bool = False
+    tombstone: bool = False
+    taken_over: bool = False
+    heard: bool = False
+    sent_at: float = 0.0
+    totals: dict[int, Decimal] = attrs.field(factory=dict)
+    client_ids: list[str] = attrs.field(factory=list)
+    replacing: str = ""
+    withheld: VenueOrder | None = None
+
+
+class Orders:
+    """The orders of one session.
+
+    Args:
+        report: takes reports in order; never waits.
+        fail: called with a reason when the session cannot go on.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        settings: Settings,
+        report: Callable[[list[r.Report]], None],
+        fail: Callable[[str], None],
+    ) -> None:
+        self._account = account
+        self._settings = settings
+        self._report = report
+        self._fail = fail
+        self.look_ups = LookUps(account, settings, report)
+        self.venue_ids = VenueIds()
+        self._tracked: OrderedDict[str, Tracked] = OrderedDict()
+        self._by_client: dict[str, str] = {}
+        self._adopted: OrderedDict[str, None] = OrderedDict()
+        self._slots = asyncio.Semaphore(settings.concurrent)
+        self._cancel_slots = asyncio.Semaphore(settings.concurrent)
+        self._opened_at = time.time()
+        self.ready_at: int | None = None
+        """UTC ns since when the session takes instructions; None before."""
+
+    @property
+    def grace_s(self) -> float:
+        """How long after it was sent a request may still take effect."""
+        return self._account.accept_window_s + self._settings.grace_margin_s
+
+    async def close(self) -> None:
+        """Stop working. What is in flight stays in doubt for the next session."""
+        tasks = [tracked.task for tracked in self._tracked.values() if tracked.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- instructions in
+
+    def instruct(self, instruction: Instruction) -> None:
+        """Take an instruction of this session's. Before the session is ready only look-ups are taken."""
+        if self.ready_at is None and not isinstance(instruction, LookUp):
+            log.warning("not ready: ignored %s", instruction)
+            return
+        tracked = self._track(instruction.order_id)
+        self._name(tracked, instruction.client_id)
+        if isinstance(instruction, Submit):
+            if tracked.submitted or tracked.tombstone or tracked.taken_over:
+                log.error("refused to submit %s: it was taken before, or told absent", instruction.order_id)
+                return
+            tracked.submitted = True
+        elif isinstance(instruction, Amend):
+            self._name(tracked, instruction.new_client_id)
+        elif isinstance(instruction, LookUp) and not self._wants_look_up(tracked, instruction):
+            return
+        tracked.inbox.append(instruction)
+        if tracked.task is None:
+            tracked.task = asyncio.create_task(self._work(tracked), name=f"order {tracked.order_id}")
+
+    def take_over(self, look_up: LookUp) -> None:
+        """Learn of an order that was live when the session took over."""
+        tracked = self._track(look_up.order_id)
+        tracked.taken_over = True
+        self._learn(tracked, look_up)
+
+    def settle(self, look_up: LookUp) -> None:
+        """What was asked of an order that was taken over is answered: no look-up has to follow."""
+        self._replaced(self._track(look_up.order_id))
+
+    def _learn(self, tracked: Tracked, look_up: LookUp) -> None:
+        self._name(tracked, look_up.client_id)
+        tracked.since = look_up.since
+        tracked.totals[look_up.revision] = look_up.quantity
+        if look_up.pending_client_id is not None and look_up.pending_quantity is not None:
+            self._name(tracked, look_up.pending_client_id)
+            tracked.totals[look_up.pending_revision or 0] = look_up.pending_quantity
+            tracked.replacing = look_up.client_id
+
+    def _wants_look_up(self, tracked: Tracked, look_up: LookUp) -> bool:
+        """Whether the venue has to be asked: not when it was never told, nor twice at once."""
+        if any(isinstance(each, Submit) for each in tracked.inbox):
+            tracked.inbox.clear()
+            self._never_sent(tracked)
+            return False
+        if tracked.looking_up or any(isinstance(each, LookUp) for each in tracked.inbox):
+            return False
+        if (
+            tracked.submitted
+            or tracked.taken_over
+            or tracked.heard
+            or look_up.status is not OrderStatus.PENDING_NEW
+        ):
+            return True
+        # Its instruction was lost, or is late: from now on it must not be obeyed.
+        tracked.tombstone = True
+        skew = int(self._settings.clock_skew_s * NS)
+        if self.ready_at is not None and look_up.since > self.ready_at + skew:
+            self._never_sent(tracked)
+            return False
+        return True
+
+    def _never_sent(self, tracked: Tracked) -> None:
+        tracked.tombstone = True
+        self._report([r.Absent(order_id=tracked.order_id, reason="never sent")])
+
+    def _track(self, order_id: str) -> Tracked:
+        tracked = self._tracked.get(order_id)
+        if tracked is None:
+            tracked = self._tracked[order_id] = Tracked(order_id, int(self._opened_at * NS))
+            self._forget()
+        else:
+            self._tracked.move_to_end(order_id)
+        return tracked
+
+    def _forget(self) -> None:
+        for _ in range(len(self._tracked) - MAX_TRACKED):
+            order_id, tracked = next(iter(self._tracked.items()))
+            if tracked.task is not None:
+                self._tracked.move_to_end(order_id)
+                continue
+            del self._tracked[order_id]
+            for client_id in tracked.client_ids:
+                self._by_client.pop(client_id, None)
+
+    def _name(self, tracked: Tracked, client_id: str) -> None:
+        if client_id not in self._by_client:
+            self._by_client[client_id] = tracked.order_id
+            tracked.client_ids.append(client_id)
+
+    # -- work, one order at a time
+
+    async def _work(self, tracked: Tracked) -> None:
+        try:
+            while tracked.inbox:
+                cancels = isinstance(tracked.inbox[0], Cancel)
+                async with self._cancel_slots if cancels else self._slots:
+                    # A look-up may have withdrawn what waited.
+                    if tracked.inbox:
+                        await self._do(tracked, tracked.inbox.popleft())
+        except VenueError as error:
+            self._fail(f"{error.kind}: {error.reason}")
+        except Exception as error:
+            log.exception("working on %s failed", tracked.order_id)
+            self._fail(f"working on {tracked.order_id} failed: {error!r}")
+        finally:
+            tracked.task = None
+
+    async def _do(self, tracked: Tracked, instruction: Instruction) -> None:
+        if isinstance(instruction, Submit):
+            await self._submit(tracked, instruction)
+        elif isinstance(instruction, Cancel):
+            await self._cancel(tracked, instruction)
+        elif isinstance(instruction, Amend):
+            await self._amend(tracked, instruction)
+        else:
+            await self._look_up(tracked, instruction)
+
+    async def _submit(self, tracked: Tracked, submit: Submit) -> None:
+        order_id = submit.order_id
+        tracked.totals[0] = submit.quantity
+        tracked.since = submit.deadline - int(self._settings.send_within_s * 2 * NS)
+        try:
+            order = await self._account.submit(submit)
+        except VenueError as error:
+            if error.kind in HARMLESS:
+                self._report(
+                    [r.Rejected(order_id=order_id, reason=_refusal(error), venue_time=time.time_ns())]
+                )
+                self._fail_on_auth(error)
+                return
+            tracked.sent_at = time.time()
+            question = Question(
+                order_id=order_id,
+                symbol=submit.symbol,
+                asked=OrderStatus.PENDING_NEW,
+                client_id=submit.client_id,
+                revision=0,
+                quantity=submit.quantity,
+                cumulative=Decimal(0),
+                since=tracked.since,
+                settled_at=tracked.sent_at + self.grace_s,
+            )
+            await self._doubt(tracked, question, f"submit: {error.reason}")
+            return
+        tracked.sent_at = time.time()
+        self.venue_ids.see(order)
+        self._report(list(answered(order_id, 0, Decimal(0), order)))
+
+    async def _cancel(self, tracked: Tracked, cancel: Cancel) -> None:
+        order_id = cancel.order_id
+        try:
+            order = await self._account.cancel(cancel.symbol, cancel.client_id)
+        except VenueError as error:
+            now = time.time_ns()
+            if error.kind in HARMLESS:
+                self._report([r.CancelRejected(order_id=order_id, reason=_refusal(error), venue_time=now)])
+                self._fail_on_auth(error)
+                return
+            tracked.sent_at = time.time()
+            question = self._question(tracked, cancel, cancel.revision, OrderStatus.PENDING_CANCEL)
+            await self._doubt(tracked, question, f"cancel: {error.reason}")
+            return
+        before = self._before(tracked, cancel.revision, order)
+        self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
+
+    async def _amend(self, tracked: Tracked, amend: Amend) -> None:
+        """Cancel, then place what the cancel's answer says is left: no fill can take it beyond the new total."""
+        order_id, before_revision = amend.order_id, amend.revision - 1
+        tracked.totals[before_revision] = amend.quantity_before
+        tracked.replacing = amend.client_id
+        try:
+            try:
+                await self._account.reserve_amend(amend.deadline)
+                if time.time_ns() > amend.deadline:
+                    raise VenueError(Kind.NOT_SENT, "the deadline has passed")
+                old = await self._account.cancel_for_amend(amend.symbol, amend.client_id)
+            except VenueError as error:
+                now = time.time_ns()
+                if error.kind in HARMLESS:
+                    self._report([r.AmendRejected(order_id=order_id, reason=_refusal(error), venue_time=now)])
+                    self._fail_on_auth(error)
+                    return
+                tracked.sent_at = time.time()
+                question = self._question(tracked, amend, before_revision, OrderStatus.PENDING_REPLACE)
+                await self._doubt(tracked, question, f"amend, canceling: {error.reason}")
+                return
+            await self._place_rest(tracked, amend, old)
+        finally:
+            self._replaced(tracked)
+
+    async def _place_rest(self, tracked: Tracked, amend: Amend, old: VenueOrder) -> None:
+        order_id, before_revision = amend.order_id, amend.revision - 1
+        before = amend.quantity_before - old.quantity
+        executed = before + old.cumulative
+        left = amend.quantity - executed
+        if left <= 0:
+            self._report(
+                list(ended(order_id, before_revision, before, old, "amend: nothing is left to place"))
+            )
+            return
+        tracked.totals[amend.revision] = amend.quantity
+        try:
+            new = await self._account.submit_for_amend(amend, left)
+        except VenueError as error:
+            if error.kind in HARMLESS:
+                reason = f"amend: {_refusal(error)}"
+                self._report(list(ended(order_id, before_revision, before, old, reason)))
+                self._fail_on_auth(error)
+                return
+            tracked.sent_at = time.time()
+            question = attrs.evolve(
+                self._question(tracked, amend, before_revision, OrderStatus.PENDING_REPLACE),
+                pending_client_id=amend.new_client_id,
+                pending_revision=amend.revision,
+                pending_quantity=amend.quantity,
+            )
+            await self._doubt(tracked, question, f"amend, placing: {error.reason}")
+            return
+        self.venue_ids.see(new)
+        if new.state is State.REJECTED:
+            self._report(list(ended(order_id, before_revision, before, old, f"amend: {new.reason}")))
+            return
+        amended = r.Amended(
+            order_id=order_id,
+            venue_order_id=new.venue_order_id,
+            venue_time=new.time,
+            revision=amend.revision,
+        )
+        # The answer to the new order, with the amend in the place of the acknowledgement.
+        self._report([amended, *list(answered(order_id, amend.revision, executed, new))[1:]])
+        tracked.withheld = None
+
+    def _replaced(self, tracked: Tracked) -> None:
+        """The amend is over: a cancellation withheld for it is told after all, which changes nothing after an amend."""
+        withheld, tracked.withheld, tracked.replacing = tracked.withheld, None, ""
+        if withheld is not None:
+            self.heard(withheld)
+
+    async def _look_up(self, tracked: Tracked, look_up: LookUp) -> None:
+        self._learn(tracked, look_up)
+        tracked.looking_up = True
+        sent_at = tracked.sent_at
+        if not sent_at:
+            # Not ours: whoever sent it did so before its deadline.
+            sent_at = look_up.since / NS + self._settings.send_within_s
+            if look_up.status is not OrderStatus.PENDING_NEW and tracked.taken_over:
+                sent_at = self._opened_at + self._settings.send_within_s
+        try:
+            await self.look_ups.resolve(Question.of(look_up, sent_at + self.grace_s))
+        finally:
+            tracked.looking_up = False
+            if look_up.pending_client_id is not None:
+                self._replaced(tracked)
+
+    async def _doubt(self, tracked: Tracked, question: Question, reason: str) -> None:
+        log.warning("%s is in doubt: %s", question.client_id, reason)
+        self._report([r.InDoubt(order_id=question.order_id, reason=reason)])
+        tracked.looking_up = True
+        try:
+            await self.look_ups.resolve(question)
+        finally:
+            tracked.looking_up = False
+
+    def _question(
+        self, tracked: Tracked, instruction: Cancel | Amend, revision: int, asked: OrderStatus
+    ) -> Question:
+        return Question(
+            order_id=instruction.order_id,
+            symbol=instruction.symbol,
+            asked=asked,
+            client_id=instruction.client_id,
+            revision=revision,
+            quantity=tracked.totals.get(revision, Decimal(0)),
+            cumulative=Decimal(0),
+            since=tracked.since,
+            settled_at=tracked.sent_at + self.grace_s,
+        )
+
+    def _fail_on_auth(self, error: VenueError) -> None:
+        if error.kind is Kind.AUTH_FATAL:
+            self._fail(f"{error.kind}: {error.reason}")
+
+    # -- the private stream
+
+    def heard(self, order: VenueOrder) -> None:
+        """Report a change that the stream told."""
+        self.venue_ids.see(order)
+        client_id = order.client_id
+        known = self._by_client.get(client_id)
+        order_id, revision = name_of(client_id)
+        if known is not None:
+            order_id = known
+        tracked = self._tracked.get(order_id)
+        if tracked is not None:
+            tracked.heard = True
+            if tracked.replacing == client_id and order.state is State.CANCELED:
+                tracked.withheld = order
+                return
+        told: list[r.Report] = []
+        if known is None and not is_ours(client_id):
+            if order.state is State.WORKING and self._adopt(client_id) and order.quantity > 0:
+                told.append(found(order))
+        elif revision or (order.state is State.WORKING and not order.trades):
+            # A trade may overtake the acknowledgement of the amend that made this venue order.
+            told.append(accepted(order_id, revision, order))
+        told += [filled(order_id, trade) for trade in order.trades]
+        told += ended(order_id, revision, self._before(tracked, revision, order), order)
+        self._report(told)
+
+    def _adopt(self, client_id: str) -> bool:
+        """Note an order from elsewhere; whether it is new to this session."""
+        if client_id in self._adopted:
+            return False
+        self._adopted[client_id] = None
+        if len(self._adopted) > MAX_TRACKED:
+            self._adopted.popitem(last=False)
+        return True
+
+    @staticmethod
+    def _before(tracked: Tracked | None, revision: int, order: VenueOrder) -> Decimal | None:
+        """What earlier revisions filled: the order's total then, less what this venue order was placed for."""
+        if revision == 0:
+            return Decimal(0)
+        total = None if tracked is None else tracked.totals.get(revision)
+        return None if total is None else total - order.quantity
+
+    async def order_id_of_trade(self, symbol: str, venue_order_id: str, client_id: str | None) -> str:
+        """Whose trade it is; the venue is asked when no order seen lately has that id."""
+        if client_id is None:
+            order = await self._account.order_by_venue_id(symbol, venue_order_id)
+            self.venue_ids.see(order)
+            client_id = order.client_id
+        return self._by_client.get(client_id) or name_of(client_id)[0]
+
+
+def _refusal(error: VenueError) -> str:
+    if error.kind is Kind.NOT_SENT:
+        return f"not sent: {error.reason}"
+    if error.kind is Kind.THROTTLED:
+        return f"not sent: throttled ({error.reason})"
+    return error.reason
