@@ -24,8 +24,7 @@ async def _run(names: tuple[str, ...]) -> list[Figure]:
         console.print(f"measuring {name} …")
         figures: Iterator[Figure] | AsyncIterator[Figure] = SUITES[name]()
         if isinstance(figures, AsyncIterator):
-            async for figure in figures:
-                found.append(figure)
+            found += [figure async for figure in figures]
         else:
             found += figures
     return found

@@ -156,6 +156,8 @@ class Engine:
         )
         subscription = await self._nc.subscribe("heartbeat.*.*.*.*", cb=self._heard)
         service = await self._endpoints()
+        # Ready means that a command of anybody arrives: the server has to know the subscriptions.
+        await self._nc.flush()
         self.ready.set()
         tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._watching())]
         stopping = asyncio.create_task(stop.wait())
