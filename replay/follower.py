@@ -8,6 +8,7 @@ commands are not concerned. A broken chain ends the follower with ``JournalBroke
 """
 
 import asyncio
+import gc
 import logging
 import time
 from contextlib import aclosing, suppress
@@ -135,6 +136,7 @@ class Follower:
     async def _serve(self, last: int) -> None:
         await self._queries.reached(last)
         service = await self._queries.serve(self._nc)
+        gc.freeze()  # what was read so far stays, and need not be looked through for cycles again
         log.info("follower answers from sequence %d", self.history.sequence)
         self.ready.set()
         try:

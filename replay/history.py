@@ -65,7 +65,7 @@ class History:
                     if watch is not None:
                         watch(event, at, (sequence, index, place))
                 partition.finish(commit, sequence)
-                if projections is not None:
-                    projections.finish(at)
+        if projections is not None:
+            projections.finish(partition.at)
         self.sequence = sequence
         self.head = stored.digest

@@ -3,9 +3,8 @@
 Used by the engine when it starts, by the follower, and by ``oms replay``.
 """
 
-import gc
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from typing import Final
 
 from nats.aio.client import Client
@@ -18,6 +17,7 @@ from oms.journal.reader import StoredFrame, read_frame, read_frames
 from oms.journal.stream import STREAM
 from oms.projections.projections import Projections
 from replay.history import History
+from replay.memory import no_collection
 from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots, log
 
 Progress = Callable[[int, int, int], None]
@@ -87,7 +87,7 @@ async def rebuild(
                 f"the journal begins at {first:,}: to rebuild, a snapshot at {first - 1:,} or later is needed",
             )
     frames = read_frames(nc, history.sequence + 1, last, history.head)
-    with _no_collection():
+    with no_collection():
         async with aclosing(frames):
             async for batch in frames:
                 if not _apply(history, batch, until_time):
@@ -174,15 +174,3 @@ async def check_against_journal(nc: Client, snapshot: Snapshot) -> None:
                 f"{snapshot.path} was taken after frame {header.sequence:,} with digest {header.head}, but the journal's"
                 f" has {stored.digest}: the journal was replaced, or the data directory belongs to another one"
             )
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Replay makes millions of objects that stay; looking for cycles among them again and again would double its time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

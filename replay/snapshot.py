@@ -22,6 +22,7 @@ import msgspec
 from oms.aggregates import image
 from oms.aggregates.partition import Partition
 from oms.projections.projections import Projections
+from replay.memory import no_collection
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class SnapshotDamaged(Exception):
 
 @attrs.frozen(eq=False)
 class Snapshot:
-    """A snapshot file that was read and whose checksums hold. Its members are decoded when asked for."""
+    """A snapshot file that was read. Its members are decoded, and the projections' checksum held, when asked for."""
 
     path: Path
     header: Header
@@ -84,7 +85,8 @@ class Snapshot:
             SnapshotDamaged: the bytes are no state, or another one than the header says.
         """
         try:
-            state = image.load(self.state)
+            with no_collection():
+                state = image.load(self.state)
         except msgspec.DecodeError as error:
             raise SnapshotDamaged(f"{self.path}: state cannot be decoded: {error}") from None
         if check_digest and (found := image.digest(state)) != self.header.digest:
@@ -97,10 +99,12 @@ class Snapshot:
         """Fill projections made over :meth:`load_state`'s partition.
 
         Raises:
-            SnapshotDamaged: the bytes are no projections.
+            SnapshotDamaged: the bytes are not what was written.
         """
+        _check(self.path, "projections", self.projections, self.header.projections_sha256)
         try:
-            into.load(self.projections)
+            with no_collection():
+                into.load(self.projections)
         except msgspec.DecodeError as error:
             raise SnapshotDamaged(f"{self.path}: projections cannot be decoded: {error}") from None
 
@@ -150,7 +154,8 @@ class Snapshots:
         Raises:
             OSError: it could not be written; the one before still stands.
         """
-        state = image.load(content.state)
+        with no_collection():
+            state = image.load(content.state)
         header = Header(
             format=FORMAT,
             journal_id=state.journal_id,
@@ -220,13 +225,14 @@ def read_snapshot(path: Path) -> Snapshot:
     header = document.header
     if header.format != FORMAT:
         raise SnapshotDamaged(f"{path}: format must be {FORMAT}, was {header.format}")
-    for name, member, wanted in (
-        ("state", document.state, header.state_sha256),
-        ("projections", document.projections, header.projections_sha256),
-    ):
-        if (found := _sha256(bytes(member))) != wanted:
-            raise SnapshotDamaged(f"{path}: SHA-256 of {name} is {found}, header says {wanted}")
-    return Snapshot(path, header, bytes(document.state), bytes(document.projections))
+    state = bytes(document.state)
+    _check(path, "state", state, header.state_sha256)
+    return Snapshot(path, header, state, bytes(document.projections))
+
+
+def _check(path: Path, name: str, member: bytes, wanted: str) -> None:
+    if (found := _sha256(member)) != wanted:
+        raise SnapshotDamaged(f"{path}: SHA-256 of {name} is {found}, header says {wanted}")
 
 
 def _sha256(data: bytes) -> str:

@@ -24,6 +24,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     days: dict[str, list[tuple[int, Earned]]]
 
 
+_ORDER_RULES = o.RULES
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Image).decode
 
@@ -46,7 +47,7 @@ class Projections:
     def evolve(self, event: Any, at: int, sequence: int) -> None:
         """Apply one event, inside :data:`oms.aggregates.money.EXACT`."""
         kind = type(event)
-        rule = o.RULES.get(kind)
+        rule = _ORDER_RULES.get(kind)
         if rule is not None:
             rule(self.orders, event, at)
             if kind is e.OrderFilled:
@@ -56,9 +57,8 @@ class Projections:
             raise AssertionError(f"no projection has a rule for {kind.__name__}")
 
     def finish(self, at: int) -> None:
-        """End a commit whose events are applied."""
-        if self.orders.finished:
-            self.orders.retire(at)
+        """End a frame whose events are applied; ``at`` is the time of its last commit."""
+        self.orders.retire(at)
 
     def dump(self) -> bytes:
         """What is not in the partition's own image, as one JSON object."""
