@@ -1,0 +1,70 @@
+"""The command line. Each command is imported when it is used: none waits for what another needs."""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from oms import __version__
+from oms.cli.exits import EPILOG, end_with
+
+COMMANDS: Final = {
+    "demo": "oms.cli.demo:demo",
+    "up": "oms.cli.up:up",
+    "place": "oms.cli.trading:place",
+    "amend": "oms.cli.trading:amend",
+    "cancel": "oms.cli.trading:cancel",
+    "orders": "oms.cli.showing:orders",
+    "trades": "oms.cli.showing:trades",
+    "positions": "oms.cli.showing:positions",
+    "balances": "oms.cli.showing:balances",
+    "pnl": "oms.cli.showing:pnl",
+    "status": "oms.cli.showing:status",
+    "watch": "oms.cli.watching:watch",
+    "replay": "replay.cli:replay",
+    "engine": "oms.cli.processes:engine",
+    "connector": "oms.cli.processes:connector",
+    "follower": "oms.cli.processes:follower",
+    "simulator": "oms.cli.processes:simulator",
+    "config": "oms.cli.configuration:config",
+}
+"""Command → where it is, in the order that the help shows."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(
+    cls=_Lazy,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="mexoms")
+def cli() -> None:
+    """mExOms: order management for crypto desks, on NATS JetStream.
+
+    \b
+    oms demo                                     see it at work, in half a minute
+    oms up                                       run it, against a simulated exchange
+    oms place buy 0.5 BTCUSDT --price 50000      then trade
+    """
+
+
+def main() -> None:
+    """Run a command and exit with its code. Errors are one line on standard error."""
+    try:
+        cli.main()
+    except Exception as error:  # noqa: BLE001 - the one place where every error becomes a line and a code
+        sys.exit(end_with(error))

@@ -1,0 +1,253 @@
+"""`oms engine|follower|connector|simulator`: each process by itself, until SIGTERM or SIGINT.
+
+What each needs is imported when it is started: the engine must not carry ccxt, nor a client the engine.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import click
+
+from oms.cli import service as s
+from oms.cli.exits import EPILOG, Exit, StoppedError
+from oms.config import Config
+
+if TYPE_CHECKING:
+    from oms.simulator import RateLimits
+    from oms.venues.connector import Connector
+
+
+@click.command(epilog=EPILOG)
+@s.config_option
+@s.nats_override_option
+def engine(config_path: Path | None, nats_url: str | None) -> None:
+    """Run the engine: takes commands, writes the journal. One at a time.
+
+    Refuses to start when nats-server does not sync before it acknowledges, or when another engine serves.
+    """
+    config = s.configured(config_path, nats_url=nats_url)
+
+    async def work(stop: asyncio.Event) -> None:
+        from oms.engine.engine import Engine, EngineSettings
+        from oms.nats_server import require_sync_always
+        from replay.snapshot import Snapshots
+
+        async with s.connection(config, "mexoms-engine") as nc:
+            await require_sync_always(
+                config.nats.monitor_url, nc=nc, allow_unsynced=config.nats.allow_unsynced
+            )
+            settings = EngineSettings(
+                accounts={name: account.kind for name, account in config.accounts.items()},
+                snapshots=Snapshots(config.storage.data_dir),
+            )
+            running = Engine(nc, settings)
+            async with _announced(running.ready, "engine"):
+                await running.run(stop)
+
+    s.run(work, fast=True)
+
+
+@click.command(epilog=EPILOG)
+@s.config_option
+@s.nats_override_option
+def follower(config_path: Path | None, nats_url: str | None) -> None:
+    """Run a follower: answers queries, publishes events, writes snapshots.
+
+    At a clean stop it writes a snapshot.
+    """
+    config = s.configured(config_path, nats_url=nats_url)
+
+    async def work(stop: asyncio.Event) -> None:
+        from replay.follower import Follower, FollowerSettings
+        from replay.rebuild import SnapshotRefused
+
+        async with s.connection(config, "mexoms-follower") as nc:
+            running = Follower(nc, FollowerSettings(storage=config.storage, cache=config.cache))
+            async with _announced(running.ready, "follower"):
+                try:
+                    await running.run(stop)
+                except SnapshotRefused as error:
+                    raise StoppedError(Exit.JOURNAL_BROKEN, str(error)) from error
+
+    s.run(work, fast=True)
+
+
+@contextlib.asynccontextmanager
+async def _announced(ready: asyncio.Event, process: str) -> AsyncIterator[None]:
+    async def announce() -> None:
+        await ready.wait()
+        s.say_ready(process)
+
+    task = asyncio.create_task(announce())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@click.command(epilog=EPILOG)
+@s.config_option
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Where to listen; 0 takes a free one."
+)
+@click.option(
+    "--ca",
+    "ca_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Where to write the certificate authority that clients have to trust.",
+)
+def simulator(config_path: Path | None, port: int, ca_path: Path) -> None:
+    """Run the simulated Binance spot exchange, on loopback.
+
+    The accounts' keys come from the environment: MEXOMS_BINANCE_<ACCOUNT>_KEY and …_SECRET, any text. Orders live
+    as long as the process.
+    """
+    config = s.configured(config_path)
+
+    async def work(stop: asyncio.Event) -> None:
+        from oms.simulator import AccountConfig, RateLimits, Simulator, SimulatorConfig, SymbolConfig
+        from oms.venues.credentials import EnvironmentCredentials
+
+        keys = EnvironmentCredentials()
+        accounts = []
+        for name, account in config.accounts.items():
+            if "binance.spot" in account.venues:
+                key = keys.key("binance", name)
+                accounts.append(
+                    AccountConfig(name, key.api_key, key.secret, balances=config.simulator.balances)
+                )
+        running = Simulator(
+            SimulatorConfig(
+                port=port,
+                ca_path=ca_path,
+                seed=config.simulator.seed,
+                symbols=tuple(
+                    SymbolConfig(
+                        symbol,
+                        each.base,
+                        each.quote,
+                        start_price=each.price,
+                        tick=each.tick,
+                        step=each.step,
+                        min_notional=each.min_notional,
+                        max_quantity=each.max_quantity,
+                        prices=each.prices,
+                    )
+                    for symbol, each in config.simulator.instruments.items()
+                ),
+                accounts=tuple(accounts),
+                rate_limits=_venue_limits(config, RateLimits()),
+                step_interval_ms=math.ceil(config.simulator.step_interval / 10**6),
+            )
+        )
+        await running.start()
+        try:
+            s.say_ready("simulator", port=running.port, ca=str(ca_path))
+            failed = asyncio.create_task(running.failed())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((failed, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if failed.done():
+                await failed
+            failed.cancel()
+        finally:
+            await running.stop()
+
+    s.run(work, fast=False)
+
+
+def _venue_limits(config: Config, real: "RateLimits") -> "RateLimits":
+    """The real venue's limits, raised where the configuration allows itself more than the real venue would."""
+    ours = [venue.rate_limits for venue in config.venues.values()]
+    accounts = len(config.accounts)
+    return attrs.evolve(
+        real,
+        weight_per_minute=max(real.weight_per_minute, *(accounts * each.weight_per_minute for each in ours)),
+        orders_per_10s=max(real.orders_per_10s, *(10 * each.orders_per_second for each in ours)),
+        orders_per_day=max(real.orders_per_day, *(each.orders_per_day for each in ours)),
+    )
+
+
+@click.command(epilog=EPILOG)
+@click.argument("venue", default="binance.spot")
+@s.config_option
+@s.nats_override_option
+@click.option(
+    "--simulator",
+    "simulator_port",
+    type=click.IntRange(1, 65_535),
+    help="Port of a simulator to speak to instead.",
+)
+@click.option(
+    "--ca",
+    "ca_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --simulator: its certificate authority.",
+)
+def connector(
+    venue: str,
+    config_path: Path | None,
+    nats_url: str | None,
+    simulator_port: int | None,
+    ca_path: Path | None,
+) -> None:
+    """Run the connector of one venue, for every account that trades there.
+
+    VENUE is exchange.market, binance.spot when left out. The accounts' keys come from the environment:
+    MEXOMS_BINANCE_<ACCOUNT>_KEY and …_SECRET. With simulator.enabled in the configuration, a simulator must be named.
+    """
+    config = s.configured(config_path, nats_url=nats_url)
+    if venue not in config.venues:
+        raise click.UsageError(f"VENUE must be one of {', '.join(config.venues)}, was {venue!r}")
+    if (simulator_port is None) != (ca_path is None):
+        raise click.UsageError("--simulator and --ca go together")
+    if config.simulator.enabled != (simulator_port is not None):
+        wanted = "name one with --simulator and --ca" if config.simulator.enabled else "leave --simulator out"
+        raise click.UsageError(f"simulator.enabled is {str(config.simulator.enabled).lower()}: {wanted}")
+
+    async def work(stop: asyncio.Event) -> None:
+        from oms.simulator.client import ccxt_session
+        from oms.venues.connector import Connector
+        from oms.venues.credentials import EnvironmentCredentials
+        from oms.venues.limiter import Limiter
+        from oms.venues.registry import MARKETS
+
+        limits = config.venues[venue].rate_limits
+        async with contextlib.AsyncExitStack() as stack:
+            nc = await stack.enter_async_context(s.connection(config, f"mexoms-connector-{venue}"))
+            session = None
+            if simulator_port is not None and ca_path is not None:
+                session = await stack.enter_async_context(ccxt_session(ca_path, simulator_port))
+            market = MARKETS[venue](
+                EnvironmentCredentials(),
+                lambda _account, pool: Limiter(
+                    limits.weight_per_minute, limits.orders_per_second, limits.orders_per_day, pool
+                ),
+                session,
+                config.venues[venue].test_net and not config.simulator.enabled,
+            )
+            accounts = [name for name, account in config.accounts.items() if venue in account.venues]
+            running = Connector(nc, venue, market, accounts)
+            serving = asyncio.create_task(_all_ready(running, accounts, venue))
+            try:
+                await running.run(stop)
+            finally:
+                serving.cancel()
+            if not stop.is_set():
+                raise StoppedError(Exit.FENCED, f"another connector serves every account of {venue}")
+
+    s.run(work, fast=False)
+
+
+async def _all_ready(running: "Connector", accounts: list[str], venue: str) -> None:
+    while not all(  # noqa: ASYNC110 - sessions come and go; their readiness is looked at, not waited for
+        name in running.sessions and running.sessions[name].ready.is_set() for name in accounts
+    ):
+        await asyncio.sleep(0.05)
+    s.say_ready("connector", venue=venue, accounts=accounts)

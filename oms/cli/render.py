@@ -1,0 +1,248 @@
+"""Tables for traders, and JSON for machines."""
+
+import datetime
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+from msgspec import UNSET
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from oms.client.commands import plain
+from oms.messages import queries as q
+
+WIDEST: Final = 1_000
+"""Columns of text that a table may take; it is never cut to the terminal, so that ids can be copied."""
+
+_GOOD, _BAD, _DIM, _WAITING = "green", "red", "dim", "yellow"
+STATUS_STYLES: Final = {
+    "NEW": "cyan",
+    "PARTIALLY_FILLED": "cyan",
+    "FILLED": _GOOD,
+    "REJECTED": _BAD,
+    "DENIED": _BAD,
+    "PENDING_NEW": _WAITING,
+    "PENDING_CANCEL": _WAITING,
+    "PENDING_REPLACE": _WAITING,
+    "CANCELED": _DIM,
+    "EXPIRED": _DIM,
+}
+
+
+def decimal_text(value: Decimal) -> str:
+    """A decimal without exponent or idle zeros, in groups of three."""
+    text = format(value, ",f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def time_text(at: int) -> str:
+    """A UTC time in nanoseconds, to the millisecond; empty for 0."""
+    if not at:
+        return ""
+    moment = datetime.datetime.fromtimestamp(at // 10**9, datetime.UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{at // 10**6 % 1000:03d}Z"
+
+
+@attrs.frozen
+class Column:
+    """A column of a table: what it shows of a row, and in which colour."""
+
+    name: str
+    value: Callable[[Any], Any]
+    style: Callable[[Any], str] = lambda _row: ""
+
+
+def _aligned(values: Sequence[Any]) -> tuple[list[str], bool]:
+    """Texts of a column, decimals with their points under each other; and whether it is one of numbers."""
+    numbers = [value for value in values if isinstance(value, Decimal | int) and not isinstance(value, bool)]
+    texts = [
+        decimal_text(v) if isinstance(v, Decimal) else f"{v:,}" if _is_count(v) else _text(v) for v in values
+    ]
+    if not numbers:
+        return texts, False
+    after = max(len(text.partition(".")[2]) for text in texts)
+    if not after:
+        return texts, True
+    padded = []
+    for value, text in zip(values, texts, strict=True):
+        fraction = text.partition(".")[2] if isinstance(value, Decimal) else ""
+        point = 1 if fraction else 0
+        padded.append(text + " " * (after + 1 - len(fraction) - point))
+    return padded, True
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if value is None or value is UNSET:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return str(value)
+
+
+def table(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
+    """Lay rows out; columns that are empty in every row are left out."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown: list[tuple[Column, list[str]]] = []
+    for column in columns:
+        texts, right = _aligned([column.value(row) for row in rows])
+        if any(text.strip() for text in texts):
+            made.add_column(column.name, justify="right" if right else "left", no_wrap=True)
+            shown.append((column, texts))
+    for index, row in enumerate(rows):
+        made.add_row(*(Text(texts[index], style=column.style(row)) for column, texts in shown))
+    return made
+
+
+def show(console: Console, columns: Sequence[Column], rows: Sequence[Any], nothing: str) -> None:
+    """Print a table, or one line when there is nothing."""
+    if not rows:
+        console.print(nothing, style=_DIM)
+        return
+    made = table(columns, rows)
+    # A table is never squeezed: what is wider than the terminal wraps there, and is whole in a pipe.
+    wide = console.options.update(max_width=WIDEST)
+    console.width = max(console.width, Measurement.get(console, wide, made).maximum)
+    console.print(made)
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON, decimals as text and without exponent."""
+    print(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")), flush=True)
+
+
+def _side(row: Any) -> str:
+    return _GOOD if row.side == "buy" else _BAD
+
+
+def _status(row: Any) -> str:
+    return STATUS_STYLES.get(row.status, "")
+
+
+def _sign(name: str) -> Callable[[Any], str]:
+    def style(row: Any) -> str:
+        value = getattr(row, name)
+        return "" if not isinstance(value, Decimal) or not value else _GOOD if value > 0 else _BAD
+
+    return style
+
+
+def _venue(row: Any) -> str:
+    return f"{row.exchange}.{row.market}"
+
+
+def _order_type(row: q.OrderRow) -> str:
+    flags = [
+        "" if row.time_in_force == "GTC" else row.time_in_force,
+        "post-only" if row.post_only else "",
+        "reduce-only" if row.reduce_only else "",
+    ]
+    return " ".join([row.type.value.replace("_", "-"), *(flag for flag in flags if flag)])
+
+
+def _assets(amounts: dict[str, Decimal]) -> str:
+    return ", ".join(f"{decimal_text(amount)} {asset}" for asset, amount in sorted(amounts.items()))
+
+
+def _dimension(value: str) -> str:
+    """Empty for one that is summed over, so that its column goes away."""
+    return "" if value == "_" else value
+
+
+ORDERS: Final = (
+    Column("ORDER", lambda r: r.order_id),
+    Column("ACCOUNT", lambda r: r.account),
+    Column("VENUE", _venue),
+    Column("SYMBOL", lambda r: r.symbol),
+    Column("SIDE", lambda r: r.side, _side),
+    Column("TYPE", _order_type),
+    Column("QUANTITY", lambda r: r.quantity),
+    Column("PRICE", lambda r: "" if r.price is None else r.price),
+    Column("TRIGGER", lambda r: "" if r.trigger_price is None else r.trigger_price),
+    Column("FILLED", lambda r: r.filled),
+    Column("STATUS", lambda r: r.status, _status),
+    Column("DOUBT", lambda r: "in doubt" if r.in_doubt else "", lambda _: _WAITING),
+    Column("STRATEGY", lambda r: r.strategy),
+    Column("REF", lambda r: r.client_order_id),
+    Column("UPDATED (UTC)", lambda r: time_text(r.updated_at)),
+    Column("REASON", lambda r: r.reason, lambda _: _DIM),
+)
+TRADES: Final = (
+    Column("TIME (UTC)", lambda r: time_text(r.venue_time)),
+    Column("ACCOUNT", lambda r: r.account),
+    Column("VENUE", _venue),
+    Column("SYMBOL", lambda r: r.symbol),
+    Column("SIDE", lambda r: r.side, _side),
+    Column("QUANTITY", lambda r: r.quantity),
+    Column("PRICE", lambda r: r.price),
+    Column("FEE", lambda r: r.fee),
+    Column("IN", lambda r: r.fee_asset if r.fee else ""),
+    Column("REALISED", lambda r: r.realised, _sign("realised")),
+    Column("MAKER", lambda r: r.maker),
+    Column("STRATEGY", lambda r: r.strategy),
+    Column("ORDER", lambda r: r.order_id),
+    Column("TRADE", lambda r: r.trade_id),
+)
+POSITIONS: Final = (
+    Column("ACCOUNT", lambda r: r.account),
+    Column("VENUE", _venue),
+    Column("SYMBOL", lambda r: r.symbol),
+    Column("QUANTITY", lambda r: r.quantity, _sign("quantity")),
+    Column("ENTRY", lambda r: "-" if r.entry_price is None else round(r.entry_price, 8)),
+    Column("MARK", lambda r: r.mark),
+    Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
+    Column("REALISED", lambda r: r.realised, _sign("realised")),
+    Column("FEES", lambda r: r.fees),
+    Column("IN", lambda r: r.settle),
+    Column("OTHER FEES", lambda r: _assets(r.other_fees)),
+)
+BALANCES: Final = (
+    Column("ACCOUNT", lambda r: r.account),
+    Column("VENUE", _venue),
+    Column("ASSET", lambda r: r.asset),
+    Column("TOTAL", lambda r: r.total),
+    Column("LOCKED", lambda r: r.locked),
+    Column("FREE", lambda r: r.free),
+)
+PNL: Final = (
+    Column("ACCOUNT", lambda r: _dimension(r.account)),
+    Column("STRATEGY", lambda r: _dimension(r.strategy or "(none)")),
+    Column("SYMBOL", lambda r: _dimension(r.symbol)),
+    Column("DAY (UTC)", lambda r: _dimension(r.day)),
+    Column("TRADES", lambda r: r.trades),
+    Column("REALISED", lambda r: r.realised, _sign("realised")),
+    Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
+    Column("FEES", lambda r: r.fees),
+    Column("NET", lambda r: r.net, _sign("net")),
+    Column("IN", lambda r: r.settle),
+    Column("OTHER FEES", lambda r: _assets(r.other_fees)),
+    Column("NO MARK FOR", lambda r: ", ".join(r.unmarked), lambda _: _WAITING),
+)
+TOTALS: Final = (
+    Column("TOTAL", lambda r: r.settle),
+    *(
+        column
+        for column in PNL
+        if column.name in ("TRADES", "REALISED", "UNREALISED", "FEES", "NET", "NO MARK FOR")
+    ),
+)
+SESSIONS: Final = (
+    Column("ACCOUNT", lambda r: r.account),
+    Column("VENUE", _venue),
+    Column(
+        "CONNECTOR",
+        lambda r: "ready" if r.ready else "reconciling" if r.session else "none",
+        lambda r: _GOOD if r.ready else _WAITING if r.session else _BAD,
+    ),
+    Column("OPEN ORDERS", lambda r: r.live_orders),
+)

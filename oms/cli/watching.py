@@ -1,0 +1,98 @@
+"""`oms watch`: public events as they come, one line each."""
+
+import contextlib
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from oms.cli import options as o
+from oms.cli.exits import Exit
+from oms.cli.render import STATUS_STYLES, decimal_text, print_json, time_text
+from oms.client import OmsClient, OmsEventsLost, PublicEvent
+from oms.messages import public as p
+
+STREAMS = ("orders", "trades", "positions", "accounts")
+
+
+@click.command()
+@click.argument("streams", nargs=-1, type=click.Choice(STREAMS))
+@click.option("--count", "-c", type=click.IntRange(1), metavar="N", help="End after so many events.")
+@o.symbol_option
+@o.any_account_option
+@o.json_option
+@o.nats_option
+def watch(
+    streams: tuple[str, ...], count: int | None, symbol: str, account: str, as_json: bool, url: str
+) -> None:
+    """Show public events as they happen, until Ctrl-C.
+
+    \b
+    oms watch
+    oms watch orders trades --account sub_arb
+    oms watch trades --json | your-program
+
+    Says so when the connection dropped and events may be missing, and goes on.
+    """
+    console = o.console()
+
+    async def work(oms: OmsClient) -> None:
+        left = count
+        click.echo("watching …", err=True)
+        while left is None or left > 0:
+            try:
+                async with oms.watch(*streams, symbol=symbol) as events:
+                    async for event in events:
+                        print_json(event) if as_json else _show(console, event)
+                        if left is not None:
+                            left -= 1
+                            if not left:
+                                return
+            except OmsEventsLost as error:
+                click.echo(f"oms: {error}", err=True)
+                await oms.connected()
+                click.echo("oms: connected; watching on", err=True)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        o.with_client(url, account, work)
+        return
+    raise SystemExit(Exit.DONE)
+
+
+def _show(console: Console, event: PublicEvent) -> None:
+    line = Text()
+    line.append(f"{time_text(event.at)}  ", style="dim")
+    text, style = _line(event)
+    line.append(text, style=style)
+    console.print(line, crop=False, no_wrap=True, overflow="ignore", soft_wrap=True)
+
+
+def _line(event: PublicEvent) -> tuple[str, str]:
+    """What a trader wants to know of an event, in one line, and its colour."""
+    d = decimal_text
+    if isinstance(event, p.OrderChanged):
+        price = "market" if event.price is None else d(event.price)
+        terms = f"{event.side} {d(event.quantity)} {event.symbol} @ {price}"
+        doubt = " IN DOUBT" if event.in_doubt else ""
+        reason = f"  ({event.reason})" if event.reason else ""
+        became = f"{event.status}{doubt}  filled {d(event.filled)}{reason}"
+        return f"order     {event.account} {event.order_id}  {terms}  {became}", STATUS_STYLES.get(
+            event.status, ""
+        )
+    if isinstance(event, p.TradeHappened):
+        terms = f"{event.side} {d(event.quantity)} {event.symbol} @ {d(event.price)}"
+        style = "bold green" if event.side == "buy" else "bold red"
+        return (
+            f"trade     {event.account} {event.order_id}  {terms}  fee {d(event.fee)} {event.fee_asset}",
+            style,
+        )
+    if isinstance(event, p.PositionChanged):
+        earned = f"realised {d(event.realised)} {event.settle}"
+        return f"position  {event.account} {event.symbol}  {d(event.quantity)}  {earned}", ""
+    if isinstance(event, p.BalanceChanged):
+        amounts = "  ".join(f"{row.asset} {d(row.total)} (locked {d(row.locked)})" for row in event.balances)
+        return f"balance   {event.account}  {amounts}", "dim"
+    if isinstance(event, p.SessionChanged):
+        how = "ready" if event.ready else "reconciling" if event.session else f"gone: {event.reason}"
+        return f"connector {event.account} {event.exchange}.{event.market}  {how}", "yellow"
+    return f"account   {event.account} registered as {event.kind}", "yellow"
