@@ -4,6 +4,7 @@ Subject ``instruct.{exchange}.{account}.{market}._``, payload one :class:`Instru
 its own session, and never submits after ``deadline``.
 """
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -96,7 +97,11 @@ def venue_client_id(order_id: str, revision: int) -> str:
     return f"{order_id}R{revision}" if revision else order_id
 
 
+# Others name their orders as they like, "R1" among them: only the form of our own ids is taken apart.
+_OURS = re.compile(r"([0-9A-Za-z]{6}[0-9a-f]{10})R([1-9][0-9]{0,8})").fullmatch
+
+
 def parse_venue_client_id(client_id: str) -> tuple[str, int]:
     """Undo :func:`venue_client_id`. An id that is not of our making comes back whole, with revision 0."""
-    order_id, mark, revision = client_id.rpartition("R")
-    return (order_id, int(revision)) if mark and revision.isdecimal() else (client_id, 0)
+    ours = _OURS(client_id)
+    return (ours[1], int(ours[2])) if ours is not None else (client_id, 0)
