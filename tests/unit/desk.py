@@ -27,7 +27,7 @@ BTC = {
     "max_quantity": "1000",
     "min_notional": "5",
 }
-ETH = {**BTC, "symbol": "ETHUSDT", "base": "ETH", "step": "0.01", "min_quantity": "0.01"}
+ETH = {**BTC, "symbol": "ETHUSDT", "base": "ETH", "step": "0.01", "min_quantity": "0.02"}
 PERP = {**BTC, "symbol": "BTCPERP", "contract_size": "0.1", "step": "1", "min_quantity": "1"}
 
 
