@@ -20,7 +20,7 @@ from oms.messages.commands import StartEngine
 from oms.messages.frames import GENESIS, encode_commit
 from oms.nats_server import EmbeddedNats
 from replay.rebuild import rebuild
-from replay.snapshot import Snapshots
+from replay.snapshot import Snapshots, content_of
 
 ORDERS = 60_000
 COMMITS_A_FRAME = 100
@@ -42,7 +42,8 @@ async def measure() -> AsyncIterator[Figure]:
                 name = "replay, state and read models" if projections else "replay, decision state"
                 yield of_rates(name, rates, "events/s", ">= 100,000", f"{history.events:,} events")
             snapshots = Snapshots(Path(directory))
-            snapshots.write(await rebuild(nc, None))
+            whole = await rebuild(nc, None)
+            snapshots.write(content_of(whole), whole.at)
             starts = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()

@@ -19,7 +19,6 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError
 
-from oms.aggregates import image
 from oms.config import CacheConfig, StorageConfig
 from oms.journal.reader import tail_frames
 from oms.messages.queries import StatusRow
@@ -29,7 +28,7 @@ from replay.history import History, Watch
 from replay.publisher import Publisher
 from replay.queries import Queries
 from replay.rebuild import journal_bounds, new_history, start_from
-from replay.snapshot import Content, Snapshots
+from replay.snapshot import Snapshots, content_of
 
 log = logging.getLogger(__name__)
 
@@ -175,12 +174,7 @@ class Follower:
         history = self.history
         if history.sequence == self._snapshot_sequence or history.projections is None:
             return
-        content = Content(
-            sequence=history.sequence,
-            head=history.head,
-            state=image.dump(history.partition),
-            projections=history.projections.dump(),
-        )
+        content = content_of(history)
         try:
             async with asyncio.timeout(within_s):
                 await self._publisher.stored(content.sequence)

@@ -22,6 +22,7 @@ import msgspec
 from oms.aggregates import image
 from oms.aggregates.partition import Partition
 from oms.projections.projections import Projections
+from replay.history import History
 from replay.memory import no_collection
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,17 @@ class Content:
     head: str
     state: bytes
     projections: bytes
+
+
+def content_of(history: History) -> Content:
+    """What a history with projections holds now."""
+    assert history.projections is not None, "a snapshot holds the projections too"
+    return Content(
+        sequence=history.sequence,
+        head=history.head,
+        state=image.dump(history.partition),
+        projections=history.projections.dump(),
+    )
 
 
 class Snapshots:
