@@ -17,16 +17,14 @@ def decimals(low: str, high: str, places: int) -> st.SearchStrategy[str]:
     """Wire amounts from ``low`` to ``high`` on a grid of that many places."""
     scale = 10**places
     whole = st.integers(int(Decimal(low) * scale), int(Decimal(high) * scale))
-    return whole.map(lambda units: format(Decimal(units).scaleb(-places), "f"))
+    return whole.map(lambda units: format(Decimal(f"{units}E-{places}"), "f"))
 
 
 def amounts(*, signed: bool = False) -> st.SearchStrategy[Decimal]:
     """Any amount the core takes: up to 20 digits before and 18 after the point; above zero unless ``signed``."""
     top = 10**38 - 1
-    units = st.integers(-top if signed else 1, top)
-    return st.builds(lambda n, places: Decimal(n).scaleb(-18 - places), units, st.just(0)) | st.builds(
-        lambda n: Decimal(n), st.integers(-(10**6) if signed else 1, 10**6)
-    )
+    fine = st.integers(-top if signed else 1, top).map(lambda units: Decimal(f"{units}E-18"))
+    return fine | st.integers(-(10**6) if signed else 1, 10**6).map(Decimal)
 
 
 def instruments(symbol: str = "BTCUSDT", *, market: str = "spot") -> st.SearchStrategy[dict[str, Any]]:
@@ -63,7 +61,10 @@ def places(
         }
         terms |= {"price": prices} if priced else {}
         terms |= {"trigger_price": prices} if kind.startswith("stop") else {}
-        optional: dict[str, Any] = {"reduce_only": st.sampled_from([False, False, False, True]), "client_order_id": st.just("mine")}
+        optional: dict[str, Any] = {
+            "reduce_only": st.sampled_from([False, False, False, True]),
+            "client_order_id": st.just("mine"),
+        }
         forces = ["GTC", "IOC", "FOK"] if priced else ["GTC", "IOC"]
         plain = {**terms, "time_in_force": st.sampled_from(forces)}
         dated = {

@@ -1,12 +1,11 @@
 """Desk: a partition driven by messages alone, whose every commit goes through a frame into a second one by replay."""
 
-import decimal
 import json
 from decimal import Decimal
 from typing import Any
 
 from oms.aggregates import image
-from oms.aggregates.money import EXACT
+from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.handlers.dispatch import Outcome, handle
 from oms.messages import codec
@@ -72,7 +71,7 @@ class Desk:
         frame = decode_frame(payload)
         assert (frame.sequence, frame.prev) == (sequence, self.prev)
         assert encode_frame(sequence, self.prev, [encode_commit(c) for c in frame.commits]) == payload
-        with decimal.localcontext(EXACT):
+        with exactly():
             for commit in frame.commits:
                 self.replica.apply(commit, sequence)
         self.frames.append(payload)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oms.aggregates import image
@@ -244,9 +244,7 @@ def _named(desk: Desk, payload: Any) -> bytes:
     return raw
 
 
-@pytest.mark.parametrize(
-    "verb, place, payload, code", [pytest.param(*row[1:], id=row[0]) for row in REFUSED]
-)
+@pytest.mark.parametrize("verb, place, payload, code", [pytest.param(*row[1:], id=row[0]) for row in REFUSED])
 def test_refused_without_a_trace(desk: Desk, verb: str, place: str, payload: Any, code: Code) -> None:
     """The documented code, no commit, and the state byte for byte as before."""
     before = image.dump(desk.state)
@@ -344,6 +342,7 @@ def _hold(desk: Desk, subject: str, raw: bytes) -> None:
     check_same(state, replica)
 
 
+@settings(max_examples=settings.default.max_examples * 8)
 @given(data=st.data())
 def test_fuzzed_messages(desk: Desk, data: st.DataObject) -> None:
     """Valid messages of every verb with faults in them: always an answer, and never a trace of what was refused."""
@@ -357,6 +356,7 @@ def test_fuzzed_messages(desk: Desk, data: st.DataObject) -> None:
     _hold(desk, subject, raw)
 
 
+@settings(max_examples=settings.default.max_examples * 8)
 @given(data=st.data(), report=st.sampled_from([FILL, FOUND, {**ENDED, "cumulative": "5"}]) | gen.REPORTS)
 def test_fuzzed_reports(desk: Desk, data: st.DataObject, report: dict[str, Any]) -> None:
     """Valid reports with faults in them, about orders in every state: the same."""

@@ -62,7 +62,9 @@ def test_again_is_the_same_answer(number: int, restart: bool) -> None:
         json.dumps(PLACE, indent=4),
         json.dumps(dict(reversed(PLACE.items())), separators=(",", ":")),
         json.dumps({**PLACE, "command": "place.1"}),
-        json.dumps({**PLACE, "time_in_force": "GTC", "post_only": False, "strategy": "", "trigger_price": None}),
+        json.dumps(
+            {**PLACE, "time_in_force": "GTC", "post_only": False, "strategy": "", "trigger_price": None}
+        ),
     ],
     ids=["indented", "other order", "tagged", "defaults spelled out"],
 )

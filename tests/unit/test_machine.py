@@ -1,6 +1,5 @@
 """Any commands and any reports, in any order, against a model; funds, cost and quantities are conserved exactly."""
 
-import decimal
 import json
 from decimal import Decimal
 from fractions import Fraction
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from oms.aggregates import image
-from oms.aggregates.money import EXACT
+from oms.aggregates.money import exactly
 from oms.messages import codec
 from tests import strategies as gen
 from tests.unit.desk import BTC, ETH, PERP, START, Desk, check_indexes, check_same
@@ -167,7 +166,11 @@ class Machine(RuleBasedStateMachine):
         if reply["ok"]:
             self.orders[order_id].cancel = "client"
 
-    @rule(pick=PICK, quantity=st.none() | gen.decimals("0.5", "4", 1), price=st.none() | gen.decimals("90", "110", 0))
+    @rule(
+        pick=PICK,
+        quantity=st.none() | gen.decimals("0.5", "4", 1),
+        price=st.none() | gen.decimals("90", "110", 0),
+    )
     def amend(self, pick: int, quantity: str | None, price: str | None) -> None:
         order_id = self.order_id(pick)
         account, market = self.place_of(order_id, "main")
@@ -199,9 +202,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: sum(order.open for order in self.orders.values()) > 2)
     @rule(account=ACCOUNT, market=st.sampled_from(["_", "spot"]), symbol=st.sampled_from(["_", "BTCUSDT"]))
     def cancel_all(self, account: str, market: str, symbol: str) -> None:
-        reply = self.command(
-            f"cancel_all._.{account}.{market}.{symbol}", {"command_id": self.desk.next_id()}
-        )
+        reply = self.command(f"cancel_all._.{account}.{market}.{symbol}", {"command_id": self.desk.next_id()})
         meant = [
             order
             for order in self.orders.values()
@@ -239,7 +240,9 @@ class Machine(RuleBasedStateMachine):
             f"report.binance.{account}.{market}._", {"session": session, "reports": list(reports)}
         )
 
-    @rule(pick=PICK, account=ACCOUNT, reports=st.lists(gen.REPORTS, min_size=1, max_size=3), stale=st.booleans())
+    @rule(
+        pick=PICK, account=ACCOUNT, reports=st.lists(gen.REPORTS, min_size=1, max_size=3), stale=st.booleans()
+    )
     def report(self, pick: int, account: str, reports: list[dict[str, Any]], stale: bool) -> None:
         order_id = self.order_id(pick)
         account, market = self.place_of(order_id, account)
@@ -265,7 +268,11 @@ class Machine(RuleBasedStateMachine):
         report: dict[str, Any] = {"order_id": order_id, "venue_time": 1}
         if order.amend is not None and (first or not order.cancel):
             revision = order.amend[2]
-            kind = {"report": "amended", "venue_order_id": "v"} if yes else {"report": "amend_rejected", "reason": ""}
+            kind = (
+                {"report": "amended", "venue_order_id": "v"}
+                if yes
+                else {"report": "amend_rejected", "reason": ""}
+            )
             report |= {**kind, "revision": revision}
         else:
             report |= {"report": "canceled" if yes else "cancel_rejected", "reason": ""}
@@ -517,7 +524,11 @@ class Machine(RuleBasedStateMachine):
                 expected = totals.get(asset, ZERO)
                 if market != "spot" and asset == "USDT":
                     expected += sum(
-                        (p.realised for k, p in self.desk.state.positions.items() if k[1:3] == (account, market)),
+                        (
+                            p.realised
+                            for k, p in self.desk.state.positions.items()
+                            if k[1:3] == (account, market)
+                        ),
                         ZERO,
                     )
                 assert balance.total == expected, (account, market, asset)
@@ -525,7 +536,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def cost_is_conserved(self) -> None:
-        with decimal.localcontext(EXACT):
+        with exactly():
             for key, model in self.positions.items():
                 position = self.desk.state.positions[key]
                 assert position.quantity == model.quantity

@@ -24,7 +24,9 @@ def structs(module: types.ModuleType) -> list[type[msgspec.Struct]]:
     found = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__
+        if inspect.isclass(value)
+        and issubclass(value, msgspec.Struct)
+        and value.__module__ == module.__name__
     ]
     return [value for value in found if not value.__name__.startswith("_")]
 
@@ -97,7 +99,6 @@ def test_every_code_has_a_meaning() -> None:
     assert msgspec.json.decode(msgspec.json.encode(Code.TICK_SIZE), type=Code) is Code.TICK_SIZE
 
 
-
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 def test_event_round_trip(kind: Any) -> None:
     """An event with every field set is the same after a round trip, and decimals are strings on disk."""
@@ -109,7 +110,9 @@ def test_event_round_trip(kind: Any) -> None:
 
 def sample(kind: Any) -> Any:
     """An instance with every field set to something that is not its default."""
-    return msgspec.convert({f.encode_name: _sample(f.type) for f in msgspec.structs.fields(kind)} | _tag(kind), kind)
+    return msgspec.convert(
+        {f.encode_name: _sample(f.type) for f in msgspec.structs.fields(kind)} | _tag(kind), kind
+    )
 
 
 def _tag(kind: Any) -> dict[str, Any]:
@@ -149,7 +152,9 @@ def test_client_id_at_the_venue_round_trip(order_id: str, revision: int) -> None
     assert client_id.isalnum()
 
 
-@pytest.mark.parametrize("client_id", ["web_1", "R", "R1", "x-abcR5", "R" * 17 + "1", "abcdef0000000001R01", "", "электронR1"])
+@pytest.mark.parametrize(
+    "client_id", ["web_1", "R", "R1", "x-abcR5", "R" * 17 + "1", "abcdef0000000001R01", "", "электронR1"]
+)
 def test_foreign_client_id_is_left_alone(client_id: str) -> None:
     """An id that is not of our making comes back whole."""
     assert instructions.parse_venue_client_id(client_id) == (client_id, 0)
