@@ -188,7 +188,7 @@ class Machine(RuleBasedStateMachine):
         assert order is not None
         assert order.open
         assert order.base != "pending_new" or order.cumulative
-        assert not (order.cancel or order.amend or order.doubt)
+        assert not any((order.cancel, order.amend, order.doubt))
         held = order.reserved
         order.asked += 1
         order.amend = (
@@ -418,7 +418,7 @@ class Machine(RuleBasedStateMachine):
         step=st.sampled_from(["ready", "ready", "ready", "ready", "open", "close"]),
     )
     def session(self, account: str, market: str, session: str, step: str) -> None:
-        place, (serving, ready) = f"binance.{account}.{market}._", self.sessions[account, market]
+        place, (serving, _) = f"binance.{account}.{market}._", self.sessions[account, market]
         if step == "close":
             reply = self.ask(f"close_session.{place}", {"session": session, "reason": "bye"})
             if serving == session:

@@ -1,0 +1,61 @@
+"""Write the golden journal: one small history in which every event happens. ``python -m tests.golden.make NUMBER``
+
+A golden journal is never written again once a version that wrote such frames is released: it proves that old frames
+still decode to the same state. A new or changed event gets a new journal with the next number beside the old ones.
+"""
+
+import sys
+from pathlib import Path
+
+from tests.unit.desk import Desk
+
+HERE = Path(__file__).parent
+
+
+def history() -> Desk:
+    """A history that has every event at least once."""
+    desk = Desk()
+    desk.register("sub_arb", "SUB")
+    filled = desk.place(quantity="2", price="100.50", strategy="alpha", client_order_id="mine")["order_id"]
+    desk.report("accepted", filled)
+    desk.fill(filled, "0.5", "100.25", fee="0.0005", fee_asset="BTC")
+    desk.fill(filled, "1.5", "100.50", fee="0.01", fee_asset="BNB", maker=True)
+    desk.place(quantity="0.0001")
+    amended = desk.place(quantity="10", post_only=True)["order_id"]
+    desk.report("accepted", amended)
+    desk.amend(amended, quantity="12", price="101")
+    desk.report("amended", amended)
+    desk.amend(amended, price="102")
+    desk.report("amend_rejected", amended, reason="too many", revision=2)
+    desk.cancel(amended)
+    desk.report("cancel_rejected", amended, reason="busy")
+    desk.report("in_doubt", amended)
+    desk.report("accepted", amended, revision=1)
+    desk.report("found", "web_1")
+    dated = desk.place("ETHUSDT", price="3000", time_in_force="GTD", expires_at=desk.now + 10**10)["order_id"]
+    desk.ask("expire._._._._", {"order_ids": [dated]})
+    desk.report("canceled", dated, cumulative="0")
+    rejected = desk.place(type="stop_limit", trigger_price="99", price="98", side="sell")["order_id"]
+    desk.report("rejected", rejected, reason="-2010")
+    desk.place(type="market", price=None, quantity="0.1", time_in_force="IOC")
+    desk.place(side="sell", quantity="1", price="200", reduce_only=True)
+    desk.ask("cancel_all._.main._._", {"command_id": "all"})
+    desk.report("canceled", amended, reason="asked", revision=1)
+    desk.ask("close_session.binance.main.spot._", {"session": "s1", "reason": "bye"})
+    return desk
+
+
+def main(number: int) -> None:
+    """Write the journal and the digest of the state that it makes."""
+    target = HERE / f"journal-{number}.jsonl"
+    if target.exists():
+        raise SystemExit(
+            f"{target} is there already, and golden: remove it yourself if no release has written such frames"
+        )
+    desk = history()
+    target.write_bytes(b"".join(frame + b"\n" for frame in desk.frames))
+    target.with_suffix(".digest").write_text(desk.digest() + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
