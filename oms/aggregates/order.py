@@ -64,8 +64,6 @@ ADOPTED: Final = "external"
 
 EventKind = type[Any]
 
-WORKING: Final = frozenset({PENDING_NEW, NEW, PARTIALLY_FILLED})
-
 
 @attrs.define(slots=True)
 class PendingAmend:
@@ -142,21 +140,27 @@ class Order:
         return venue_client_id(self.order_id, self.revision)
 
     @property
-    def leaves(self) -> Decimal:
-        """What may still trade: nothing once ended."""
-        if self.base in WORKING and self.quantity > self.cumulative:
-            return self.quantity - self.cumulative
-        return ZERO
+    def working(self) -> bool:
+        """Whether it may still trade, as far as the venue has told."""
+        base = self.base
+        return base is NEW or base is PENDING_NEW or base is PARTIALLY_FILLED
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the venue owes an answer: to the order itself, to a cancel or to an amend."""
+        return self.base is PENDING_NEW or self.cancel_requested is not None or self.amend is not None
 
     @property
     def live(self) -> bool:
         """Whether anything about it is still open: working, asked for, or in doubt."""
-        return (
-            self.base in WORKING
-            or self.cancel_requested is not None
-            or self.amend is not None
-            or self.in_doubt
-        )
+        return self.working or self.waiting or self.in_doubt
+
+    @property
+    def leaves(self) -> Decimal:
+        """What may still trade: nothing once ended."""
+        if self.working and self.quantity > self.cumulative:
+            return self.quantity - self.cumulative
+        return ZERO
 
     @property
     def required(self) -> Decimal:
@@ -183,7 +187,7 @@ class Order:
         Raises:
             Refused: ORDER_FINISHED, ORDER_PENDING when one is under way.
         """
-        if self.base not in WORKING:
+        if not self.working:
             raise Refused(Code.ORDER_FINISHED, f"order {self.order_id} is {self.status}")
         if self.cancel_requested is not None:
             raise Refused(Code.ORDER_PENDING, f"order {self.order_id} is {self.status}")
@@ -195,7 +199,7 @@ class Order:
         Raises:
             Refused: ORDER_FINISHED, ORDER_PENDING, AMEND_BELOW_FILLED, AMEND_NO_CHANGE.
         """
-        if self.base not in WORKING:
+        if not self.working:
             raise Refused(Code.ORDER_FINISHED, f"order {self.order_id} is {self.status}")
         if (
             self.base is PENDING_NEW
@@ -337,7 +341,7 @@ def _expired(order: Order, report: r.Expired) -> Iterable[e.Event]:
 
 def _withdraw(order: Order, reason: str, venue_time: int) -> list[e.Event]:
     """Take away what was asked of an order that has ended: no answer to it will come any more."""
-    if order.base in WORKING:
+    if order.working:
         return []
     found: list[e.Event] = []
     if order.cancel_requested is not None:
@@ -390,7 +394,7 @@ def _absent(order: Order, report: r.Absent) -> Iterable[e.Event]:
         return ()
     if order.base is PENDING_NEW and not order.cumulative:
         return [e.OrderRejected(order_id=order.order_id, reason=report.reason)]
-    if order.base in WORKING:
+    if order.working:
         return [
             *_amend_failed(order, report.reason, 0),
             e.OrderCanceled(order_id=order.order_id, reason=report.reason, venue_time=0),

@@ -155,29 +155,34 @@ class Partition:
                 self.position((*key, order.symbol)).reducing += reduces - order.reducing
                 order.reducing = reduces
         order_id = order.order_id
-        if not order.live:
-            live = self.live.get(key)
-            if live is not None:
-                live.pop(order_id, None)
-            self.unanswered.pop(order_id, None)
-            self.doubtful.pop(order_id, None)
-            self.expiring.pop(order_id, None)
-            if order_id not in self.finished:
-                self.finished[order_id] = order.updated_at
-            return
-        self.live.setdefault(key, {})[order_id] = order
-        self.finished.pop(order_id, None)
-        if order.expires_at is not None:
-            self.expiring[order_id] = order.expires_at
+        listed = self.live.get(key)
+        if listed is None:
+            listed = self.live[key] = {}
+        waiting = order.waiting
+        if waiting or order.in_doubt or order.working:
+            if order_id not in listed:
+                self._list_again(order, listed)
+        elif order_id in listed:
+            del listed[order_id]
+            self.finished[order_id] = order.updated_at
+            if order.expires_at is not None:
+                del self.expiring[order_id]
         if order.in_doubt:
-            self.unanswered.pop(order_id, None)
             self.doubtful.setdefault(order_id, order.updated_at)
-        else:
-            self.doubtful.pop(order_id, None)
-            if order.status in _UNANSWERED:
-                self.unanswered.setdefault(order_id, order.updated_at)
-            else:
-                self.unanswered.pop(order_id, None)
+            waiting = False
+        elif order_id in self.doubtful:
+            del self.doubtful[order_id]
+        if waiting:
+            self.unanswered.setdefault(order_id, order.updated_at)
+        elif order_id in self.unanswered:
+            del self.unanswered[order_id]
+
+    def _list_again(self, order: Order, listed: dict[str, Order]) -> None:
+        """Take an order back that was finished, and lives as the venue shows."""
+        listed[order.order_id] = order
+        self.finished.pop(order.order_id, None)
+        if order.expires_at is not None:
+            self.expiring[order.order_id] = order.expires_at
 
     def _change(self, event: Any, at: int) -> None:
         order = self.orders.get(event.order_id)
@@ -196,10 +201,6 @@ class Partition:
 
 
 BUY: Final = Side.BUY
-
-_UNANSWERED: Final = frozenset(
-    {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
-)
 
 
 def _journal_created(state: Partition, event: e.JournalCreated, at: int) -> None:

@@ -46,6 +46,13 @@ class EngineProcess:
         line = await asyncio.wait_for(self._process.stdout.readline(), 30)
         assert line.startswith(b"ready "), line
 
+    async def __aenter__(self) -> "EngineProcess":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.end(signal.SIGKILL)
+
     async def end(self, sig: signal.Signals) -> int:
         """Send a signal and wait for the end."""
         assert self._process is not None
@@ -100,7 +107,13 @@ async def test_sigkill_at_random_moments_loses_and_doubles_nothing(
     )
     config = tmp_path / "config.yaml"
     config.write_text(dump_config(settings))
-    engine = EngineProcess(config)
+    async with EngineProcess(config) as engine:
+        await _kill_and_look(tmp_path, nats_server, engine, rng)
+
+
+async def _kill_and_look(
+    tmp_path: Path, nats_server: EmbeddedNats, engine: EngineProcess, rng: random.Random
+) -> None:
     await engine.start()
     nc = await nats.connect(nats_server.url)
     venue = ObedientVenue(nc)
