@@ -59,23 +59,21 @@ class Column:
     style: Callable[[Any], str] = lambda _row: ""
 
 
-def _aligned(values: Sequence[Any]) -> tuple[list[str], bool]:
-    """Texts of a column, decimals with their points under each other; and whether it is one of numbers."""
-    numbers = [value for value in values if isinstance(value, Decimal | int) and not isinstance(value, bool)]
+def _aligned(name: str, values: Sequence[Any]) -> tuple[str, list[str]]:
+    """Header and texts of a column; one of numbers is right-aligned, with decimal points under each other."""
     texts = [
         decimal_text(v) if isinstance(v, Decimal) else f"{v:,}" if _is_count(v) else _text(v) for v in values
     ]
-    if not numbers:
-        return texts, False
-    after = max(len(text.partition(".")[2]) for text in texts)
-    if not after:
-        return texts, True
-    padded = []
-    for value, text in zip(values, texts, strict=True):
-        fraction = text.partition(".")[2] if isinstance(value, Decimal) else ""
-        point = 1 if fraction else 0
-        padded.append(text + " " * (after + 1 - len(fraction) - point))
-    return padded, True
+    if not any(isinstance(value, Decimal) or _is_count(value) for value in values):
+        return name, texts
+    tails = [
+        "." + text.partition(".")[2] if isinstance(value, Decimal) and "." in text else ""
+        for value, text in zip(values, texts, strict=True)
+    ]
+    longest = max(map(len, tails))
+    texts = [text + " " * (longest - len(tail)) for text, tail in zip(texts, tails, strict=True)]
+    width = max(len(name), *map(len, texts))
+    return name.rjust(width), [text.rjust(width) for text in texts]
 
 
 def _is_count(value: Any) -> bool:
@@ -95,9 +93,9 @@ def table(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
     made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown: list[tuple[Column, list[str]]] = []
     for column in columns:
-        texts, right = _aligned([column.value(row) for row in rows])
+        header, texts = _aligned(column.name, [column.value(row) for row in rows])
         if any(text.strip() for text in texts):
-            made.add_column(column.name, justify="right" if right else "left", no_wrap=True)
+            made.add_column(header, no_wrap=True)
             shown.append((column, texts))
     for index, row in enumerate(rows):
         made.add_row(*(Text(texts[index], style=column.style(row)) for column, texts in shown))
@@ -111,9 +109,13 @@ def show(console: Console, columns: Sequence[Column], rows: Sequence[Any], nothi
         return
     made = table(columns, rows)
     # A table is never squeezed: what is wider than the terminal wraps there, and is whole in a pipe.
-    wide = console.options.update(max_width=WIDEST)
-    console.width = max(console.width, Measurement.get(console, wide, made).maximum)
-    console.print(made)
+    width = console.width
+    try:
+        wide = console.options.update(max_width=WIDEST)
+        console.width = max(width, Measurement.get(console, wide, made).maximum)
+        console.print(made)
+    finally:
+        console.width = width
 
 
 def print_json(value: Any) -> None:

@@ -51,7 +51,8 @@ class Child:
     def __init__(self, program: Program, say: Say) -> None:
         self.program = program
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self.started = 0
+        self.pids: list[int] = []
+        """Of every run, the last one last."""
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._reading: list[asyncio.Task[None]] = []
@@ -66,7 +67,6 @@ class Child:
         """Start the process; it ends with us, however we end."""
         self._ready = asyncio.get_running_loop().create_future()
         self.tail.clear()
-        self.started += 1
         command = bound_to_parent([sys.executable, "-m", "oms", *self.program.arguments])
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -78,6 +78,7 @@ class Child:
             # Ctrl-C is for us; we end them in order.
             start_new_session=True,
         )
+        self.pids.append(self._process.pid)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._reading = [
@@ -184,6 +185,7 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self._say = say
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     async def start(self, program: Program) -> Child:
         """Start a program and watch it from now on."""
@@ -198,9 +200,7 @@ class Supervisor:
         Raises:
             StoppedError: which, and how.
         """
-        done, _ = await asyncio.wait(self._watching.values(), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        raise await asyncio.shield(self._failure)
 
     async def stop(self, name: str) -> None:
         """Stop one child cleanly and for good."""
@@ -221,6 +221,14 @@ class Supervisor:
         await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, child: Child) -> None:
+        try:
+            await self._keep(child)
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            if not self._failure.done():
+                self._failure.set_result(error)
+
+    async def _keep(self, child: Child) -> None:
+        """Start a child again whenever it dies, within bounds."""
         restarts: deque[float] = deque(maxlen=RESTARTS_MAX)
         name = child.program.name
         while True:
