@@ -110,6 +110,9 @@ def _check_decimal(name: str, value: Decimal, raw: bytes) -> None:
     The one way to write a decimal is the string that it prints as, so its text must stand in the message in quotes.
     """
     text = str(value)
+    # Below a millionth str() writes 1E-7, though the trader wrote digits. The bound keeps "1e-999999999" from being spelled out.
+    if "E-" in text and int(value.as_tuple().exponent) >= -18:
+        text = format(value, "f")
     if b'"%b"' % text.encode() in raw and (
         (text.replace(".", "", 1).isdigit() and len(text) <= 20) or _FINE(text)
     ):
