@@ -33,6 +33,7 @@ from oms.venues.adapter import (
 from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Pool, Priority, TooLate
+from oms.venues.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -408,8 +409,7 @@ class BinanceSpotAccount:
     async def close(self) -> None:
         self._exchange.on_user_event = None
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+            await end([self._watcher])
         await self._exchange.close()
 
     def _heard(self, event: dict[str, Any]) -> None:

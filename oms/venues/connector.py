@@ -21,8 +21,9 @@ from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
 from oms.venues.errors import StreamLost, VenueError
 from oms.venues.reporter import EngineRefused, SessionOver, ask
-from oms.venues.session import Session, SessionLost, together
+from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
+from oms.venues.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 
 log = logging.getLogger(__name__)
 
@@ -68,23 +69,21 @@ class Connector:
             if working.done():
                 working.result()
         finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
+            await end([working, stopping], AGAIN_AFTER_CLEANUP_S)
             await self._market.close()
 
     async def _work(self) -> None:
         instruments = await self._list()
-        serving = asyncio.create_task(together(self._serve(name) for name in self._accounts))
+        accounts = (self._serve(name) for name in self._accounts)
+        serving = asyncio.create_task(together(accounts, AGAIN_AFTER_CLEANUP_S))
         marks = asyncio.create_task(self._marks(instruments))
         try:
             done, _ = await asyncio.wait([serving, marks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (serving, marks):
-                task.cancel()
-            await asyncio.gather(serving, marks, return_exceptions=True)
+            await end([marks])
+            await end([serving], AGAIN_AFTER_CLEANUP_S)
 
     async def _list(self) -> list[InstrumentSpec]:
         """Tell the engine what the venue lists, which everything else stands on."""
@@ -145,7 +144,7 @@ class Connector:
         changed = asyncio.Event()
         parts = [symbols[i : i + SYMBOLS_PER_STREAM] for i in range(0, len(symbols), SYMBOLS_PER_STREAM)]
         works = [self._watch(part, latest, changed) for part in parts]
-        await asyncio.gather(self._tell_marks(latest, changed), *works)
+        await together([self._tell_marks(latest, changed), *works])
 
     async def _watch(self, symbols: list[str], latest: dict[str, Decimal], changed: asyncio.Event) -> None:
         pauses = self._pauses()

@@ -44,7 +44,7 @@ class Question:
     asked: OrderStatus
     client_id: str
     revision: int
-    quantity: Decimal
+    quantity: Decimal | None
     cumulative: Decimal
     since: int
     settled_at: float
@@ -136,7 +136,7 @@ class LookUps:
         """
         before = self._before(question.revision, question.quantity, old)
         order_id, revision = question.order_id, question.revision
-        replacing = question.asked is OrderStatus.PENDING_REPLACE
+        replacing = question.asked is OrderStatus.PENDING_REPLACE or question.pending_client_id is not None
         if new is not None:
             total = question.pending_quantity
             new_before = None if total is None else total - new.quantity
@@ -158,12 +158,14 @@ class LookUps:
                 working.append(
                     r.CancelRejected(order_id=order_id, reason="not canceled", venue_time=old.time)
                 )
-            elif replacing:
-                working.append(r.AmendRejected(order_id=order_id, reason="not amended", venue_time=old.time))
+            if replacing:
+                working.append(self._not_amended(question, old))
             return working
         if old.state is State.REJECTED:
             return list(ended(order_id, revision, before, old))
-        told = [accepted(order_id, revision, old), *fills]
+        told: list[r.Report] = [accepted(order_id, revision, old), *fills]
+        if replacing:
+            told.append(self._not_amended(question, old))
         if old.state is State.FILLED:
             return [*told, self._finished(question, old, before)]
         return [*told, *ended(order_id, revision, before, old)]
@@ -197,16 +199,25 @@ class LookUps:
         return [*told, *ended(order_id, revision, new_before, new)]
 
     @staticmethod
+    def _not_amended(question: Question, old: VenueOrder) -> r.AmendRejected:
+        return r.AmendRejected(
+            order_id=question.order_id,
+            reason="not amended",
+            venue_time=old.time,
+            revision=question.pending_revision or None,
+        )
+
+    @staticmethod
     def _finished(question: Question, order: VenueOrder, before: Decimal | None) -> r.Finished:
         # What earlier revisions filled is counted in only where it is known: too little asks for no trade that is not.
         total = order.cumulative + (before or Decimal(0))
         return r.Finished(order_id=question.order_id, cumulative=total, venue_time=order.time)
 
     @staticmethod
-    def _before(revision: int, total: Decimal, order: VenueOrder | None) -> Decimal | None:
+    def _before(revision: int, total: Decimal | None, order: VenueOrder | None) -> Decimal | None:
         if order is None or revision == 0:
             return Decimal(0)
-        return total - order.quantity
+        return None if total is None else total - order.quantity
 
     async def _fills(
         self, question: Question, order: VenueOrder, before: Decimal | None, patient: bool

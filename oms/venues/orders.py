@@ -13,14 +13,16 @@ from decimal import Decimal
 from typing import Final
 
 import attrs
+import msgspec
 
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus
-from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit
+from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit, venue_client_id
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
 from oms.venues.settings import Settings
+from oms.venues.tasks import end
 from oms.venues.translate import (
     VenueIds,
     accepted,
@@ -49,6 +51,7 @@ class Tracked:
         since: UTC ns; the order is not older.
         sent_at: UTC seconds at which the last request about it may have left.
         totals: revision → total quantity of the order then.
+        revision: the latest known to stand at the venue; a cancel decided before it is meant for it too.
         replacing: client id of the venue order whose cancellation is half of an amend, not the end of the order.
         withheld: that cancellation, as the stream told it.
     """
@@ -65,6 +68,7 @@ class Tracked:
     sent_at: float = 0.0
     totals: dict[int, Decimal] = attrs.field(factory=dict)
     client_ids: list[str] = attrs.field(factory=list)
+    revision: int = 0
     replacing: str = ""
     withheld: VenueOrder | None = None
 
@@ -88,11 +92,11 @@ class Orders:
         self._settings = settings
         self._report = report
         self._fail = fail
-        self.look_ups = LookUps(account, settings, report)
+        self.look_ups = LookUps(account, settings, self._found_out)
         self.venue_ids = VenueIds()
         self._tracked: OrderedDict[str, Tracked] = OrderedDict()
         self._by_client: dict[str, str] = {}
-        self._adopted: OrderedDict[str, None] = OrderedDict()
+        self._adopted: OrderedDict[str, str] = OrderedDict()
         self._slots = asyncio.Semaphore(settings.concurrent)
         self._cancel_slots = asyncio.Semaphore(settings.concurrent)
         self._opened_at = time.time()
@@ -106,10 +110,7 @@ class Orders:
 
     async def close(self) -> None:
         """Stop working. What is in flight stays in doubt for the next session."""
-        tasks = [tracked.task for tracked in self._tracked.values() if tracked.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tracked.task for tracked in self._tracked.values() if tracked.task is not None)
 
     # -- instructions in
 
@@ -264,6 +265,9 @@ class Orders:
 
     async def _cancel(self, tracked: Tracked, cancel: Cancel) -> None:
         order_id = cancel.order_id
+        if tracked.revision > cancel.revision:
+            client_id = venue_client_id(order_id, tracked.revision)
+            cancel = msgspec.structs.replace(cancel, client_id=client_id, revision=tracked.revision)
         try:
             order = await self._account.cancel(cancel.symbol, cancel.client_id)
         except VenueError as error:
@@ -281,7 +285,7 @@ class Orders:
 
     async def _amend(self, tracked: Tracked, amend: Amend) -> None:
         """Cancel, then place what the cancel's answer says is left: no fill can take it beyond the new total."""
-        order_id, before_revision = amend.order_id, amend.revision - 1
+        order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
         tracked.totals[before_revision] = amend.quantity_before
         tracked.replacing = amend.client_id
         try:
@@ -305,22 +309,19 @@ class Orders:
             self._replaced(tracked)
 
     async def _place_rest(self, tracked: Tracked, amend: Amend, old: VenueOrder) -> None:
-        order_id, before_revision = amend.order_id, amend.revision - 1
+        order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
         before = amend.quantity_before - old.quantity
         executed = before + old.cumulative
         left = amend.quantity - executed
         if left <= 0:
-            self._report(
-                list(ended(order_id, before_revision, before, old, "amend: nothing is left to place"))
-            )
+            self._report(self._not_replaced(amend, before, old, "amend: nothing is left to place"))
             return
         tracked.totals[amend.revision] = amend.quantity
         try:
             new = await self._account.submit_for_amend(amend, left)
         except VenueError as error:
             if error.kind in HARMLESS:
-                reason = f"amend: {_refusal(error)}"
-                self._report(list(ended(order_id, before_revision, before, old, reason)))
+                self._report(self._not_replaced(amend, before, old, f"amend: {_refusal(error)}"))
                 self._fail_on_auth(error)
                 return
             tracked.sent_at = time.time()
@@ -334,7 +335,7 @@ class Orders:
             return
         self.venue_ids.see(new)
         if new.state is State.REJECTED:
-            self._report(list(ended(order_id, before_revision, before, old, f"amend: {new.reason}")))
+            self._report(self._not_replaced(amend, before, old, f"amend: {new.reason}"))
             return
         amended = r.Amended(
             order_id=order_id,
@@ -342,15 +343,30 @@ class Orders:
             venue_time=new.time,
             revision=amend.revision,
         )
+        tracked.revision = amend.revision
         # The answer to the new order, with the amend in the place of the acknowledgement.
         self._report([amended, *list(answered(order_id, amend.revision, executed, new))[1:]])
         tracked.withheld = None
+
+    @staticmethod
+    def _not_replaced(amend: Amend, before: Decimal, old: VenueOrder, reason: str) -> list[r.Report]:
+        """The order is canceled for an amend that made no other in its place."""
+        failed = r.AmendRejected(
+            order_id=amend.order_id, reason=reason, venue_time=old.time, revision=amend.revision
+        )
+        return [failed, *ended(amend.order_id, name_of(amend.client_id)[1], before, old, reason)]
 
     def _replaced(self, tracked: Tracked) -> None:
         """The amend is over: a cancellation withheld for it is told after all, which changes nothing after an amend."""
         withheld, tracked.withheld, tracked.replacing = tracked.withheld, None, ""
         if withheld is not None:
             self.heard(withheld)
+
+    def _found_out(self, reports: list[r.Report]) -> None:
+        for report in reports:
+            if isinstance(report, r.Amended):
+                self._track(report.order_id).revision = report.revision
+        self._report(reports)
 
     async def _look_up(self, tracked: Tracked, look_up: LookUp) -> None:
         self._learn(tracked, look_up)
@@ -386,7 +402,7 @@ class Orders:
             asked=asked,
             client_id=instruction.client_id,
             revision=revision,
-            quantity=tracked.totals.get(revision, Decimal(0)),
+            quantity=tracked.totals.get(revision),
             cumulative=Decimal(0),
             since=tracked.since,
             settled_at=tracked.sent_at + self.grace_s,
@@ -414,7 +430,7 @@ class Orders:
                 return
         told: list[r.Report] = []
         if known is None and not is_ours(client_id):
-            if order.state is State.WORKING and self._adopt(client_id) and order.quantity > 0:
+            if order.state is State.WORKING and order.quantity > 0 and self._adopt(order):
                 told.append(found(order))
         elif revision or (order.state is State.WORKING and not order.trades):
             # A trade may overtake the acknowledgement of the amend that made this venue order.
@@ -423,11 +439,11 @@ class Orders:
         told += ended(order_id, revision, self._before(tracked, revision, order), order)
         self._report(told)
 
-    def _adopt(self, client_id: str) -> bool:
-        """Note an order from elsewhere; whether it is new to this session."""
-        if client_id in self._adopted:
+    def _adopt(self, order: VenueOrder) -> bool:
+        """Note an order from elsewhere; whether it is new to this session. Client ids may be used again there."""
+        if self._adopted.get(order.client_id) == order.venue_order_id:
             return False
-        self._adopted[client_id] = None
+        self._adopted[order.client_id] = order.venue_order_id
         if len(self._adopted) > MAX_TRACKED:
             self._adopted.popitem(last=False)
         return True

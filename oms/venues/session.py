@@ -9,10 +9,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
+import attrs
 import msgspec
 import nats.errors
 from nats.aio.client import Client
@@ -22,6 +23,7 @@ from oms.messages import reports as r
 from oms.messages.codec import encode
 from oms.messages.codes import Code
 from oms.messages.commands import CloseSession, ListLive, OpenSession
+from oms.messages.enums import OrderStatus
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import LivePage
 from oms.venues.adapter import Account, FundsMoved, OrderChanged, StreamEvent, VenueOrder, VenueTrade
@@ -30,6 +32,7 @@ from oms.venues.lookup import NS, Question
 from oms.venues.orders import Orders
 from oms.venues.reporter import Reporter, SessionOver, ask
 from oms.venues.settings import Settings
+from oms.venues.tasks import end, together
 from oms.venues.translate import accepted, filled, found, is_ours, name_of
 
 log = logging.getLogger(__name__)
@@ -117,7 +120,7 @@ class Session:
             if subscription is not None and not self._nc.is_closed:
                 await subscription.unsubscribe()
             await self.orders.close()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await self._account.close()
 
     async def _close(self, reason: str) -> None:
@@ -288,8 +291,12 @@ class Session:
         for order in (old, new):
             if order is not None:
                 self.orders.venue_ids.see(order)
+        question = Question.of(look_up, settled_at=0.0)
+        if look_up.status is OrderStatus.PENDING_CANCEL and look_up.pending_client_id is None:
+            # The engine repeats the cancel once the session is ready: all that is asked now is whether it works.
+            question = attrs.evolve(question, asked=OrderStatus.NEW)
         reports = await self.orders.look_ups.judge(
-            Question.of(look_up, settled_at=0.0), old, new, settled=False, absent=False, patient=True
+            question, old, new, settled=False, absent=False, patient=True
         )
         if reports is None:
             self._reporter.put([r.InDoubt(order_id=look_up.order_id, reason="not certain when taken over")])
@@ -356,14 +363,3 @@ class Session:
                 self._known_trades.clear()
                 return
         log.error("%s: funds were never quiet enough to be compared with the engine's", self._place)
-
-
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all; the first that fails ends the others and is raised as itself."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

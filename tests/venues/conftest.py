@@ -155,6 +155,22 @@ class Desk:
             raise AssertionError(f"{order_id} should become {status}, is {self.order(order_id)}") from None
         return self.order(order_id)
 
+    def external(self, account: str, **fields: str) -> Any:
+        """Place an order as the account's owner would from the exchange's own app."""
+        from oms.simulator import trading
+        from oms.simulator.params import Params
+
+        exchange = self.simulator.exchange
+        params = Params(fields)
+        return trading.place(exchange, self.simulator.limiter, exchange.accounts[account], params)
+
+    async def adopted(self, client_id: str) -> Order:
+        """Wait until an order from elsewhere is known here."""
+        ids = self.state.venue_ids
+        key = (("binance", "main", "spot"), client_id)
+        await until(lambda: key in ids, what=f"{client_id} to be adopted")
+        return self.order(ids[key])
+
     def at_venue(self, order_id: str, account: str = "main") -> list[Any]:
         """Every order at the simulator that stands, or stood, for this one."""
         orders = self.simulator.exchange.accounts[account].orders
