@@ -37,6 +37,8 @@ MAX_STRETCH_S: Final = 0.02
 POLL_S: Final = 0.1
 """How often to look for a journal that is not there yet."""
 STATUS_TIMEOUT_S: Final = 1.0
+SERVER_AWAY: Final = (nats.errors.Error, APIError, OSError, TimeoutError)
+"""What nats-server's absence looks like; it is waited for."""
 STOP_TIMEOUT_S: Final = 5.0
 """How long a clean stop waits for public events to be stored before it goes without a snapshot."""
 
@@ -112,12 +114,33 @@ class Follower:
     async def _journal(self) -> tuple[int, int]:
         """Wait until there is a journal; its bounds."""
         while True:
-            first, last = await journal_bounds(self._nc)
-            if last:
-                return first, last
+            with suppress(*SERVER_AWAY):
+                first, last = await journal_bounds(self._nc)
+                if last:
+                    return first, last
             await asyncio.sleep(POLL_S)
 
     async def _tail(self, watch: Watch) -> None:
+        """Apply frames as they come. After a reconnect the server's consumer may be gone: begin a new one behind what
+        was applied, rather than wait until the client library misses its heartbeats (20 s).
+        """
+        while True:
+            reconnects = self._nc.stats["reconnects"]
+            reading = asyncio.create_task(self._read(watch))
+            try:
+                while not reading.done():
+                    await asyncio.wait((reading,), timeout=POLL_S)
+                    if self._nc.is_connected and self._nc.stats["reconnects"] != reconnects:
+                        break
+            finally:
+                await _end(reading)
+            if not reading.cancelled() and (error := reading.exception()) is not None:
+                if not isinstance(error, SERVER_AWAY):
+                    raise error
+                log.warning("the journal cannot be read: %r; trying again", error)
+                await asyncio.sleep(POLL_S)
+
+    async def _read(self, watch: Watch) -> None:
         history = self.history
         frames = tail_frames(self._nc, history.sequence + 1, history.head)
         turn = time.monotonic()
@@ -149,7 +172,7 @@ class Follower:
         models = self.history.projections
         assert models is not None, "a follower has projections"
         last = None
-        with suppress(nats.errors.Error, APIError, OSError, TimeoutError):
+        with suppress(*SERVER_AWAY):
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 _, last = await journal_bounds(self._nc)
         return status(
@@ -200,8 +223,10 @@ class Follower:
 
 async def _end(task: "asyncio.Task[Any]") -> None:
     """End a task and wait for it; what it raised is told by the task."""
-    task.cancel()
-    await asyncio.wait((task,))
+    while not task.done():
+        # Again and again: `asyncio.wait_for` of Python 3.11 loses a cancellation that meets its result.
+        task.cancel()
+        await asyncio.wait((task,), timeout=1.0)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -78,6 +78,7 @@ class Queries:
         )
         for verb in q.QUERIES:
             await service.add_endpoint(name=verb, subject=f"{verb}.*.*.*.*", handler=self._on_request)
+        await nc.flush()  # the server knows of them, so that who is told "ready" finds them
         return service
 
     def moved(self) -> None:

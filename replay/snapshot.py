@@ -1,8 +1,8 @@
 """Snapshots: state at one journal sequence, on disk. Disposable, never the truth.
 
 One JSON document, ``snapshots/YYYY/MM/DD/HH/state.json`` by the UTC hour it was written in; a later one of the same hour
-takes the place of the one before. It stands under its name only when every byte of it is on disk. Its header carries
-checksums of the exact bytes of the other two members, so that a damaged file is told from a good one by reading it.
+takes the place of the one before. It stands under its name only when every byte of it is on disk. Every member has a
+checksum of its exact bytes, so that a damaged file is told from a good one by reading it.
 """
 
 import contextlib
@@ -57,13 +57,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
-    header: Header
+    header: msgspec.Raw
+    header_sha256: str
     state: msgspec.Raw
     projections: msgspec.Raw
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Document).decode
+_decode_header = msgspec.json.Decoder(Header).decode
 
 
 class SnapshotDamaged(Exception):
@@ -184,12 +186,15 @@ class Snapshots:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Of this call alone: two followers may share a directory.
         temporary = path.with_name(f".{FILE}.{secrets.token_hex(8)}")
+        encoded = _encode(header)
         try:
             with temporary.open("wb") as file:
                 for part in (
                     b'{"header":',
-                    _encode(header),
-                    b',"state":',
+                    encoded,
+                    b',"header_sha256":"',
+                    _sha256(encoded).encode(),
+                    b'","state":',
                     content.state,
                     b',"projections":',
                     content.projections,
@@ -234,7 +239,11 @@ def read_snapshot(path: Path) -> Snapshot:
         raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotDamaged(f"{path}: {error}") from None
-    header = document.header
+    _check(path, "header", bytes(document.header), document.header_sha256)
+    try:
+        header = _decode_header(document.header)
+    except msgspec.DecodeError as error:
+        raise SnapshotDamaged(f"{path}: header: {error}") from None
     if header.format != FORMAT:
         raise SnapshotDamaged(f"{path}: format must be {FORMAT}, was {header.format}")
     state = bytes(document.state)
@@ -244,7 +253,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def _check(path: Path, name: str, member: bytes, wanted: str) -> None:
     if (found := _sha256(member)) != wanted:
-        raise SnapshotDamaged(f"{path}: SHA-256 of {name} is {found}, header says {wanted}")
+        raise SnapshotDamaged(f"{path}: SHA-256 of {name} is {found}, not {wanted} as written")
 
 
 def _sha256(data: bytes) -> str:

@@ -1,0 +1,318 @@
+"""The follower as its users see it: over NATS, with a real journal."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from oms.aggregates import image
+from oms.journal.errors import JournalBroken
+from oms.nats_server import EmbeddedNats
+from replay.rebuild import SnapshotRefused
+from replay.snapshot import Snapshots
+from tests.replay.conftest import Following, ask
+from tests.replay.journal import Maker, busy, write
+
+
+async def append(nc: Client, maker: Maker, since: int) -> None:
+    """Write the frames that came after ``since``."""
+    maker.cut()
+    await write(nc, maker.payloads[since:])
+
+
+async def test_answers_are_true_at_their_sequence(nc: Client, following: Following) -> None:
+    """Every question is answered with ``ok``, the sequence and its rows; no payload asks without filters."""
+    maker = busy(31, 100)
+    await write(nc, maker.payloads)
+    async with following():
+        for verb in (
+            "show_orders",
+            "show_trades",
+            "show_positions",
+            "show_balances",
+            "show_pnl",
+            "show_status",
+        ):
+            found = await ask(nc, f"{verb}._._._._")
+            assert (found["ok"], found["sequence"]) == (True, maker.sequence)
+            assert found["rows"], verb
+            assert isinstance(found["more"], bool)
+
+
+async def test_subject_says_what_is_meant(nc: Client, following: Following) -> None:
+    """Each place of the subject narrows the rows, and ``_`` means any."""
+    maker = busy(32, 200)
+    await write(nc, maker.payloads)
+    async with following():
+        everything = (await ask(nc, "show_orders._._._._", limit=500))["rows"]
+        assert len(everything) == 200
+        for subject, field, value in (
+            ("show_orders._.sub_arb._._", "account", "sub_arb"),
+            ("show_orders._._._.ETHUSDT", "symbol", "ETHUSDT"),
+        ):
+            rows = (await ask(nc, subject, limit=500))["rows"]
+            assert rows == [row for row in everything if row[field] == value]
+        assert (await ask(nc, "show_orders.bybit._._._"))["rows"] == []
+        assert (await ask(nc, "show_orders._._.futures._"))["rows"] == []
+
+
+async def test_filters_of_orders(nc: Client, following: Following) -> None:
+    """``open``, ``status``, ``strategy``, ``order_id`` and ``since`` give exactly the rows that they describe."""
+    maker = busy(33, 200)
+    await write(nc, maker.payloads)
+    async with following():
+        everything = (await ask(nc, "show_orders._._._._", limit=500))["rows"]
+        middle = everything[100]
+        for filters, matches in (
+            ({"open": True}, lambda row: row["open"]),
+            ({"open": False}, lambda row: not row["open"]),
+            ({"status": "REJECTED"}, lambda row: row["status"] == "REJECTED"),
+            ({"strategy": "arb"}, lambda row: row["strategy"] == "arb"),
+            ({"strategy": ""}, lambda row: row["strategy"] == ""),
+            ({"order_id": middle["order_id"]}, lambda row: row["order_id"] == middle["order_id"]),
+            ({"since": middle["updated_at"]}, lambda row: row["updated_at"] >= middle["updated_at"]),
+        ):
+            rows = (await ask(nc, "show_orders._._._._", limit=500, **filters))["rows"]
+            assert rows == [row for row in everything if matches(row)], filters
+            assert rows, filters
+
+
+@pytest.mark.parametrize(
+    "verb, filters",
+    [
+        ("show_orders", {}),
+        ("show_orders", {"open": True}),
+        ("show_orders", {"status": "FILLED"}),
+        ("show_trades", {}),
+        ("show_positions", {}),
+        ("show_balances", {}),
+        ("show_pnl", {"by": ["account", "strategy", "symbol", "day"]}),
+    ],
+)
+async def test_pages_join_without_gap_or_double(
+    nc: Client, following: Following, verb: str, filters: dict[str, object]
+) -> None:
+    """Going through pages by ``after`` gives the rows of one large page, and ``more`` is false on the last only."""
+    await write(nc, busy(34, 150).payloads)
+    async with following():
+        whole = await ask(nc, f"{verb}._._._._", limit=500, **filters)
+        assert not whole["more"]
+        rows, after = [], ""
+        for _ in range(200):
+            page = await ask(nc, f"{verb}._._._._", limit=3, after=after, **filters)
+            assert len(page["rows"]) <= 3
+            rows += page["rows"]
+            if not page["more"]:
+                break
+            after = page["next"]
+        assert rows == whole["rows"]
+        assert len(rows) > 3
+
+
+async def test_at_least_reads_ones_own_writes(nc: Client, following: Following) -> None:
+    """A question that asks for a sequence waits for it, and others are answered meanwhile."""
+    maker = busy(35, 20)
+    await write(nc, maker.payloads)
+    async with following():
+        since = maker.sequence
+        order_id = maker.place()
+        waiting = asyncio.create_task(ask(nc, "show_orders._._._._", at_least=since + 1, order_id=order_id))
+        await asyncio.sleep(0.05)
+        assert (await ask(nc, "show_orders._._._._", order_id=order_id))["rows"] == []
+        assert not waiting.done()
+        await append(nc, maker, since)
+        found = await waiting
+        assert found["sequence"] == since + 1
+        assert [row["order_id"] for row in found["rows"]] == [order_id]
+
+
+async def test_sequence_that_does_not_come_times_out(nc: Client, following: Following) -> None:
+    """After ``timeout_ms`` the answer is SEQUENCE_TIMEOUT with the sequence reached."""
+    maker = busy(36, 20)
+    await write(nc, maker.payloads)
+    async with following():
+        found = await ask(nc, "show_orders._._._._", at_least=10**6, timeout_ms=50)
+        assert not found["ok"]
+        assert found["error"]["code"] == "SEQUENCE_TIMEOUT"
+        assert found["sequence"] == maker.sequence
+
+
+@pytest.mark.parametrize(
+    "payload, code",
+    [
+        (b"{", "INVALID_JSON"),
+        (b"\xff", "INVALID_JSON"),
+        (b"[]", "INVALID_COMMAND"),
+        (b'{"limit":0}', "INVALID_COMMAND"),
+        (b'{"limit":501}', "INVALID_COMMAND"),
+        (b'{"timeout_ms":5001}', "INVALID_COMMAND"),
+        (b'{"unknown":1}', "INVALID_COMMAND"),
+        (b'{"status":"OPEN"}', "INVALID_COMMAND"),
+        (b'{"after":"' + b"x" * 9_000 + b'"}', "MESSAGE_TOO_LARGE"),
+    ],
+)
+async def test_bad_question_gets_its_code(
+    nc: Client, following: Following, payload: bytes, code: str
+) -> None:
+    """What cannot be understood is answered with a documented code, and the next question as ever."""
+    await write(nc, busy(37, 10).payloads)
+    async with following():
+        answer = json.loads((await nc.request("show_orders._._._._", payload)).data)
+        assert (answer["ok"], answer["error"]["code"]) == (False, code)
+        assert (await ask(nc, "show_orders._._._._"))["ok"]
+        bad = await ask(nc, "show_trades._._._._", after="x")
+        assert bad["error"]["code"] == "INVALID_COMMAND"
+
+
+async def test_answer_of_large_rows_stays_below_a_megabyte(nc: Client, following: Following) -> None:
+    """A page ends early when its rows are large, and the rest comes in the next."""
+    maker = Maker()
+    maker.begin()
+    for _ in range(500):
+        order_id = maker.place(client_order_id="é" * 64)
+        maker.report({"report": "rejected", "order_id": order_id, "reason": "\x01" * 512, "venue_time": 1})
+        maker.cut()
+    await write(nc, maker.payloads)
+    async with following():
+        answer = await nc.request("show_orders._._._._", b'{"limit":500}')
+        page = json.loads(answer.data)
+        assert len(answer.data) < 1024 * 1024
+        assert 100 < len(page["rows"]) < 500
+        assert page["more"]
+        ids = [row["order_id"] for row in page["rows"]]
+        while page["more"]:
+            page = await ask(nc, "show_orders._._._._", limit=500, after=page["next"])
+            ids += [row["order_id"] for row in page["rows"]]
+        assert len(ids) == len(set(ids)) == 500
+
+
+async def test_status_tells_of_journal_engine_sessions_and_counts(nc: Client, following: Following) -> None:
+    """Everything an operator asks first is in one row."""
+    maker = busy(38, 60)
+    await write(nc, maker.payloads)
+    async with following() as follower:
+        (row,) = (await ask(nc, "show_status._._._._"))["rows"]
+        assert (row["journal_id"], row["engine"], row["lag"]) == ("mtest1", "e1", 0)
+        assert row["journal_sequence"] == maker.sequence
+        assert row["accounts"] == {"main": "MAIN", "sub_arb": "SUB"}
+        assert [(s["account"], s["ready"]) for s in row["sessions"]] == [("main", True), ("sub_arb", True)]
+        assert row["open_orders"] == sum(len(live) for live in follower.history.partition.live.values())
+        assert set(row["published"]) == {"ORDERS", "TRADES", "POSITIONS", "ACCOUNTS"}
+
+
+async def test_waits_for_the_journal_to_be_made(nc: Client, following: Following) -> None:
+    """Started before any engine, it waits, and follows once there is a journal."""
+    async with following(wait=False) as follower:
+        await asyncio.sleep(0.3)
+        assert not follower.ready.is_set()
+        maker = busy(39, 10)
+        await write(nc, maker.payloads)
+        await asyncio.wait_for(follower.ready.wait(), 5)
+        assert (await ask(nc, "show_orders._._._._", at_least=maker.sequence))["ok"]
+
+
+async def test_clean_stop_writes_a_snapshot_and_the_next_start_uses_it(
+    nc: Client, following: Following, tmp_path: Path
+) -> None:
+    """After a stop a snapshot stands at the last sequence; the next follower applies nothing again and is the same."""
+    maker = busy(40, 100)
+    await write(nc, maker.payloads)
+    async with following() as first:
+        pass
+    (snapshot,) = Snapshots(tmp_path / "data").newest_first()
+    assert snapshot.header.sequence == maker.sequence
+    async with following() as second:
+        assert second.history.events == 0
+        assert image.digest(second.history.partition) == image.digest(first.history.partition)
+        assert second.history.projections is not None
+        assert first.history.projections is not None
+        assert second.history.projections.dump() == first.history.projections.dump()
+
+
+async def test_snapshots_are_written_on_the_interval(
+    nc: Client, following: Following, tmp_path: Path
+) -> None:
+    """While it runs, a snapshot follows the journal; without news none is written again."""
+    maker = busy(41, 30)
+    await write(nc, maker.payloads)
+    snapshots = Snapshots(tmp_path / "data")
+    async with following(crash=True, interval_s=1):
+        for _ in range(100):
+            if snapshots.paths():
+                break
+            await asyncio.sleep(0.05)
+        (snapshot,) = snapshots.newest_first()
+        assert snapshot.header.sequence == maker.sequence
+        written = snapshot.path.stat().st_mtime_ns
+        await asyncio.sleep(1.3)
+        assert snapshot.path.stat().st_mtime_ns == written
+
+
+async def test_broken_chain_stops_it(nc: Client, following: Following) -> None:
+    """A frame that does not follow the one before ends the follower with its sequence."""
+    maker = busy(42, 60, frame=10)
+    await write(nc, maker.payloads[:4])
+    with pytest.raises(JournalBroken, match="CHAIN at sequence 5"):
+        async with following() as follower:
+            await write(nc, maker.payloads[5:6])
+            while follower.ready.is_set():
+                await asyncio.sleep(0.01)
+
+
+async def test_foreign_snapshot_stops_it(nc: Client, following: Following) -> None:
+    """A data directory of another journal is refused at start."""
+    maker = busy(43, 60, frame=10)
+    await write(nc, maker.payloads)
+    async with following():
+        pass
+    await nc.jetstream().delete_stream("JOURNAL")
+    await write(nc, busy(44, 20, frame=10).payloads)
+    with pytest.raises(SnapshotRefused):
+        async with following():
+            pass
+
+
+async def test_survives_its_server(nc: Client, following: Following, nats_server: EmbeddedNats) -> None:
+    """nats-server killed and restarted: the follower goes on, with nothing missed."""
+    maker = busy(45, 40, frame=5)
+    await write(nc, maker.payloads)
+    async with following() as follower:
+        await nats_server.kill()
+        await asyncio.sleep(0.3)
+        await nats_server.restart()
+        since = maker.sequence
+        busy(46, 40, frame=5, maker=maker)
+        while not nc.is_connected:
+            await asyncio.sleep(0.05)
+        await append(nc, maker, since)
+        found = await ask(nc, "show_status._._._._", at_least=maker.sequence, timeout_ms=5_000)
+        for _ in range(10):
+            if found["ok"]:
+                break
+            found = await ask(nc, "show_status._._._._", at_least=maker.sequence, timeout_ms=5_000)
+        assert found["ok"], found
+        assert image.digest(follower.history.partition) == image.digest(maker.state)
+
+
+async def test_several_share_the_questions(nc: Client, following: Following) -> None:
+    """Two followers are one queue group: each question gets one answer, from either."""
+    maker = busy(47, 30)
+    await write(nc, maker.payloads)
+    async with following("one"), following("two"):
+        answers: list[bytes] = []
+        inbox = nc.new_inbox()
+
+        async def take(message: object) -> None:
+            answers.append(message.data)  # type: ignore[attr-defined]
+
+        await nc.subscribe(inbox, cb=take)
+        for _ in range(20):
+            await nc.publish("show_status._._._._", b"", reply=inbox)
+        for _ in range(100):
+            if len(answers) >= 20:
+                break
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert len(answers) == 20

@@ -1,0 +1,140 @@
+"""Snapshot files: written whole or not at all, and a damaged one is skipped for the one before."""
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from oms.aggregates import image
+from oms.config import CacheConfig
+from replay import snapshot as module
+from replay.rebuild import new_history, over
+from replay.snapshot import Content, Snapshots
+from tests.replay.journal import busy
+
+HOUR_NS = 3_600 * 10**9
+NOW = 1_790_000_000 * 10**9
+
+
+@pytest.fixture(scope="module")
+def contents() -> list[Content]:
+    """Three moments of one journal."""
+    history = new_history(CacheConfig())
+    found = []
+    for stored in busy(11, 120, frame=40).stored[:3]:
+        history.apply(stored)
+        assert history.projections is not None
+        state, projections = image.dump(history.partition), history.projections.dump()
+        found.append(
+            Content(sequence=history.sequence, head=history.head, state=state, projections=projections)
+        )
+    return found
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path, contents: list[Content]) -> Snapshots:
+    """Three snapshots, an hour apart."""
+    snapshots = Snapshots(tmp_path)
+    for index, content in enumerate(contents):
+        snapshots.write(content, NOW + index * HOUR_NS)
+    return snapshots
+
+
+def sequences(snapshots: Snapshots) -> list[int]:
+    """Of the good ones, newest first."""
+    return [snapshot.header.sequence for snapshot in snapshots.newest_first()]
+
+
+def test_stands_in_the_directory_of_its_hour(tmp_path: Path, contents: list[Content]) -> None:
+    """The path is the UTC hour, the file one JSON document, and nothing else is left beside it."""
+    written = Snapshots(tmp_path).write(contents[0], 1_790_000_000 * 10**9)
+    assert written.path == tmp_path / "snapshots/2026/09/21/14/state.json"
+    assert os.listdir(written.path.parent) == ["state.json"]
+    document = msgspec.json.decode(written.path.read_bytes())
+    assert set(document) == {"header", "header_sha256", "state", "projections"}
+    assert document["header"]["sequence"] == 1
+
+
+def test_newest_comes_first(snapshots: Snapshots) -> None:
+    """Good snapshots come newest first."""
+    assert sequences(snapshots) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "unreadable"])
+def test_damaged_one_is_skipped_with_a_warning(
+    snapshots: Snapshots, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that is cut, empty, no JSON or no file at all is skipped for the one before, and named in the log."""
+    path = snapshots.paths()[0]
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "unreadable":
+        path.mkdir()
+    else:
+        path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "text": b"hello"}[damage])
+    with caplog.at_level(logging.WARNING):
+        assert sequences(snapshots) == [2, 1]
+    assert str(path) in caplog.text
+
+
+def test_any_flipped_byte_is_found(tmp_path: Path, contents: list[Content]) -> None:
+    """Whichever byte is flipped, the file is refused."""
+    snapshots = Snapshots(tmp_path)
+    path = snapshots.write(contents[0], NOW).path
+    good = path.read_bytes()
+    end = len(good) - 1  # the newline behind the document says nothing
+    for place in [*range(0, min(1_500, end)), *range(1_500, end, 97), *range(end - 20, end)]:
+        path.write_bytes(good[:place] + bytes([good[place] ^ 0x01]) + good[place + 1 :])
+        with pytest.raises(module.SnapshotDamaged):
+            snapshot = module.read_snapshot(path)
+            models = over(snapshot.load_state(), CacheConfig()).projections
+            assert models is not None
+            snapshot.load_projections(models)
+
+
+def test_digest_that_is_not_the_states_is_found(tmp_path: Path, contents: list[Content]) -> None:
+    """Whole bytes with the wrong digest in the header are refused when the digest is checked."""
+    snapshots = Snapshots(tmp_path)
+    path = snapshots.write(contents[0], NOW).path
+    (snapshot,) = snapshots.newest_first()
+    wrong = snapshot.header.digest[::-1]
+    header = msgspec.structs.replace(snapshot.header, digest=wrong)
+    other = module.Snapshot(path, header, snapshot.state, snapshot.projections)
+    other.load_state()
+    with pytest.raises(module.SnapshotDamaged, match=wrong):
+        other.load_state(check_digest=True)
+
+
+def test_state_that_cannot_be_loaded_is_never_written(snapshots: Snapshots, contents: list[Content]) -> None:
+    """Bytes that are no image raise, and the snapshot before still stands."""
+    with pytest.raises(msgspec.DecodeError):
+        snapshots.write(
+            Content(sequence=9, head="x", state=b'{"journal_id":1}', projections=b"{}"), NOW + 2 * HOUR_NS
+        )
+    assert sequences(snapshots) == [3, 2, 1]
+
+
+def test_crash_while_writing_leaves_the_one_before(
+    snapshots: Snapshots, contents: list[Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the write fails before the rename, nothing stands under the name but what stood there, and no rest is left."""
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        snapshots.write(contents[0], NOW + 2 * HOUR_NS)
+    assert sequences(snapshots) == [3, 2, 1]
+    assert os.listdir(snapshots.paths()[0].parent) == ["state.json"]
+
+
+def test_retention_removes_old_ones_but_never_the_newest_two(snapshots: Snapshots) -> None:
+    """What is older than the days given goes with its empty directories; the newest two stay however old they are."""
+    assert snapshots.retain(days=1, now=NOW + 23 * HOUR_NS) == []
+    gone = snapshots.retain(days=1, now=NOW + 1_000 * HOUR_NS)
+    assert len(gone) == 1
+    assert not gone[0].parent.exists()
+    assert sequences(snapshots) == [3, 2]
