@@ -214,6 +214,7 @@ def test_any_instrument_and_any_order(
         quantity -= quantity % Decimal(spec["step"])
         price -= price % Decimal(spec["tick"])
     reply = desk.place(side=side, quantity=f"{quantity:f}", price=f"{price:f}")
+    assert reply["ok"] or reply["error"]["code"] != "INVALID_DECIMAL", reply
     if reply["ok"]:
         order_id = reply["order_id"]
         desk.report("accepted", order_id)

@@ -220,6 +220,13 @@ SCENARIOS: dict[str, list[tuple[str, str]]] = {
         ("absent rev=0",           "NEW 12 0 12 1200"),
         ("accept rev=0",           "NEW 12 0 12 1200"),
         ("fill 1",                 "PARTIALLY_FILLED 12 1 11 1100")],
+    "D5 a late acknowledgement of a replaced venue order settles no doubt": [
+        ("accept",                 "NEW 10 0 10 1000"),
+        ("amend 12",               "PENDING_REPLACE 10 0 10 1200"),
+        ("amended rev=1",          "NEW 12 0 12 1200"),
+        ("doubt",                  "NEW 12 0 12 1200 doubt"),
+        ("accept rev=0",           "NEW 12 0 12 1200 doubt"),
+        ("accept rev=1",           "NEW 12 0 12 1200")],
     # -- E: unsolicited
     "E1 canceled unasked": [
         ("accept",                 "NEW 10 0 10 1000"),
