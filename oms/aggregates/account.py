@@ -43,7 +43,7 @@ class Account:
     Args:
         session: the connector session that serves it; empty while none does.
         ready: the session has reconciled and takes orders.
-        trade_ids: ``symbol:trade_id`` → venue time of the trades applied, oldest applied first.
+        trade_ids: ``symbol:trade_id:side`` → venue time of the trades applied, oldest applied first.
         forgotten_before: venue times up to this one may belong to forgotten trade ids.
         filled_until: symbol → latest venue time of a fill: where a reconciliation starts to ask.
     """
@@ -75,13 +75,13 @@ class Account:
         if amount > free and amount > 0:
             raise Refused(Code.INSUFFICIENT_FUNDS, f"needs {amount:f} {asset}, free is {free:f}")
 
-    def knows_trade(self, symbol: str, trade_id: str, venue_time: int) -> bool:
-        """Whether a trade was applied before.
+    def knows_trade(self, symbol: str, trade_id: str, side: Side, venue_time: int) -> bool:
+        """Whether this side of a trade was applied before. An account that trades with itself has both, under one id.
 
         Raises:
             Refused: FILL_TOO_OLD when that can no longer be told.
         """
-        if f"{symbol}:{trade_id}" in self.trade_ids:
+        if f"{symbol}:{trade_id}:{side}" in self.trade_ids:
             return True
         if venue_time <= self.forgotten_before:
             raise Refused(
@@ -119,7 +119,7 @@ class Account:
 
     def _remember(self, event: OrderFilled) -> None:
         ids = self.trade_ids
-        ids[f"{event.symbol}:{event.trade_id}"] = event.venue_time
+        ids[f"{event.symbol}:{event.trade_id}:{event.side}"] = event.venue_time
         if event.venue_time > self.filled_until.get(event.symbol, -1):
             self.filled_until[event.symbol] = event.venue_time
         if len(ids) > MAX_TRADE_IDS:

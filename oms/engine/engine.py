@@ -40,7 +40,7 @@ from oms.messages import commands as c
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind
 from oms.messages.frames import encode_commit
-from oms.messages.instructions import Instructions
+from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import failed
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots
@@ -258,7 +258,9 @@ class Engine:
             key: AccountKey = (order.exchange, order.account, order.market)
             session = self.state.ledgers[key].session
             # Without a session nobody could obey; the next one reconciles every live order when it takes over.
-            if session:
+            if session and (
+                not isinstance(instruction, LookUp) or self._watch.may_look_up(order.order_id, now)
+            ):
                 self._queue.open.instructions.append((key, session, instruction))
         return outcome
 

@@ -16,8 +16,10 @@ from oms.messages.subjects import parse_subject
 
 ANSWER_WITHIN_NS: Final = 15 * 10**9
 """An order that the venue has not answered for this long is in doubt: longer than any connector waits for a venue."""
-LOOK_UP_AGAIN_NS: Final = 30 * 10**9
+LOOK_UP_AGAIN_NS: Final = 10 * 10**9
 """An order still in doubt is looked up again this often."""
+LOOK_UP_PAUSE_NS: Final = 2 * 10**9
+"""An order that falls in doubt again and again is not looked up more often than this."""
 SILENT_AFTER_S: Final = 5.0
 """A session without a heartbeat for this long is closed; heartbeats come every second."""
 AT_ONCE: Final = 1_000
@@ -81,10 +83,20 @@ class Watch:
         )
         return self._by_account(islice(due, AT_ONCE))
 
+    def may_look_up(self, order_id: str, now: int) -> bool:
+        """Whether an order that falls in doubt is looked up at once, and not with those of :meth:`look_ups_again`."""
+        last = self._looked_up.get(order_id)
+        if last is not None and now - last < LOOK_UP_PAUSE_NS:
+            return False
+        self._looked_up[order_id] = now
+        return True
+
     def look_ups_again(self, now: int) -> Iterator[tuple[AccountKey, str, Instruction]]:
         """Look-ups to repeat for orders in doubt, where a session is ready to make them."""
         doubtful = self._state.doubtful
-        self._looked_up = {o: at for o, at in self._looked_up.items() if o in doubtful}
+        self._looked_up = {
+            o: at for o, at in self._looked_up.items() if o in doubtful or now - at < LOOK_UP_PAUSE_NS
+        }
         for order_id, since in islice(doubtful.items(), AT_ONCE):
             if now - self._looked_up.get(order_id, since) <= LOOK_UP_AGAIN_NS:
                 continue

@@ -234,7 +234,7 @@ def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Ord
             Code.SUBJECT_MISMATCH,
             f"trade {report.trade_id} is a {report.side} of {report.symbol}, order {order.order_id} a {order.side} of {order.symbol}",
         )
-    if ledger.knows_trade(report.symbol, report.trade_id, report.venue_time):
+    if ledger.knows_trade(report.symbol, report.trade_id, report.side, report.venue_time):
         return []
     strategy = order.strategy if order is not None else state.retired.get(report.order_id, ADOPTED)
     return [

@@ -45,7 +45,7 @@ class Rejected(_Report, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Filled(_Report, frozen=True, kw_only=True, tag="filled"):
-    """One trade. Applied once by (exchange, account, market, symbol, trade id), whatever the order's state."""
+    """One trade. Applied once by (exchange, account, market, symbol, trade id, side), in any state of its order."""
 
     symbol: Name
     side: Side

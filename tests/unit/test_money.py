@@ -230,9 +230,9 @@ def test_trade_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (5, 1, 2, 6, 7):
         assert desk.fill("outside", "1", trade_id=f"t{number}", venue_time=number)["count"] == 1
     assert list(desk.state.ledgers["binance", "main", "spot"].trade_ids) == [
-        "BTCUSDT:t2",
-        "BTCUSDT:t6",
-        "BTCUSDT:t7",
+        "BTCUSDT:t2:buy",
+        "BTCUSDT:t6:buy",
+        "BTCUSDT:t7:buy",
     ]
     before = desk.digest()
     for number in (5, 1, 3):

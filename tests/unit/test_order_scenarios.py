@@ -482,3 +482,14 @@ def test_reduce_only_order_never_grows_against_a_turned_position() -> None:
     order_id = _long_with_reducing(desk, "1", "1")
     desk.fill("outside", "20", side="sell")
     assert desk.amend(order_id, quantity="2")["error"]["code"] == "REDUCE_ONLY"
+
+
+def test_an_account_that_trades_with_itself_has_both_sides() -> None:
+    """A buy that meets the account's own sell is two fills under one trade id, and each counts once."""
+    desk = Desk()
+    buy, sell = desk.place(side="buy")["order_id"], desk.place(side="sell")["order_id"]
+    for _ in range(2):
+        desk.fill(buy, "1", trade_id="t1")
+        desk.fill(sell, "1", trade_id="t1")
+    assert {desk.state.orders[order_id].cumulative for order_id in (buy, sell)} == {Decimal(1)}
+    assert desk.state.positions["binance", "main", "spot", "BTCUSDT"].quantity == 0

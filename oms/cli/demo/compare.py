@@ -20,8 +20,8 @@ from oms.messages.queries import BalanceRow, OrderRow
 SHOWN: Final = 5
 """Differences of one kind that are spelled out."""
 
-TradeKey = tuple[str, str, str]
-"""(account, symbol, trade id)"""
+TradeKey = tuple[str, str, str, str]
+"""(account, symbol, trade id, side): an account that trades with itself has both sides under one id"""
 Trade = tuple[Decimal, Decimal]
 """(quantity, price)"""
 
@@ -77,7 +77,7 @@ class JournalFacts:
                 case e.OrderAccepted() if event.order_id in self._accounts:
                     self.accepted.add((self._accounts[event.order_id], event.order_id))
                 case e.OrderFilled():
-                    key = (event.account, event.symbol, event.trade_id)
+                    key = (event.account, event.symbol, event.trade_id, event.side.value)
                     self.trades.setdefault(key, []).append((event.quantity, event.price))
 
 
@@ -154,7 +154,7 @@ def venue_agrees(venue_orders: Sequence[Mapping[str, Any]], facts: JournalFacts)
 def trades_agree(venue_trades: Iterable[Mapping[str, Any]], facts: JournalFacts) -> list[str]:
     """Venue and journal have the same trades, with the same quantities and prices."""
     venue = {
-        (str(row["account"]), str(row["symbol"]), str(row["id"])): (
+        (str(row["account"]), str(row["symbol"]), str(row["id"]), "buy" if row["isBuyer"] else "sell"): (
             Decimal(row["qty"]),
             Decimal(row["price"]),
         )
