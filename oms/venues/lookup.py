@@ -144,8 +144,8 @@ class LookUps:
         if old is None:
             why = "the venue has no such order and no trade of it"
             return [r.Absent(order_id=order_id, reason=why, revision=revision)] if absent else None
-        waits_for_end = replacing or question.asked is OrderStatus.PENDING_CANCEL
-        if old.state is State.WORKING and waits_for_end and not settled:
+        # A cancel that did nothing is repeated by the engine, which does no harm; only an amend has to be waited for.
+        if old.state is State.WORKING and replacing and not settled:
             return None
         if old.state is State.CANCELED and replacing and question.pending_client_id and not absent:
             return None
@@ -154,10 +154,6 @@ class LookUps:
             return None
         if old.state is State.WORKING:
             working: list[r.Report] = [accepted(order_id, revision, old), *fills]
-            if question.asked is OrderStatus.PENDING_CANCEL:
-                working.append(
-                    r.CancelRejected(order_id=order_id, reason="not canceled", venue_time=old.time)
-                )
             if replacing:
                 working.append(self._not_amended(question, old))
             return working

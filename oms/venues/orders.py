@@ -278,7 +278,9 @@ class Orders:
                 return
             tracked.sent_at = time.time()
             question = self._question(tracked, cancel, cancel.revision, OrderStatus.PENDING_CANCEL)
-            await self._doubt(tracked, question, f"cancel: {error.reason}")
+            # The engine repeats a cancel that did nothing: not faster than this.
+            pause = self._settings.confirm_s if error.kind is Kind.UNKNOWN else 0.0
+            await self._doubt(tracked, question, f"cancel: {error.reason}", pause)
             return
         before = self._before(tracked, cancel.revision, order)
         self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
@@ -384,11 +386,12 @@ class Orders:
             if look_up.pending_client_id is not None:
                 self._replaced(tracked)
 
-    async def _doubt(self, tracked: Tracked, question: Question, reason: str) -> None:
+    async def _doubt(self, tracked: Tracked, question: Question, reason: str, pause: float = 0.0) -> None:
         log.warning("%s is in doubt: %s", question.client_id, reason)
         self._report([r.InDoubt(order_id=question.order_id, reason=reason)])
         tracked.looking_up = True
         try:
+            await asyncio.sleep(pause)
             await self.look_ups.resolve(question)
         finally:
             tracked.looking_up = False

@@ -13,7 +13,6 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
-import attrs
 import msgspec
 import nats.errors
 from nats.aio.client import Client
@@ -23,7 +22,6 @@ from oms.messages import reports as r
 from oms.messages.codec import encode
 from oms.messages.codes import Code
 from oms.messages.commands import CloseSession, ListLive, OpenSession
-from oms.messages.enums import OrderStatus
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import LivePage
 from oms.venues.adapter import Account, FundsMoved, OrderChanged, StreamEvent, VenueOrder, VenueTrade
@@ -291,12 +289,8 @@ class Session:
         for order in (old, new):
             if order is not None:
                 self.orders.venue_ids.see(order)
-        question = Question.of(look_up, settled_at=0.0)
-        if look_up.status is OrderStatus.PENDING_CANCEL and look_up.pending_client_id is None:
-            # The engine repeats the cancel once the session is ready: all that is asked now is whether it works.
-            question = attrs.evolve(question, asked=OrderStatus.NEW)
         reports = await self.orders.look_ups.judge(
-            question, old, new, settled=False, absent=False, patient=True
+            Question.of(look_up, settled_at=0.0), old, new, settled=False, absent=False, patient=True
         )
         if reports is None:
             self._reporter.put([r.InDoubt(order_id=look_up.order_id, reason="not certain when taken over")])
