@@ -51,6 +51,7 @@ class Child:
     def __init__(self, program: Program, say: Say) -> None:
         self.program = program
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.ever_ready = False
         self.pids: list[int] = []
         """Of every run, the last one last."""
         self._say = say
@@ -98,6 +99,7 @@ class Child:
                 return
             line = raw.decode(errors="replace").rstrip()
             if protocol and line.startswith(READY):
+                self.ever_ready = True
                 if self._ready is not None and not self._ready.done():
                     self._ready.set_result(json.loads(line.removeprefix(READY)))
                 continue
@@ -123,9 +125,7 @@ class Child:
             return self._ready.result()
         if self._process.returncode is not None:
             await self.ended()
-            raise StoppedError(
-                Exit.REFUSED, f"{self.program.name} {self.how_ended()} before it was ready{self.last_words()}"
-            )
+            raise self.stopped(" before it was ready")
         raise StoppedError(
             Exit.NO_ANSWER,
             f"{self.program.name} was not ready within {READY_WITHIN_S:g} s{self.last_words()}",
@@ -153,7 +153,14 @@ class Child:
 
     def last_words(self) -> str:
         """What it said last, for a message."""
-        return f": {self.tail[-1]}" if self.tail else ""
+        return f": {self.tail[-1].removeprefix('oms: ')}" if self.tail else ""
+
+    def stopped(self, when: str = "") -> StoppedError:
+        """The error for an end that nothing mends: with its exit code, if it is one of ours."""
+        assert self._process is not None
+        known = {each.value for each in Exit} - {Exit.DONE}
+        code = Exit(self._process.returncode) if self._process.returncode in known else Exit.REFUSED
+        return StoppedError(code, f"{self.program.name} {self.how_ended()}{when}{self.last_words()}")
 
     def signal(self, sig: signal.Signals) -> None:
         """Send a signal to the running process."""
@@ -233,23 +240,16 @@ class Supervisor:
         name = child.program.name
         while True:
             code = await child.ended()
-            how = child.how_ended()
+            if not child.ever_ready:
+                raise child.stopped(" before it was ready")
             if not child.program.restart or code in NEVER_RESTART:
-                raise StoppedError(_exit(code), f"{name} {how}{child.last_words()}")
+                raise child.stopped()
             now = time.monotonic()
-            if len(restarts) == RESTARTS_MAX and now - restarts[0] < RESTARTS_WITHIN_S:
-                raise StoppedError(
-                    _exit(code),
-                    f"{name} {how}, after {RESTARTS_MAX} restarts in {RESTARTS_WITHIN_S:g} s{child.last_words()}",
-                )
             recent = sum(now - at < RESTARTS_WITHIN_S for at in restarts)
+            if recent == RESTARTS_MAX:
+                raise child.stopped(f", after {recent} restarts in {RESTARTS_WITHIN_S:g} s")
             pause = BACKOFF_S[min(recent, len(BACKOFF_S) - 1)]
             restarts.append(now)
-            self._say(name, f"{how}: started again{f' in {pause:g} s' if pause else ''}")
+            self._say(name, f"{child.how_ended()}: started again{f' in {pause:g} s' if pause else ''}")
             await asyncio.sleep(pause)
             await child.start()
-
-
-def _exit(code: int) -> Exit:
-    known = {each.value for each in Exit} - {Exit.DONE}
-    return Exit(code) if code in known else Exit.REFUSED
