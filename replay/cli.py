@@ -103,7 +103,7 @@ def replay(
     except (JournalBroken, SnapshotRefused) as error:
         raise click.ClickException(str(error)) from None
     except (nats.errors.Error, OSError) as error:
-        raise click.ClickException(f"nats-server at {url} does not answer: {error!r}") from None
+        raise click.ClickException(f"nats-server at {url} does not answer: {error or repr(error)}") from None
     digest = image.digest(history.partition)
     if only_digest:
         click.echo(digest)
@@ -124,7 +124,12 @@ async def _rebuild(
     until_time: int | None,
 ) -> History:
     nc = await nats.connect(
-        url, connect_timeout=CONNECT_TIMEOUT_S, allow_reconnect=False, error_cb=_told_by_its_exception
+        url,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=1,
+        error_cb=_told_by_its_exception,
     )
     try:
         columns = (

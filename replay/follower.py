@@ -12,12 +12,13 @@ import gc
 import logging
 import time
 from contextlib import aclosing, suppress
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError
+from nats.micro.service import Service
 
 from oms.config import CacheConfig, StorageConfig
 from oms.journal.reader import tail_frames
@@ -29,6 +30,7 @@ from replay.publisher import Publisher
 from replay.queries import Queries
 from replay.rebuild import journal_bounds, new_history, start_from
 from replay.snapshot import Snapshots, content_of
+from replay.tasks import end, together
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ STATUS_TIMEOUT_S: Final = 1.0
 SERVER_AWAY: Final = (nats.errors.Error, APIError, OSError, TimeoutError)
 """What nats-server's absence looks like; it is waited for."""
 STOP_TIMEOUT_S: Final = 5.0
-"""How long a clean stop waits for public events to be stored before it goes without a snapshot."""
+"""How long a clean stop waits for public events to be stored before it goes without a snapshot, and for tasks to end."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,17 +86,17 @@ class Follower:
         publishing = asyncio.create_task(self._publisher.run())
         try:
             await asyncio.wait((stopping, working, publishing), return_when=asyncio.FIRST_COMPLETED)
-            await _end(working)
+            await end(working, patience_s=STOP_TIMEOUT_S)
             if stop.is_set() and not publishing.done():
                 await self._write_snapshot(within_s=STOP_TIMEOUT_S)
         finally:
             self.ready.clear()
-            await _end(stopping)
-            await _end(working)
-            await _end(publishing)
+            await end(stopping)
+            await end(working, patience_s=STOP_TIMEOUT_S)
+            await end(publishing, patience_s=STOP_TIMEOUT_S)
         for task in (working, publishing):
             if not task.cancelled() and (error := task.exception()) is not None:
-                raise _first(error)
+                raise error
 
     async def _work(self) -> None:
         _, last = await self._journal()
@@ -106,10 +108,8 @@ class Follower:
         models = self.history.projections
         assert models is not None, "a follower has projections"
         await self._publisher.open(self.history.sequence)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tail(self._publisher.watcher(models)))
-            group.create_task(self._serve(last))
-            group.create_task(self._write_snapshots())
+        watch = self._publisher.watcher(models)
+        await together(self._tail(watch), self._serve(last), self._write_snapshots())
 
     async def _journal(self) -> tuple[int, int]:
         """Wait until there is a journal; its bounds."""
@@ -133,7 +133,7 @@ class Follower:
                     if self._nc.is_connected and self._nc.stats["reconnects"] != reconnects:
                         break
             finally:
-                await _end(reading)
+                await end(reading)
             if not reading.cancelled() and (error := reading.exception()) is not None:
                 if not isinstance(error, SERVER_AWAY):
                     raise error
@@ -157,16 +157,21 @@ class Follower:
 
     async def _serve(self, last: int) -> None:
         await self._queries.reached(last)
-        service = await self._queries.serve(self._nc)
-        gc.freeze()  # what was read so far stays, and need not be looked through for cycles again
-        log.info("follower answers from sequence %d", self.history.sequence)
-        self.ready.set()
+        serving = asyncio.create_task(self._queries.serve(self._nc))
         try:
+            await asyncio.shield(serving)
+            gc.freeze()  # what was read so far stays, and need not be looked through for cycles again
+            log.info("follower answers from sequence %d", self.history.sequence)
+            self.ready.set()
             await asyncio.get_running_loop().create_future()
         finally:
-            with suppress(nats.errors.Error, OSError):
-                await service.stop()
-            await self._queries.close()
+            # Shielded: nats-py's connection dies of a flush that is cancelled, and both of these flush.
+            await asyncio.shield(self._stop_serving(serving))
+
+    async def _stop_serving(self, serving: "asyncio.Task[Service]") -> None:
+        with suppress(*SERVER_AWAY):
+            await (await serving).stop()
+        await self._queries.close()
 
     async def _status(self, subject: Subject) -> StatusRow:
         models = self.history.projections
@@ -219,18 +224,3 @@ class Follower:
         log.info(
             "snapshot at sequence %d: %s; %d old ones removed", content.sequence, written.path, len(gone)
         )
-
-
-async def _end(task: "asyncio.Task[Any]") -> None:
-    """End a task and wait for it; what it raised is told by the task."""
-    while not task.done():
-        # Again and again: `asyncio.wait_for` of Python 3.11 loses a cancellation that meets its result.
-        task.cancel()
-        await asyncio.wait((task,), timeout=1.0)
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first real error of a group of tasks."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

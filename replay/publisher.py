@@ -25,6 +25,7 @@ from oms.messages.public import STREAMS
 from oms.projections.projections import Projections
 from replay.history import EventId, Watch
 from replay.public import derive
+from replay.tasks import together
 
 log = logging.getLogger(__name__)
 
@@ -212,9 +213,7 @@ class Publisher:
 
     async def run(self) -> None:
         """Send what waits, for ever."""
-        async with asyncio.TaskGroup() as group:
-            for stream in self._streams.values():
-                group.create_task(stream.run())
+        await together(*(stream.run() for stream in self._streams.values()))
 
     def watcher(self, models: Projections) -> Watch:
         """What :meth:`replay.history.History.apply` is to tell each event to."""

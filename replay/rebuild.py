@@ -3,6 +3,8 @@
 Used by the engine when it starts, by the follower, and by ``oms replay``.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Final
@@ -18,10 +20,15 @@ from oms.journal.stream import STREAM
 from oms.projections.projections import Projections
 from replay.history import History
 from replay.memory import no_collection
-from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots, log
+from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, int], None]
 """Is told (sequence reached, last sequence, events applied) after each batch of frames."""
+
+STALL_S: Final = 30.0
+"""How long the next frame may take; nats-py needs up to 20 s to notice that its consumer is gone."""
 
 _NO_CACHE: Final = CacheConfig()
 
@@ -63,6 +70,7 @@ async def rebuild(
     Raises:
         JournalBroken: a frame is missing, swapped, edited or unreadable; with its sequence.
         SnapshotRefused: the newest snapshot is not of this journal.
+        TimeoutError: the server sent nothing for :data:`STALL_S`.
     """
     first, last = await journal_bounds(nc)
     if until_sequence is not None:
@@ -87,13 +95,19 @@ async def rebuild(
                 f"the journal begins at {first:,}: to rebuild, a snapshot at {first - 1:,} or later is needed",
             )
     frames = read_frames(nc, history.sequence + 1, last, history.head)
-    with no_collection():
-        async with aclosing(frames):
-            async for batch in frames:
-                if not _apply(history, batch, until_time):
-                    break
-                if progress is not None:
-                    progress(history.sequence, last, history.events)
+    try:
+        with no_collection():
+            async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
+                async for batch in frames:
+                    if not _apply(history, batch, until_time):
+                        break
+                    if progress is not None:
+                        progress(history.sequence, last, history.events)
+                    stall.reschedule(asyncio.get_running_loop().time() + STALL_S)
+    except TimeoutError:
+        raise TimeoutError(
+            f"no frame after {history.sequence:,} of {last:,} within {STALL_S:.0f} s: is nats-server there?"
+        ) from None
     return history
 
 

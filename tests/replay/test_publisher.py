@@ -252,5 +252,4 @@ async def test_foreign_message_stops_it(nc: Client, following: Following) -> Non
         pass
     await nc.jetstream().publish("trades.binance.main.spot.BTCUSDT", b"forged")
     with pytest.raises(PublicStreamForeign, match="stream TRADES"):
-        async with following("two"):
-            pass
+        await following("two").__aenter__()
