@@ -128,6 +128,9 @@ class Connector:
                 log.error("%s: %s: %s", place, type(error).__name__, error)
             except (nats.errors.Error, OSError) as error:
                 log.error("%s: NATS failed (%r)", place, error)
+            except Exception:
+                # A defect met by one account must not stop the others: its next session starts from the venue's truth.
+                log.exception("%s: the session failed", place)
             finally:
                 self.sessions.pop(name, None)
             if asyncio.get_running_loop().time() - started > STEADY_S:
