@@ -324,7 +324,8 @@ def _exchange(
         "streaming": {"keepAlive": KEEP_ALIVE_MS},
     }
     if session is not None:
-        config["session"] = session
+        # ccxt waits for its own session's sockets to close; this one is closed by whoever made it.
+        config |= {"session": session, "timeout_on_exit": 0}
     if key is not None:
         config |= {"apiKey": key.api_key, "secret": key.secret}
     exchange = _Exchange(config)

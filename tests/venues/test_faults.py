@@ -172,3 +172,32 @@ async def test_an_amend_that_a_fill_overtakes_never_goes_beyond_its_total(desk: 
     await until(lambda: order.cumulative == Decimal("0.6"))
     assert len(desk.at_venue(order_id)) == 1
     desk.check_funds()
+
+
+async def test_an_order_that_arrives_late_is_found_not_given_up(desk: Desk) -> None:
+    """A request that seemed lost, and reaches the venue while it is still accepted, ends as a working order."""
+    desk.fault("drop_request", count=1, endpoint=POST)
+    order_id = await desk.place()
+    await until(lambda: desk.order(order_id).in_doubt)
+    await asyncio.sleep(0.4)
+    assert desk.order(order_id).in_doubt
+    desk.fault("delay_report", delay_ms=5_000)
+    desk.external(
+        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", price="40000", quantity="0.01",
+        newClientOrderId=order_id,
+    )  # fmt: skip
+    await desk.becomes(order_id, NEW)
+    assert len(desk.at_venue(order_id)) == 1
+
+
+async def test_a_venue_that_does_not_answer_look_ups_proves_nothing(desk: Desk) -> None:
+    """While look-ups fail the order stays in doubt, however long; it is told absent only when the venue says so."""
+    desk.fault("drop_request", count=1, endpoint=POST)
+    for endpoint in ("GET /api/v3/order", "GET /api/v3/openOrders", "GET /api/v3/allOrders"):
+        desk.fault("server_error_after", endpoint=endpoint)
+    order_id = await desk.place()
+    await until(lambda: desk.order(order_id).in_doubt)
+    await asyncio.sleep(2.0)
+    assert desk.order(order_id).in_doubt
+    desk.simulator.faults.clear()
+    await desk.becomes(order_id, REJECTED)

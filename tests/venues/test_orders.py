@@ -1,0 +1,104 @@
+"""Instructions that race look-ups: what was withdrawn or never told is not sent afterwards."""
+
+import asyncio
+import time
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from oms.messages import reports as r
+from oms.messages.enums import OrderStatus, OrderType, Side
+from oms.messages.instructions import LookUp, Submit
+from oms.venues.orders import Orders
+
+from .conftest import QUICK
+
+ORDER_ID = "mabcde0000000001"
+
+
+class Silent:
+    """A venue that must not be asked."""
+
+    accept_window_s = 0.5
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the venue was asked: {name}")
+
+
+@pytest.fixture
+def told() -> list[r.Report]:
+    return []
+
+
+def _orders(told: list[r.Report], concurrent: int) -> Orders:
+    settings = attrs.evolve(QUICK, concurrent=concurrent)
+
+    def fail(reason: str) -> None:
+        raise AssertionError(reason)
+
+    orders = Orders(Silent(), settings, told.extend, fail)  # type: ignore[arg-type]
+    orders.ready_at = time.time_ns() - 10**10
+    return orders
+
+
+def _submit() -> Submit:
+    return Submit(
+        order_id=ORDER_ID,
+        client_id=ORDER_ID,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        quantity=Decimal(1),
+        deadline=time.time_ns() + 10**10,
+    )
+
+
+def _look_up() -> LookUp:
+    return LookUp(
+        order_id=ORDER_ID,
+        client_id=ORDER_ID,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        status=OrderStatus.PENDING_NEW,
+        quantity=Decimal(1),
+        cumulative=Decimal(0),
+        since=time.time_ns(),
+    )
+
+
+async def test_a_look_up_withdraws_what_waits_for_its_turn(told: list[r.Report]) -> None:
+    """An order that is looked up before its request was begun is never sent, and is told absent at once."""
+    orders = _orders(told, concurrent=0)
+    orders.instruct(_submit())
+    await asyncio.sleep(0)
+    orders.instruct(_look_up())
+    assert told == [r.Absent(order_id=ORDER_ID, reason="never sent")]
+    orders._slots.release()
+    await asyncio.sleep(0.05)
+    orders.instruct(_submit())
+    await asyncio.sleep(0.05)
+    assert len(told) == 1
+    await orders.close()
+
+
+async def test_an_order_never_told_is_absent_at_once(told: list[r.Report]) -> None:
+    """An order placed since this session serves the account, and never told to it, cannot be at the venue."""
+    orders = _orders(told, concurrent=5)
+    orders.instruct(_look_up())
+    assert told == [r.Absent(order_id=ORDER_ID, reason="never sent")]
+    orders.instruct(_submit())
+    await asyncio.sleep(0.05)
+    assert len(told) == 1
+    await orders.close()
+
+
+async def test_an_order_taken_over_is_never_submitted(told: list[r.Report]) -> None:
+    """An order that was live when the session began is only looked up, whatever it is told."""
+    orders = _orders(told, concurrent=5)
+    orders.take_over(_look_up())
+    orders.instruct(_submit())
+    await asyncio.sleep(0.05)
+    assert told == []
+    await orders.close()
