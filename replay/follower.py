@@ -11,8 +11,9 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import nats.errors
@@ -34,10 +35,13 @@ from replay.tasks import end, together
 
 log = logging.getLogger(__name__)
 
+Found = TypeVar("Found")
+
 MAX_STRETCH_S: Final = 0.02
 """Frames are applied for so long before questions get their turn."""
 POLL_S: Final = 0.1
 """How often to look for a journal that is not there yet."""
+RETRY_S: Final = 0.5
 STATUS_TIMEOUT_S: Final = 1.0
 SERVER_AWAY: Final = (nats.errors.Error, APIError, OSError, TimeoutError)
 """What nats-server's absence looks like; it is waited for."""
@@ -99,25 +103,25 @@ class Follower:
                 raise error
 
     async def _work(self) -> None:
-        _, last = await self._journal()
-        found = await start_from(self._nc, self._snapshots, cache=self._settings.cache)
+        last = await self._journal()
+        cache = self._settings.cache
+        found = await _when_there(lambda: start_from(self._nc, self._snapshots, cache=cache))
         if found is not None:
             self.history = found
             self._snapshot_sequence, self._snapshot_at = found.sequence, found.at
             self._queries = Queries(found, self._status)
         models = self.history.projections
         assert models is not None, "a follower has projections"
-        await self._publisher.open(self.history.sequence)
+        await _when_there(lambda: self._publisher.open(self.history.sequence))
         watch = self._publisher.watcher(models)
         await together(self._tail(watch), self._serve(last), self._write_snapshots())
 
-    async def _journal(self) -> tuple[int, int]:
-        """Wait until there is a journal; its bounds."""
+    async def _journal(self) -> int:
+        """Wait until there is a journal; its last sequence."""
         while True:
-            with suppress(*SERVER_AWAY):
-                first, last = await journal_bounds(self._nc)
-                if last:
-                    return first, last
+            _, last = await _when_there(lambda: journal_bounds(self._nc))
+            if last:
+                return last
             await asyncio.sleep(POLL_S)
 
     async def _tail(self, watch: Watch) -> None:
@@ -157,7 +161,7 @@ class Follower:
 
     async def _serve(self, last: int) -> None:
         await self._queries.reached(last)
-        serving = asyncio.create_task(self._queries.serve(self._nc))
+        serving = asyncio.create_task(_when_there(lambda: self._queries.serve(self._nc)))
         try:
             await asyncio.shield(serving)
             gc.freeze()  # what was read so far stays, and need not be looked through for cycles again
@@ -169,7 +173,11 @@ class Follower:
             await asyncio.shield(self._stop_serving(serving))
 
     async def _stop_serving(self, serving: "asyncio.Task[Service]") -> None:
-        with suppress(*SERVER_AWAY):
+        if not serving.done():
+            # It may wait for the server: give it the time that one answer takes.
+            await asyncio.wait((serving,), timeout=RETRY_S)
+            serving.cancel()
+        with suppress(asyncio.CancelledError, *SERVER_AWAY):
             await (await serving).stop()
         await self._queries.close()
 
@@ -224,3 +232,13 @@ class Follower:
         log.info(
             "snapshot at sequence %d: %s; %d old ones removed", content.sequence, written.path, len(gone)
         )
+
+
+async def _when_there(ask: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
+    """Ask the server until it answers."""
+    while True:
+        try:
+            return await ask()
+        except SERVER_AWAY as error:
+            log.warning("nats-server does not answer as needed: %r; trying again", error)
+            await asyncio.sleep(RETRY_S)

@@ -8,9 +8,11 @@ import asyncio
 import decimal
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
+import nats.errors
 from nats import micro
 from nats.aio.client import Client
 from nats.micro.request import Request
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SERVICE: Final = "mexoms-follower"
 MAX_WAITING: Final = 1_000
+PING_TIMEOUT_S: Final = 5.0
 
 Status = Callable[[Subject], Awaitable[q.StatusRow]]
 
@@ -69,16 +72,27 @@ class Queries:
         self._moved = asyncio.Event()
 
     async def serve(self, nc: Client) -> Service:
-        """Open the endpoints; the caller stops the service."""
+        """Open the endpoints; the caller stops the service.
+
+        Raises:
+            nats.errors.Error, OSError: the server is not there; nothing is left open.
+        """
         service = await micro.add_service(
             nc,
             name=SERVICE,
             version=__version__,
             description="Orders, trades, positions, balances, P&L and status. See docs/reference.",
         )
-        for verb in q.QUERIES:
-            await service.add_endpoint(name=verb, subject=f"{verb}.*.*.*.*", handler=self._on_request)
-        await nc.flush()  # the server knows of them, so that who is told "ready" finds them
+        try:
+            for verb in q.QUERIES:
+                await service.add_endpoint(name=verb, subject=f"{verb}.*.*.*.*", handler=self._on_request)
+            # An answer from ourselves means that the server has the endpoints, so that who is told "ready" finds them. A flush
+            # does not: nats-py's ping overtakes what is still to be written.
+            await nc.request(f"$SRV.PING.{SERVICE}.{service.id}", timeout=PING_TIMEOUT_S)
+        except (nats.errors.Error, OSError):
+            with suppress(nats.errors.Error, OSError):
+                await service.stop()
+            raise
         return service
 
     def moved(self) -> None:

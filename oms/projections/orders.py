@@ -13,6 +13,7 @@ sorting by age.
 """
 
 from bisect import bisect_left, insort
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ class Orders:
         self.kept = kept
         self.kept_ns = kept_ns
         self.by_id: dict[str, Order] = {}
-        self.finished: dict[str, int] = {}
+        self.finished: OrderedDict[str, int] = OrderedDict()
         # Every id of by_id in order, and ids that left since the last clearing.
         self._ids: list[str] = []
 
@@ -134,7 +135,7 @@ class Orders:
 
     def restore(self, alone: list[Order], finished: dict[str, int]) -> None:
         """Take over from a snapshot what :meth:`alone` and ``finished`` were; the rest is the partition's."""
-        self.finished = finished
+        self.finished = OrderedDict(finished)
         self.by_id = {order.order_id: order for order in alone}
         for order_id, order in self.partition.orders.items():
             if order_id in finished or order.live:

@@ -51,8 +51,7 @@ class Trades:
     def _filled(self, event: e.OrderFilled, at: int, sequence: int, realised: Decimal) -> Trade:
         self.last += 1
         trade = self.by_number[self.last] = Trade(self.last, at, sequence, realised, event)
-        if len(self.by_number) > self.kept:
-            del self.by_number[next(iter(self.by_number))]
+        self.by_number.pop(self.last - self.kept, None)
         return trade
 
     # -- read
