@@ -19,6 +19,7 @@ from oms.messages.instructions import LookUp
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import Kind, VenueError
 from oms.venues.settings import Settings
+from oms.venues.tasks import end
 from oms.venues.translate import accepted, ended, filled
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,12 @@ class Question:
         )
 
 
+@attrs.define(eq=False)
+class _Search:
+    since: int
+    task: asyncio.Task[list[VenueOrder]] | None = None
+
+
 class LookUps:
     """Asks the venue, and reports what it finds out through ``report``."""
 
@@ -80,6 +87,13 @@ class LookUps:
         self._account = account
         self._settings = settings
         self._report = report
+        self._next_search: dict[str, _Search] = {}
+        self._searching: dict[str, asyncio.Lock] = {}
+        self._searches: set[asyncio.Task[list[VenueOrder]]] = set()
+
+    async def close(self) -> None:
+        """End the searches that nobody waits for any more."""
+        await end(self._searches)
 
     async def resolve(self, question: Question) -> None:
         """Look up, with backoff, until it is certain what became of the order, and report it.
@@ -256,13 +270,31 @@ class LookUps:
             raise
 
     async def _everywhere(self, question: Question) -> list[VenueOrder]:
-        """Where else the order could show: open orders, history, and the orders of trades that history lacks."""
+        """Where else the order could show: open orders, history, and the orders of trades that history lacks.
+
+        Everyone who asks while one search runs shares the next: many orders in doubt cost the venue's limits no more
+        than one. Never the running one, which may have begun too early for an answer to be certain.
+        """
         since = question.since - int(self._settings.clock_skew_s * NS)
-        orders = await self._account.open_orders(question.symbol)
-        orders += await self._account.orders_since(question.symbol, since)
-        known = {order.venue_order_id for order in orders}
-        for trade in await self._account.trades_since(question.symbol, since):
-            if trade.venue_order_id not in known:
-                known.add(trade.venue_order_id)
-                orders.append(await self._account.order_by_venue_id(question.symbol, trade.venue_order_id))
-        return orders
+        search = self._next_search.get(question.symbol)
+        if search is None:
+            search = self._next_search[question.symbol] = _Search(since)
+            search.task = asyncio.create_task(self._search(question.symbol, search))
+            self._searches.add(search.task)
+            search.task.add_done_callback(self._searches.discard)
+        search.since = min(search.since, since)
+        assert search.task is not None
+        return await asyncio.shield(search.task)
+
+    async def _search(self, symbol: str, search: _Search) -> list[VenueOrder]:
+        async with self._searching.setdefault(symbol, asyncio.Lock()):
+            del self._next_search[symbol]
+            since = search.since
+            orders = await self._account.open_orders(symbol)
+            orders += await self._account.orders_since(symbol, since)
+            known = {order.venue_order_id for order in orders}
+            for trade in await self._account.trades_since(symbol, since):
+                if trade.venue_order_id not in known:
+                    known.add(trade.venue_order_id)
+                    orders.append(await self._account.order_by_venue_id(symbol, trade.venue_order_id))
+            return orders

@@ -73,6 +73,14 @@ class Tracked:
     withheld: VenueOrder | None = None
 
 
+@attrs.frozen
+class Doubt:
+    """What has to be found out about a request, after a pause in seconds."""
+
+    question: Question
+    pause: float
+
+
 class Orders:
     """The orders of one session.
 
@@ -111,6 +119,7 @@ class Orders:
     async def close(self) -> None:
         """Stop working. What is in flight stays in doubt for the next session."""
         await end(tracked.task for tracked in self._tracked.values() if tracked.task is not None)
+        await self.look_ups.close()
 
     # -- instructions in
 
@@ -209,11 +218,19 @@ class Orders:
     async def _work(self, tracked: Tracked) -> None:
         try:
             while tracked.inbox:
-                cancels = isinstance(tracked.inbox[0], Cancel)
-                async with self._cancel_slots if cancels else self._slots:
+                first = tracked.inbox[0]
+                if isinstance(first, LookUp):
+                    tracked.inbox.popleft()
+                    await self._look_up(tracked, first)
+                    continue
+                doubt = None
+                async with self._cancel_slots if isinstance(first, Cancel) else self._slots:
                     # A look-up may have withdrawn what waited.
                     if tracked.inbox:
-                        await self._do(tracked, tracked.inbox.popleft())
+                        doubt = await self._do(tracked, tracked.inbox.popleft())
+                # Outside the slot: finding out takes as long as the venue's grace, and must not hold up other orders.
+                if doubt is not None:
+                    await self._find_out(tracked, doubt)
         except VenueError as error:
             self._fail(f"{error.kind}: {error.reason}")
         except Exception as error:
@@ -222,17 +239,16 @@ class Orders:
         finally:
             tracked.task = None
 
-    async def _do(self, tracked: Tracked, instruction: Instruction) -> None:
+    async def _do(self, tracked: Tracked, instruction: Instruction) -> Doubt | None:
+        """Send what is asked; return what has to be found out when the outcome is unknown."""
         if isinstance(instruction, Submit):
-            await self._submit(tracked, instruction)
-        elif isinstance(instruction, Cancel):
-            await self._cancel(tracked, instruction)
-        elif isinstance(instruction, Amend):
-            await self._amend(tracked, instruction)
-        else:
-            await self._look_up(tracked, instruction)
+            return await self._submit(tracked, instruction)
+        if isinstance(instruction, Cancel):
+            return await self._cancel(tracked, instruction)
+        assert isinstance(instruction, Amend), instruction
+        return await self._amend(tracked, instruction)
 
-    async def _submit(self, tracked: Tracked, submit: Submit) -> None:
+    async def _submit(self, tracked: Tracked, submit: Submit) -> Doubt | None:
         order_id = submit.order_id
         tracked.totals[0] = submit.quantity
         tracked.since = submit.deadline - int(self._settings.send_within_s * 2 * NS)
@@ -244,7 +260,7 @@ class Orders:
                     [r.Rejected(order_id=order_id, reason=_refusal(error), venue_time=time.time_ns())]
                 )
                 self._fail_on_auth(error)
-                return
+                return None
             tracked.sent_at = time.time()
             question = Question(
                 order_id=order_id,
@@ -257,13 +273,13 @@ class Orders:
                 since=tracked.since,
                 settled_at=tracked.sent_at + self.grace_s,
             )
-            await self._doubt(tracked, question, f"submit: {error.reason}")
-            return
+            return self._doubt(question, f"submit: {error.reason}")
         tracked.sent_at = time.time()
         self.venue_ids.see(order)
         self._report(list(answered(order_id, 0, Decimal(0), order)))
+        return None
 
-    async def _cancel(self, tracked: Tracked, cancel: Cancel) -> None:
+    async def _cancel(self, tracked: Tracked, cancel: Cancel) -> Doubt | None:
         order_id = cancel.order_id
         if tracked.revision > cancel.revision:
             client_id = venue_client_id(order_id, tracked.revision)
@@ -275,21 +291,22 @@ class Orders:
             if error.kind in HARMLESS:
                 self._report([r.CancelRejected(order_id=order_id, reason=_refusal(error), venue_time=now)])
                 self._fail_on_auth(error)
-                return
+                return None
             tracked.sent_at = time.time()
             question = self._question(tracked, cancel, cancel.revision, OrderStatus.PENDING_CANCEL)
             # The engine repeats a cancel that did nothing: not faster than this.
             pause = self._settings.confirm_s if error.kind is Kind.UNKNOWN else 0.0
-            await self._doubt(tracked, question, f"cancel: {error.reason}", pause)
-            return
+            return self._doubt(question, f"cancel: {error.reason}", pause)
         before = self._before(tracked, cancel.revision, order)
         self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
+        return None
 
-    async def _amend(self, tracked: Tracked, amend: Amend) -> None:
+    async def _amend(self, tracked: Tracked, amend: Amend) -> Doubt | None:
         """Cancel, then place what the cancel's answer says is left: no fill can take it beyond the new total."""
         order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
         tracked.totals[before_revision] = amend.quantity_before
         tracked.replacing = amend.client_id
+        doubt: Doubt | None = None
         try:
             try:
                 await self._account.reserve_amend(amend.deadline)
@@ -301,23 +318,26 @@ class Orders:
                 if error.kind in HARMLESS:
                     self._report([r.AmendRejected(order_id=order_id, reason=_refusal(error), venue_time=now)])
                     self._fail_on_auth(error)
-                    return
+                    return None
                 tracked.sent_at = time.time()
                 question = self._question(tracked, amend, before_revision, OrderStatus.PENDING_REPLACE)
-                await self._doubt(tracked, question, f"amend, canceling: {error.reason}")
-                return
-            await self._place_rest(tracked, amend, old)
+                doubt = self._doubt(question, f"amend, canceling: {error.reason}")
+            else:
+                doubt = await self._place_rest(tracked, amend, old)
+            return doubt
         finally:
-            self._replaced(tracked)
+            # In doubt, the amend is over only when that is found out.
+            if doubt is None:
+                self._replaced(tracked)
 
-    async def _place_rest(self, tracked: Tracked, amend: Amend, old: VenueOrder) -> None:
+    async def _place_rest(self, tracked: Tracked, amend: Amend, old: VenueOrder) -> Doubt | None:
         order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
         before = amend.quantity_before - old.quantity
         executed = before + old.cumulative
         left = amend.quantity - executed
         if left <= 0:
             self._report(self._not_replaced(amend, before, old, "amend: nothing is left to place"))
-            return
+            return None
         tracked.totals[amend.revision] = amend.quantity
         try:
             new = await self._account.submit_for_amend(amend, left)
@@ -325,7 +345,7 @@ class Orders:
             if error.kind in HARMLESS:
                 self._report(self._not_replaced(amend, before, old, f"amend: {_refusal(error)}"))
                 self._fail_on_auth(error)
-                return
+                return None
             tracked.sent_at = time.time()
             question = attrs.evolve(
                 self._question(tracked, amend, before_revision, OrderStatus.PENDING_REPLACE),
@@ -333,12 +353,11 @@ class Orders:
                 pending_revision=amend.revision,
                 pending_quantity=amend.quantity,
             )
-            await self._doubt(tracked, question, f"amend, placing: {error.reason}")
-            return
+            return self._doubt(question, f"amend, placing: {error.reason}")
         self.venue_ids.see(new)
         if new.state is State.REJECTED:
             self._report(self._not_replaced(amend, before, old, f"amend: {new.reason}"))
-            return
+            return None
         amended = r.Amended(
             order_id=order_id,
             venue_order_id=new.venue_order_id,
@@ -349,6 +368,7 @@ class Orders:
         # The answer to the new order, with the amend in the place of the acknowledgement.
         self._report([amended, *list(answered(order_id, amend.revision, executed, new))[1:]])
         tracked.withheld = None
+        return None
 
     @staticmethod
     def _not_replaced(amend: Amend, before: Decimal, old: VenueOrder, reason: str) -> list[r.Report]:
@@ -386,15 +406,20 @@ class Orders:
             if look_up.pending_client_id is not None:
                 self._replaced(tracked)
 
-    async def _doubt(self, tracked: Tracked, question: Question, reason: str, pause: float = 0.0) -> None:
+    def _doubt(self, question: Question, reason: str, pause: float = 0.0) -> Doubt:
         log.warning("%s is in doubt: %s", question.client_id, reason)
         self._report([r.InDoubt(order_id=question.order_id, reason=reason)])
+        return Doubt(question, pause)
+
+    async def _find_out(self, tracked: Tracked, doubt: Doubt) -> None:
         tracked.looking_up = True
         try:
-            await asyncio.sleep(pause)
-            await self.look_ups.resolve(question)
+            await asyncio.sleep(doubt.pause)
+            await self.look_ups.resolve(doubt.question)
         finally:
             tracked.looking_up = False
+            if doubt.question.asked is OrderStatus.PENDING_REPLACE:
+                self._replaced(tracked)
 
     def _question(
         self, tracked: Tracked, instruction: Cancel | Amend, revision: int, asked: OrderStatus

@@ -22,6 +22,7 @@ from oms.messages import reports as r
 from oms.messages.codec import encode
 from oms.messages.codes import Code
 from oms.messages.commands import CloseSession, ListLive, OpenSession
+from oms.messages.enums import Side
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import LivePage
 from oms.venues.adapter import Account, FundsMoved, OrderChanged, StreamEvent, VenueOrder, VenueTrade
@@ -72,7 +73,7 @@ class Session:
         self._moves = 0
         self._funds_moved = asyncio.Event()
         self._since: dict[str, int] = {}
-        self._known_trades: set[tuple[str, str]] = set()
+        self._known_trades: set[tuple[str, str, Side]] = set()
         self.ready = asyncio.Event()
 
     def _fail(self, reason: str) -> None:
@@ -328,9 +329,9 @@ class Session:
         unseen = 0
         for symbol, start in list(self._since.items()):
             for trade in await self._account.trades_since(symbol, max(start, 0)):
-                if (symbol, trade.trade_id) in self._known_trades:
+                if (symbol, trade.trade_id, trade.side) in self._known_trades:
                     continue
-                self._known_trades.add((symbol, trade.trade_id))
+                self._known_trades.add((symbol, trade.trade_id, trade.side))
                 unseen += 1
                 await self._report_trade(trade)
         return unseen
