@@ -112,7 +112,7 @@ class Follower:
             self._queries = Queries(found, self._status)
         models = self.history.projections
         assert models is not None, "a follower has projections"
-        await _when_there(lambda: self._publisher.open(self.history.sequence))
+        await _when_there(self._publisher.open)
         watch = self._publisher.watcher(models)
         await together(self._tail(watch), self._serve(last), self._write_snapshots())
 

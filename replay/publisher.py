@@ -50,8 +50,7 @@ class StreamPublisher:
         name: of the stream; its subjects begin with the name in small letters.
         max_age_s: how long messages are kept.
 
-    ``last`` is the id of the last message known to be stored; ``stored_before``: up to this journal sequence nothing is
-    missing, although what was stored may have expired.
+    ``last`` is the id of the last message known to be stored.
     """
 
     def __init__(self, nc: Client, name: str, max_age_s: float) -> None:
@@ -64,7 +63,6 @@ class StreamPublisher:
         self._last_sequence = 0
         self.changed = asyncio.Event()
         self.last: EventId = _BEFORE_ALL
-        self.stored_before = 0
 
     @property
     def waiting(self) -> int:
@@ -77,7 +75,7 @@ class StreamPublisher:
 
     def put(self, event_id: EventId, subject: str, payload: bytes) -> None:
         """Queue a message, unless the stream is known to hold it."""
-        if event_id > self.last and event_id[0] > self.stored_before:
+        if event_id > self.last:
             self._queue.append((event_id, subject, payload))
             self._wake.set()
 
@@ -205,10 +203,9 @@ class Publisher:
         """Messages not known to be stored."""
         return sum(stream.waiting for stream in self._streams.values())
 
-    async def open(self, sequence: int) -> None:
-        """Make the streams and read where they are; what a snapshot at ``sequence`` covers is stored already."""
+    async def open(self) -> None:
+        """Make the streams or bring their settings in line, and read where they are."""
         for stream in self._streams.values():
-            stream.stored_before = sequence
             await stream.open()
 
     async def run(self) -> None:

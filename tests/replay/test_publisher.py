@@ -18,8 +18,10 @@ from oms.messages.public import STREAMS
 from oms.nats_server import EmbeddedNats
 from replay import publisher
 from replay.public import derive
-from replay.publisher import PublicStreamForeign
+from replay.publisher import PublicStreamForeign, StreamPublisher
 from replay.rebuild import new_history
+from replay.snapshot import Snapshots
+from replay.tasks import end
 from tests.replay.conftest import Following
 from tests.replay.journal import Maker, busy, write
 
@@ -163,6 +165,30 @@ async def test_two_followers_publish_each_event_once(nc: Client, following: Foll
         await published(nc, maker)
 
 
+async def test_late_publisher_stores_nothing_that_another_stored(
+    nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower that comes late with what another stored is fenced by the stream, not by the server's memory of ids."""
+    monkeypatch.setattr(publisher, "DEDUPE_WINDOW_S", 0.1)
+    early, late = (StreamPublisher(nc, "TRADES", 3_600.0) for _ in range(2))
+    tasks = []
+    for count, one in ((10, early), (12, late)):
+        await one.open()
+        for number in range(1, count + 1):
+            one.put((number, 0, 0), "trades.a.b.c.d", b"{}")
+    for one in (early, late):
+        tasks.append(asyncio.create_task(one.run()))
+        async with asyncio.timeout(10):
+            while one.waiting:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+    await end(*tasks)
+    js = nc.jetstream()
+    ids = [(await js.get_msg("TRADES", seq=place)).headers for place in range(1, 13)]
+    assert [each["Nats-Msg-Id"] for each in ids if each] == [f"{number}.0.0" for number in range(1, 13)]
+    assert (await js.stream_info("TRADES")).state.last_seq == 12
+
+
 async def test_server_killed_while_publishing(
     nc: Client, following: Following, nats_server: EmbeddedNats
 ) -> None:
@@ -242,6 +268,26 @@ async def test_full_queue_holds_the_tail_back(
         assert answer["rows"][0]["lag"] == maker.sequence - held_at
         config.max_msg_size = -1
         await js.update_stream(config)
+        await published(nc, maker)
+
+
+async def test_snapshot_waits_for_the_events_before_it(
+    nc: Client, following: Following, tmp_path: Path
+) -> None:
+    """No snapshot is written while public events up to it are not stored, so that a crash then loses none of them."""
+    maker = busy(62, 60, frame=10)
+    await write(nc, maker.payloads[:1])
+    js = nc.jetstream()
+    async with following(crash=True, interval_s=1):
+        config = (await js.stream_info("ORDERS")).config
+        config.max_msg_size = 10
+        await js.update_stream(config)
+        await write(nc, maker.payloads[1:])
+        await asyncio.sleep(2.5)
+        assert [s.header.sequence for s in Snapshots(tmp_path / "data").newest_first()] in ([], [1])
+    config.max_msg_size = -1
+    await js.update_stream(config)
+    async with following(crash=True):
         await published(nc, maker)
 
 
