@@ -44,6 +44,7 @@ REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_MS: Final = 5_000
 """A socket that answers no ping twice in a row is taken for dead; ccxt's own 180 s would hide it for minutes."""
 WEIGHT_PER_MINUTE: Final = 6_000
+"""By address, until the venue lists its own limit."""
 RETRY_AFTER_S: Final = 30.0
 """How long to stay away when the venue throttles without saying until when."""
 FEE: Final = Decimal("0.001")
@@ -652,6 +653,9 @@ class BinanceSpot:
     async def open(self) -> list[InstrumentSpec]:
         try:
             markets = await self._public.load_markets()
+            for limit in (await self._public.publicGetExchangeInfo())["rateLimits"]:
+                if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
+                    self._pool.weight.limit = int(limit["limit"]) // int(limit["intervalNum"])
             return [read_instrument(market["info"]) for market in markets.values()]
         except ccxt.BaseError as error:
             raise VenueError(

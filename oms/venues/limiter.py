@@ -83,7 +83,7 @@ class Pool:
     """What all our accounts at a venue share, because it counts by address: weight, and being told to stay away.
 
     Args:
-        weight_per_minute: the venue's own limit; lowered when it lists a lower one.
+        weight_per_minute: the venue's own limit; what it lists takes its place.
     """
 
     def __init__(self, weight_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
