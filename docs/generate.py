@@ -1,0 +1,377 @@
+"""Make the reference pages that are read from the code. ``python docs/generate.py`` writes them, ``--check`` compares.
+
+Each page is a function here; nothing of it is written by hand. ``tests/docs`` fails when a page is stale.
+"""
+
+import collections.abc
+import enum
+import inspect
+import re
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from oms.aggregates import order as orders
+from oms.cli import cli
+from oms.messages import codec, commands, enums, events, instructions, public, queries, replies, reports
+from oms.messages.codes import Code
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, then run it again. -->\n"
+WIDTH: Final = 100
+_LISTED: Final[dict[type, str]] = {enums.OrderStatus: "states.md", Code: "codes.md"}
+"""Enums too long for a cell → the page that has them all."""
+
+# -- words
+
+
+def prose(text: str | None) -> str:
+    """A docstring as Markdown: its summary and paragraphs, without the ``Args:`` section."""
+    text = inspect.cleandoc(text or "").split("\nArgs:")[0].strip()
+    return re.sub(r"\s*\n(?!\n)\s*", " ", _inline(text)).strip()
+
+
+def _inline(text: str) -> str:
+    text = re.sub(
+        r":(?:class|meth|func|mod|data|attr):`~?([^`]+)`", lambda found: f"`{found[1].split('.')[-1]}`", text
+    )
+    return text.replace("``", "`")
+
+
+def notes(kind: type) -> dict[str, str]:
+    """Field → what the ``Args:`` sections of a class and its bases say of it.
+
+    A line names one field or several (``a, b: …``); a field named in a later sentence (``b``: …) counts too.
+    """
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        section = inspect.cleandoc(each.__dict__.get("__doc__") or "").partition("Args:\n")[2]
+        for entry in re.split(r"\n(?=\S)", textwrap.dedent(section.split("\n\n")[0])):
+            names, colon, text = entry.partition(":")
+            if not colon:
+                continue
+            text = " ".join(_inline(text).split())
+            if text.strip().startswith("see "):
+                continue
+            parts = re.split(r"(?<=\.) `([a-z_]+)`: ", text)
+            found |= {name.strip(): parts[0] for name in names.split(",")}
+            found |= dict(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+def type_text(annotation: Any) -> str:
+    """A type in the wire's words."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return type_text(arguments[0]) + _bounds(arguments[1])
+    if origin is types.UnionType or origin is typing.Union:
+        return " or ".join(type_text(each) for each in arguments if each is not msgspec.UnsetType)
+    if origin is typing.Literal:
+        return " ".join(f"`{each}`" for each in arguments)
+    if origin in (list, tuple, collections.abc.Sequence):
+        return f"array of {type_text(arguments[0])}"
+    if origin is dict:
+        return f"object of {type_text(arguments[0])} → {type_text(arguments[1])}"
+    if isinstance(origin, type):
+        return type_text(origin)
+    named = {
+        Decimal: "decimal",
+        str: "text",
+        int: "integer",
+        bool: "boolean",
+        type(None): "null",
+        typing.Any: "any",
+    }
+    if annotation in named:
+        return named[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        if len(annotation) > 4:
+            return f"[{annotation.__name__}]({_LISTED[annotation]})"
+        return " ".join(f"`{member.value}`" for member in annotation)
+    return f"`{getattr(annotation, '__name__', annotation)}`"
+
+
+def _bounds(meta: msgspec.Meta) -> str:
+    said = []
+    if meta.min_length is not None or meta.max_length is not None:
+        said.append(f"{meta.min_length or 0}–{meta.max_length}")
+    if meta.ge is not None or meta.le is not None:
+        highest = "2⁶³−1" if meta.le == 2**63 - 1 else f"{meta.le:,}"
+        said.append(f"{meta.ge}–{highest}")
+    if meta.pattern is not None:
+        said.append(f"`{meta.pattern}`".replace("|", "\\|"))
+    return f" ({', '.join(said)})" if said else ""
+
+
+def default_text(field: msgspec.structs.FieldInfo) -> str:
+    """What a field is when it is left out."""
+    if field.default is msgspec.UNSET:
+        return "left out"
+    if field.default is not msgspec.NODEFAULT:
+        value = field.default
+        if isinstance(value, enum.Enum):
+            value = value.value
+        return f"`{msgspec.json.encode(value).decode()}`"
+    if field.default_factory is not msgspec.NODEFAULT:
+        return f"`{msgspec.json.encode(field.default_factory()).decode()}`"
+    return "required"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def struct_table(kind: type, leave_out: frozenset[str] = frozenset(), required: str = "default") -> str:
+    """The fields of a Struct: name, type, default, and what its docstring says of each."""
+    said = notes(kind)
+    rows = []
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in leave_out:
+            continue
+        row = [f"`{field.encode_name}`", type_text(field.type)]
+        if required:
+            row.append(default_text(field))
+        rows.append([*row, said.get(field.encode_name, "")])
+    if not rows:
+        return "No fields.\n\n"
+    head = ["field", "type", required, ""] if required else ["field", "type", ""]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return table(head, rows)
+
+
+# -- pages
+
+
+def codes_page() -> Iterator[str]:
+    yield "# Codes\n\nEvery code that `error.code` of an answer can carry. `oms.messages.codes.Code` is the enum.\n\n"
+    yield table(["code", "meaning"], ([f"`{code.value}`", code.meaning] for code in Code))
+
+
+def events_page() -> Iterator[str]:
+    yield "# Events\n\n"
+    yield (
+        "What stands in the journal, in the `events` of a commit. `event` is the tag, with its version. A field equal"
+        " to its default is left out. The time of a fact is its commit's `at`. Decimals are strings, times UTC"
+        " nanoseconds.\n\n"
+    )
+    for kind in typing.get_args(events.Event):
+        yield f"## {kind.__struct_config__.tag}\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
+
+
+_CLIENT: Final = ("place", "amend", "cancel", "cancel_all", "register_account")
+
+
+def commands_page() -> Iterator[str]:
+    yield "# Commands\n\n"
+    yield (
+        "The payload of each verb. Unknown fields are refused. `command`, the tag with the version, may be left out:"
+        " the subject's verb says it. How messages travel: [wire](wire.md).\n\n## From clients\n\n"
+    )
+    for verb in _CLIENT:
+        yield from _command(verb)
+    yield "## From connectors\n\nStatements: without a `command_id`, idempotent by what they say.\n\n"
+    for verb in codec.COMMANDS:
+        if verb not in _CLIENT and verb not in codec.INTERNAL_VERBS:
+            yield from _command(verb)
+    yield f"### Instrument\n\n{prose(commands.InstrumentSpec.__doc__)}\n\n{struct_table(commands.InstrumentSpec)}"
+    yield (
+        "## The engine's own\n\nThe engine asks these of itself; no endpoint serves them. They stand in the journal"
+        " beside the events they caused.\n\n"
+    )
+    for verb in sorted(codec.INTERNAL_VERBS):
+        yield from _command(verb)
+
+
+def _command(verb: str) -> Iterator[str]:
+    kind = codec.COMMANDS[verb]
+    yield f"### `{verb}`\n\n{prose(kind.__doc__)}\n\n"
+    if verb in codec.BULK_VERBS:
+        yield f"One, or an array of 1 to {codec.MAX_BULK:,}.\n\n"
+    yield struct_table(kind)
+
+
+def reports_page() -> Iterator[str]:
+    yield "# Reports and instructions\n\n"
+    yield (
+        "Between the engine and a connector. The connector reports with the verb `report`"
+        " ([commands](commands.md#report)); the engine instructs on `instruct.{exchange}.{account}.{market}._`. How"
+        " both are kept true: [order truth](../concepts/order-truth.md).\n\n## Reports\n\n"
+    )
+    yield prose(inspect.getdoc(reports)) + "\n\n"
+    for kind in typing.get_args(reports.Report):
+        yield f"### `{kind.__struct_config__.tag}`\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
+    yield f"## Instructions\n\n{prose(inspect.getdoc(instructions))}\n\n"
+    for kind in typing.get_args(instructions.Instruction):
+        yield f"### `{kind.__struct_config__.tag}`\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
+    yield f"## A page of `list_live`\n\n{prose(replies.LivePage.__doc__)}\n\n{struct_table(replies.LivePage)}"
+
+
+_ROWS: Final = {
+    "show_orders": queries.OrderRow,
+    "show_trades": queries.TradeRow,
+    "show_positions": queries.PositionRow,
+    "show_balances": queries.BalanceRow,
+    "show_pnl": queries.PnlRow,
+    "show_status": queries.StatusRow,
+}
+
+
+def queries_page() -> Iterator[str]:
+    yield f"# Queries\n\n{prose(inspect.getdoc(queries))}\n\nAnswered by the follower, from memory.\n\n"
+    yield f"Every question may carry:\n\n{struct_table(queries.Query)}"
+    common = frozenset(field.encode_name for field in msgspec.structs.fields(queries.Query))
+    for verb, kind in queries.QUERIES.items():
+        yield f"## `{verb}`\n\n{prose(kind.__doc__)}\n\n"
+        if any(field.encode_name not in common for field in msgspec.structs.fields(kind)):
+            yield struct_table(kind, leave_out=common)
+        yield f"A row: {_lower(prose(_ROWS[verb].__doc__))}\n\n{struct_table(_ROWS[verb], required='')}"
+        if verb == "show_status":
+            yield f"A row of `sessions`: {_lower(prose(queries.SessionRow.__doc__))}\n\n"
+            yield struct_table(queries.SessionRow, required="")
+    for kind in (queries.Answer, queries.PnlAnswer, queries.QueryFailed):
+        yield f"## `{kind.__name__}`\n\n{prose(kind.__doc__)}\n\n{struct_table(kind, required='')}"
+    yield f"An answer holds at most {queries.MAX_ROWS} rows and {queries.MAX_ANSWER_BYTES:,} bytes of them.\n"
+
+
+def _lower(text: str) -> str:
+    return text if text.startswith(("P&L", "`")) else text[:1].lower() + text[1:]
+
+
+_TOLD: Final = {
+    "ORDERS": [public.OrderChanged],
+    "TRADES": [public.TradeHappened],
+    "POSITIONS": [public.PositionChanged],
+    "ACCOUNTS": [public.BalanceChanged, public.SessionChanged, public.AccountKnown],
+}
+
+
+def public_page() -> Iterator[str]:
+    yield (
+        "# Public events\n\nWhat anybody may listen to, one JSON message each, derived from the journal by the follower"
+        " and kept for `storage.retention_days`. Fields may be added; take what you know.\n\n"
+    )
+    rows = []
+    for stream, first in public.STREAMS.items():
+        subject = (
+            "accounts.{exchange}.{account}.{market}._"
+            if stream == "ACCOUNTS"
+            else f"{first}.{{exchange}}.{{account}}.{{market}}.{{symbol}}"
+        )
+        rows.append(
+            [
+                f"`{stream}`",
+                f"`{subject}`",
+                ", ".join(f"[{kind.__name__}](#{kind.__name__.lower()})" for kind in _TOLD[stream]),
+            ]
+        )
+    yield table(["stream", "subject", "messages"], rows)
+    yield (
+        "The header `Nats-Msg-Id` is `{sequence}.{commit}.{event}`: the journal sequence, the commit's index in its frame"
+        " and the event's in its commit. A stream holds its ids in rising order, none twice. `event` is the name of the"
+        " journal's event without its version, `sequence` the frame, `at` the commit's time. The subject of"
+        " `AccountKnown` is `accounts._.{account}._._`.\n\n"
+    )
+    for kinds in _TOLD.values():
+        for kind in kinds:
+            base = kind.__mro__[1]
+            known = (
+                frozenset(field.encode_name for field in msgspec.structs.fields(base))
+                if base.__name__.endswith("Row")
+                else frozenset()
+            )
+            yield f"## {kind.__name__}\n\n{prose(kind.__doc__)}"
+            if known:
+                verb = next(verb for verb, row in _ROWS.items() if row is base)
+                yield f" Every field of a row of [`{verb}`](queries.md#{verb}), and:"
+            yield f"\n\n{struct_table(kind, leave_out=known, required='')}"
+
+
+def command_line_page() -> Iterator[str]:
+    yield "# Command line\n\nThe helps of all commands, as `--help` prints them.\n\n"
+    yield from _help(cli, "oms")
+
+
+def _help(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[str]:
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH, color=False
+    )
+    yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n\n"
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None
+            yield from _help(found, each, context)
+
+
+def states_page() -> Iterator[str]:
+    yield (
+        "# Order states, as the code has them\n\nRead from `TRANSITIONS` of `oms/aggregates/order.py`: the one table that moves"
+        " an order's base state. A row is the state, a column the event; a cell is the next state, and an empty one says"
+        " that the event cannot happen there. What it means: [orders and their states](../concepts/orders.md).\n\n"
+    )
+    kinds = list(dict.fromkeys(kind for row in orders.TRANSITIONS.values() for kind in row))
+    short = {orders.BY_QUANTITY: "by quantity ¹", orders.BY_QUANTITY_OR_STAY: "by quantity or stay ²"}
+    rows = []
+    for state, row in orders.TRANSITIONS.items():
+        cells = [short.get(str(row[kind]), f"`{row[kind]}`") if kind in row else "" for kind in kinds]
+        rows.append([f"**`{state.value}`**", *cells])
+    yield table(["", *(f"`{kind.__name__}`" for kind in kinds)], rows)
+    yield (
+        "¹ `FILLED` when the quantity is reached, else `PARTIALLY_FILLED` when anything is filled, else `NEW`.\n"
+        "² `FILLED` when the quantity is reached, else it stays what it is.\n\n"
+    )
+    final = ", ".join(f"`{status.value}`" for status in enums.OrderStatus if status in enums.FINAL_STATUSES)
+    shown = ", ".join(f"`{status.value}`" for status in enums.OrderStatus if status not in orders.TRANSITIONS)
+    yield (
+        f"Final states: {final}. {shown} are never a base state: they lie over it while what was asked has no"
+        " answer.\n"
+    )
+
+
+PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
+    "codes.md": codes_page,
+    "events.md": events_page,
+    "commands.md": commands_page,
+    "reports.md": reports_page,
+    "queries.md": queries_page,
+    "public.md": public_page,
+    "states.md": states_page,
+    "command-line.md": command_line_page,
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page: path → text."""
+    folder = ROOT / "docs" / "reference"
+    return {folder / name: (HEADER + "".join(make())).rstrip() + "\n" for name, make in PAGES.items()}
+
+
+def main() -> None:
+    """Write the pages; with ``--check`` say which are stale, and exit 1 if one is."""
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.exit("usage: python docs/generate.py [--check]")
+    stale = {
+        path: text for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text
+    }
+    for path, text in stale.items():
+        print(f"{'stale' if check else 'wrote'} {path.relative_to(ROOT)}")
+        if not check:
+            path.write_text(text, "utf-8")
+    sys.exit(1 if check and stale else 0)
+
+
+if __name__ == "__main__":
+    main()

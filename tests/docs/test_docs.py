@@ -1,0 +1,188 @@
+"""What the documentation says holds: its links, its examples, its generated pages, its lists of keys and codes."""
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+import click
+import pytest
+import yaml
+
+from oms.cli import cli
+from oms.cli.exits import Exit
+from oms.config import Config, dump_config
+from oms.messages.codec import COMMANDS, INTERNAL_VERBS
+from oms.messages.queries import QUERIES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SCRIPT = ROOT / "docs" / "examples" / "trade_with_nats_py.py"
+DEFAULT_URL = "nats://127.0.0.1:4222"
+
+
+def name(value: Any) -> str | None:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else None
+
+
+def blocks(language: str) -> list[Any]:
+    """Every fenced block in a language, with where it starts."""
+    all_found = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            line = text.count("\n", 0, found.start()) + 1
+            all_found.append(pytest.param(found[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return all_found
+
+
+def commands() -> list[Any]:
+    """Every command line of a console block."""
+    return [
+        pytest.param(line[2:], id=f"{block.id} {line[2:40]}")
+        for block in blocks("console")
+        for line in block.values[0].splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def without_blocks(page: Path) -> str:
+    """A page's text without what stands in fences."""
+    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get."""
+    text = without_blocks(page)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_generated_pages_are_fresh() -> None:
+    """Pages made from the code say what the code says: run ``python docs/generate.py``."""
+    stale = [name(path) for path, text in generator().pages().items() if path.read_text("utf-8") != text]
+    assert not stale
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_resolve(page: Path) -> None:
+    """Every relative link leads to a file that is there, and to a heading in it."""
+    text = without_blocks(page)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.is_relative_to(ROOT), target
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    """Each page of a section is linked from docs/README.md, or from its section's README.md."""
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for page in sorted((ROOT / "docs").glob("*/*.md")):
+        section = page.parent / "README.md"
+        listed = section.read_text("utf-8") if section.exists() else ""
+        assert str(page.relative_to(ROOT / "docs")) in index or f"({page.name})" in listed, name(page)
+
+
+@pytest.mark.parametrize("block", blocks("json"))
+def test_json_parses(block: str) -> None:
+    """Every JSON block is JSON."""
+    json.loads(block)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_exist(line: str) -> None:
+    """Every command of a console block is one that there is, with options that it takes."""
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    elif program == "oms":
+        command: click.Command = cli
+        context = click.Context(cli, info_name="oms")
+        while isinstance(command, click.Group):
+            found = command.get_command(context, arguments[0])
+            assert found is not None, line
+            command, arguments = found, arguments[1:]
+        command.make_context(command.name, list(arguments))
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs(block: str, system_url: str, tmp_path: Path) -> None:
+    """Every Python block runs as it stands, but for the address of the system."""
+    script = tmp_path / "block.py"
+    script.write_text(block.replace(DEFAULT_URL, system_url), "utf-8")
+    ended = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_nats_py_alone_can_trade(system_url: str) -> None:
+    """The script without our code places, cancels and shows an order, unmodified, in about 30 lines."""
+    text = SCRIPT.read_text("utf-8")
+    assert not re.search(r"^\s*(from|import) (oms|replay)", text, re.MULTILINE)
+    assert len(text.splitlines()) <= 35
+    ended = subprocess.run(
+        [sys.executable, "-I", SCRIPT, system_url], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    placed, canceled = ended.stdout.split("\n")[:2]
+    assert re.fullmatch(r"placed   \w{16} PENDING_NEW durable at \d+", placed)
+    assert re.fullmatch(r"canceled \w{16} (PENDING_CANCEL|CANCELED)", canceled)
+
+
+def test_every_verb_stands_in_the_wire_page() -> None:
+    """A verb that is served is documented."""
+    text = (ROOT / "docs" / "reference" / "wire.md").read_text("utf-8")
+    missing = [
+        verb for verb in [*COMMANDS, *QUERIES] if verb not in INTERNAL_VERBS and f"`{verb}`" not in text
+    ]
+    assert not missing
+
+
+def test_every_exit_code_is_documented() -> None:
+    """Scripts rely on exit codes: each stands in the table of processes.md."""
+    text = (ROOT / "docs" / "operating" / "processes.md").read_text("utf-8")
+    missing = [code.name for code in Exit if not re.search(rf"^\| {code.value} \|", text, re.MULTILINE)]
+    assert not missing
+
+
+def test_every_configuration_key_is_documented() -> None:
+    """The last part of each key stands in configuration.md, as code."""
+    text = without_blocks(ROOT / "docs" / "operating" / "configuration.md")
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", text))))
+    assert attrs.fields_dict(Config).keys() <= words
+    missing = set(_keys(yaml.safe_load(dump_config(Config())))) - words
+    assert not missing
+
+
+def _keys(value: Any) -> Iterator[str]:
+    # Names of accounts, exchanges, symbols and assets are values, not keys of ours.
+    names = {"accounts", "exchanges", "instruments", "balances"}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            if key not in names:
+                yield from _keys(item)
+            else:
+                for each in item.values():
+                    for inner in each.values() if key == "exchanges" else [each]:
+                        yield from _keys(inner)
