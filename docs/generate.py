@@ -304,9 +304,13 @@ def command_line_page() -> Iterator[str]:
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[str]:
-    context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH, color=False
-    )
+    settings = {
+        **command.context_settings,
+        "terminal_width": WIDTH,
+        "max_content_width": WIDTH,
+        "color": False,
+    }
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
