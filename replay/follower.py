@@ -25,13 +25,13 @@ from oms.config import CacheConfig, StorageConfig
 from oms.journal.reader import tail_frames
 from oms.messages.queries import StatusRow
 from oms.messages.subjects import Subject
+from oms.tasks import end, until_first
 from replay.answers import status
 from replay.history import History, Watch
 from replay.publisher import Publisher
 from replay.queries import Queries
 from replay.rebuild import journal_bounds, new_history, start_from
 from replay.snapshot import Snapshots, content_of
-from replay.tasks import end, together
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +90,14 @@ class Follower:
         publishing = asyncio.create_task(self._publisher.run())
         try:
             await asyncio.wait((stopping, working, publishing), return_when=asyncio.FIRST_COMPLETED)
-            await end(working, patience_s=STOP_TIMEOUT_S)
+            await end([working], STOP_TIMEOUT_S)
             if stop.is_set() and not publishing.done():
                 await self._write_snapshot(within_s=STOP_TIMEOUT_S)
         finally:
             self.ready.clear()
-            await end(stopping)
-            await end(working, patience_s=STOP_TIMEOUT_S)
-            await end(publishing, patience_s=STOP_TIMEOUT_S)
+            await end([stopping])
+            await end([working], STOP_TIMEOUT_S)
+            await end([publishing], STOP_TIMEOUT_S)
         for task in (working, publishing):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -114,7 +114,7 @@ class Follower:
         assert models is not None, "a follower has projections"
         await _when_there(self._publisher.open)
         watch = self._publisher.watcher(models)
-        await together(self._tail(watch), self._serve(last), self._write_snapshots())
+        await until_first([self._tail(watch), self._serve(last), self._write_snapshots()])
 
     async def _journal(self) -> int:
         """Wait until there is a journal; its last sequence."""
@@ -137,7 +137,7 @@ class Follower:
                     if self._nc.is_connected and self._nc.stats["reconnects"] != reconnects:
                         break
             finally:
-                await end(reading)
+                await end([reading])
             if not reading.cancelled() and (error := reading.exception()) is not None:
                 if not isinstance(error, SERVER_AWAY):
                     raise error

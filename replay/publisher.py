@@ -23,9 +23,9 @@ from nats.js.errors import APIError, NotFoundError
 
 from oms.messages.public import STREAMS
 from oms.projections.projections import Projections
+from oms.tasks import until_first
 from replay.history import EventId, Watch
 from replay.public import derive
-from replay.tasks import together
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ class Publisher:
 
     async def run(self) -> None:
         """Send what waits, for ever."""
-        await together(*(stream.run() for stream in self._streams.values()))
+        await until_first(stream.run() for stream in self._streams.values())
 
     def watcher(self, models: Projections) -> Watch:
         """What :meth:`replay.history.History.apply` is to tell each event to."""

@@ -9,7 +9,7 @@ amend) lies over it, by FIX's precedence: pending cancel, then pending replace, 
 restores the state before by taking the overlay away, whatever came in between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -409,7 +409,7 @@ def _finished(order: Order, report: r.Finished) -> Iterable[e.Event]:
     return _withdraw(order, "filled", report.venue_time) or _resolved(order)
 
 
-_DECIDE: Final[dict[type, Any]] = {
+_DECIDE: Final[dict[type, Callable[[Order, Any], Iterable[e.Event]]]] = {
     r.Accepted: _accepted,
     r.Rejected: _rejected,
     r.Canceled: _canceled,

@@ -38,9 +38,9 @@ class Remembered:
 
 def outcome(commit: Commit, sequence: int) -> Remembered:
     """What a commit answers to the command that caused it; told by its last event."""
-    event = commit.events[-1]
+    event: Any = commit.events[-1]
     found = Remembered(commit.fingerprint, sequence)
-    kind: Any = type(event)
+    kind = type(event)
     if kind is e.OrderPlaced:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_NEW
     elif kind is e.OrderDenied:

@@ -42,6 +42,7 @@ from oms.messages.enums import AccountKind
 from oms.messages.frames import encode_commit
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import failed
+from oms.tasks import end
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots
 
@@ -51,6 +52,8 @@ SERVICE: Final = "mexoms-engine"
 MAX_WAITING: Final = 50_000
 """Messages that may wait for the journal; beyond it commands are refused with OVERLOADED."""
 INSTRUCTIONS_PER_MESSAGE: Final = 500
+STOP_WITHIN_S: Final = 2.0
+"""How long taking leave of nats-server may take; without a server it would wait for one."""
 WATCH_INTERVAL_S: Final = 0.25
 PING_TIMEOUT_S: Final = 0.5
 
@@ -96,6 +99,7 @@ class Engine:
         self._watch: Watch
         self._in_flight: list[tuple[str, bytes]] = []
         self._defect: Exception | None = None
+        self._closing = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, rebuilding as often as the journal's server makes it necessary.
@@ -147,6 +151,7 @@ class Engine:
         self._queue = BatchQueue(sequence + 1)
         self._watch = Watch(self.state)
         self._defect = None
+        self._closing = False
         await self._take_over()
         log.info(
             "engine %s serves from sequence %d after %.2f s",
@@ -156,32 +161,26 @@ class Engine:
         )
         subscription = await self._nc.subscribe("heartbeat.*.*.*.*", cb=self._heard)
         service = await self._endpoints()
-        # Ready means that a command of anybody arrives: the server has to know the subscriptions.
-        await self._nc.flush()
         self.ready.set()
-        tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._watching())]
+        flushing, watching = asyncio.create_task(self._flush()), asyncio.create_task(self._watching())
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([flushing, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.ready.clear()
-            # Once out of the service, no command gets in; what is decided is still made durable and answered.
-            await _quietly(service.stop())
+            leaving = asyncio.create_task(_quietly(service.stop()))
             await _quietly(subscription.unsubscribe())
-            stopping.cancel()
-            tasks[1].cancel()
-            if not tasks[0].done():
-                while self._queue.open.replies or self._queue.open.commits:
-                    self._wake.set()
-                    if tasks[0].done():
-                        break
-                    await asyncio.sleep(0.005)
-                tasks[0].cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                await self._tell_unknown(result)
-                raise result
+            # Not cancelled when it takes longer: a cancelled flush breaks nats-py's connection for good.
+            await asyncio.wait([leaving], timeout=STOP_WITHIN_S)
+            await end([stopping, watching])
+            # No command gets in any more; what is decided is still made durable and answered, or given up.
+            self._closing = True
+            self._wake.set()
+            await asyncio.wait([flushing])
+        for task in (flushing, watching):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                await self._tell_unknown(error)
+                raise error
 
     async def _take_over(self) -> None:
         """Append as the new writer: from here on any engine before is fenced out. Doubt what was left unanswered."""
@@ -215,6 +214,9 @@ class Engine:
         for verb in codec.COMMANDS:
             if verb not in codec.INTERNAL_VERBS:
                 await service.add_endpoint(name=verb, subject=f"{verb}.*.*.*.*", handler=self._on_request)
+        # An answer from ourselves means that the server has the endpoints, so that whoever is told "ready" finds them.
+        # A flush does not: nats-py's ping overtakes what is still to be written.
+        await self._nc.request(f"$SRV.PING.{SERVICE}.{service.id}", timeout=STOP_WITHIN_S)
         return service
 
     # -- deciding
@@ -277,7 +279,7 @@ class Engine:
     # -- making durable
 
     async def _flush(self) -> None:
-        while True:
+        while not self._closing:
             await self._wake.wait()
             self._wake.clear()
             if self._defect is not None:
@@ -301,7 +303,7 @@ class Engine:
                 part = told[start : start + INSTRUCTIONS_PER_MESSAGE]
                 await publish(".".join(("instruct", *key, "_")), codec.encode(Instructions(session, part)))
 
-    async def _tell_unknown(self, error: Exception) -> None:
+    async def _tell_unknown(self, error: BaseException) -> None:
         """Tell those who wait that their commands may or may not be durable. Never a false OK."""
         waiting = [*self._in_flight, *self._queue.drain()]
         self._in_flight = []

@@ -1,6 +1,6 @@
 """From events to instructions: what a connector has to do once they are durable."""
 
-from typing import Final
+from typing import Any, Final
 
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
@@ -11,15 +11,15 @@ SEND_WITHIN_NS: Final = 5 * 10**9
 """A connector that has not sent an order this long after the decision never sends it: a stale order is dangerous."""
 
 
-def instruction_for(state: Partition, event: e.Event, now: int) -> tuple[Order, Instruction] | None:
+def instruction_for(state: Partition, event: Any, now: int) -> tuple[Order, Instruction] | None:
     """The instruction that follows from an event just applied, if one does."""
     kind = type(event)
     if kind is e.OrderPlaced:
-        order = state.orders[event.order_id]  # type: ignore[union-attr]
-        return order, _submit(order, now)
+        placed = state.orders[event.order_id]
+        return placed, _submit(placed, now)
     if kind not in _INSTRUCTING:
         return None
-    order = state.orders.get(event.order_id)  # type: ignore[union-attr]
+    order = state.orders.get(event.order_id)
     if order is None:
         return None
     if kind is e.OrderCancelRequested or (

@@ -22,6 +22,7 @@ import msgspec
 from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
+from oms.tasks import end
 from oms.venues.adapter import (
     FundsMoved,
     OrderChanged,
@@ -33,7 +34,6 @@ from oms.venues.adapter import (
 from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Pool, Priority, TooLate
-from oms.venues.tasks import end
 
 log = logging.getLogger(__name__)
 

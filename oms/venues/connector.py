@@ -17,13 +17,13 @@ from nats.aio.client import Client
 
 from oms.messages.codec import encode
 from oms.messages.commands import InstrumentSpec, ListInstruments, ReportMarks
+from oms.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
 from oms.venues.errors import StreamLost, VenueError
 from oms.venues.reporter import EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
-from oms.venues.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 
 log = logging.getLogger(__name__)
 

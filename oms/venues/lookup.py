@@ -16,10 +16,10 @@ import attrs
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus
 from oms.messages.instructions import LookUp
+from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import Kind, VenueError
 from oms.venues.settings import Settings
-from oms.venues.tasks import end
 from oms.venues.translate import accepted, ended, filled
 
 log = logging.getLogger(__name__)

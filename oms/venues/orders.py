@@ -18,11 +18,11 @@ import msgspec
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus
 from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit, venue_client_id
+from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
 from oms.venues.settings import Settings
-from oms.venues.tasks import end
 from oms.venues.translate import (
     VenueIds,
     accepted,

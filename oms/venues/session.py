@@ -25,13 +25,13 @@ from oms.messages.commands import CloseSession, ListLive, OpenSession
 from oms.messages.enums import Side
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import LivePage
+from oms.tasks import end, together
 from oms.venues.adapter import Account, FundsMoved, OrderChanged, StreamEvent, VenueOrder, VenueTrade
 from oms.venues.errors import Kind, VenueError
 from oms.venues.lookup import NS, Question
 from oms.venues.orders import Orders
 from oms.venues.reporter import Reporter, SessionOver, ask
 from oms.venues.settings import Settings
-from oms.venues.tasks import end, together
 from oms.venues.translate import accepted, filled, found, is_ours, name_of
 
 log = logging.getLogger(__name__)

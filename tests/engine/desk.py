@@ -118,9 +118,7 @@ class Venue(Trader):
 
     async def report(self, *reports: dict[str, Any]) -> Any:
         """Report in order."""
-        return await self.ask(
-            f"report.{self.place_of}", {"session": self.session, "reports": list(reports)}
-        )
+        return await self.ask(f"report.{self.place_of}", {"session": self.session, "reports": list(reports)})
 
     async def _beat(self) -> None:
         while True:
@@ -144,10 +142,18 @@ class Venue(Trader):
 
 def accepted(order_id: str, **fields: Any) -> dict[str, Any]:
     """An acknowledgement."""
-    return {"report": "accepted", "order_id": order_id, "venue_order_id": "v" + order_id, "venue_time": 1, **fields}
+    return {
+        "report": "accepted",
+        "order_id": order_id,
+        "venue_order_id": "v" + order_id,
+        "venue_time": 1,
+        **fields,
+    }
 
 
-def filled(order_id: str, trade_id: str, quantity: str, price: str = "50000", **fields: Any) -> dict[str, Any]:
+def filled(
+    order_id: str, trade_id: str, quantity: str, price: str = "50000", **fields: Any
+) -> dict[str, Any]:
     """A trade without fee where ``fields`` do not say otherwise."""
     return {
         "report": "filled",

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
-import os
 
 import nats
 import pytest
@@ -18,7 +18,6 @@ from oms.journal.errors import Fenced, JournalBroken
 from oms.journal.reader import read_frames
 from oms.journal.stream import STREAM, SUBJECT
 from oms.journal.writer import JournalWriter
-from oms.messages.enums import AccountKind
 from oms.messages.frames import GENESIS
 from oms.nats_server import EmbeddedNats
 from replay.rebuild import rebuild
@@ -93,7 +92,13 @@ async def test_bulks_are_answered_one_by_one_in_order(trader: Trader) -> None:
 
 async def test_a_bulk_of_a_thousand_fits_its_frames(venue: Venue, nc: Client) -> None:
     """The largest bulk is durable whatever its size in frames, and every reply names its own frame."""
-    order = {"side": "buy", "type": "limit", "quantity": "0.00011", "price": "50000", "client_order_id": "x" * 64}
+    order = {
+        "side": "buy",
+        "type": "limit",
+        "quantity": "0.00011",
+        "price": "50000",
+        "client_order_id": "x" * 64,
+    }
     for round_ in range(3):
         bulk = [
             {"command_id": f"{round_}-{i}".ljust(64, "-"), "symbol": "BTCUSDT", **order} for i in range(1_000)
@@ -124,7 +129,7 @@ async def test_an_engine_that_was_taken_over_steps_down(nats_server: EmbeddedNat
     """Of two engines on one journal the older says no OK any more, and the journal stays whole."""
     venue = Venue(nc)
     blind = EngineSettings(accounts=SETTINGS.accounts, check_other=False)
-    with pytest.raises(Fenced):
+    with pytest.raises(Fenced):  # noqa: PT012 - whatever is asked of it, the engine's end fails the block
         async with engine_on(nats_server.url) as old:
             await venue.open()
             async with engine_on(nats_server.url, blind) as new:
@@ -147,7 +152,7 @@ async def test_an_engine_that_was_taken_over_steps_down(nats_server: EmbeddedNat
 async def test_a_foreign_append_stops_the_engine(nats_server: EmbeddedNats, nc: Client) -> None:
     """Somebody else's write to the journal is never written over: the engine stops, with no OK for what it had decided."""
     venue = Venue(nc)
-    with pytest.raises(Fenced):
+    with pytest.raises(Fenced):  # noqa: PT012 - whatever is asked of it, the engine's end fails the block
         async with engine_on(nats_server.url):
             await venue.open()
             await nc.jetstream().publish(SUBJECT, b"{}")
@@ -266,11 +271,19 @@ async def test_a_server_that_hangs_delays_and_loses_nothing(nats_server: Embedde
         await venue.open()
         assert nats_server.pid is not None
         for i in range(3):
-            asking = asyncio.create_task(Trader(nc).ask(
-                "place.binance.main.spot.BTCUSDT",
-                {"command_id": f"h{i}", "side": "buy", "type": "limit", "quantity": "0.001", "price": "50000"},
-                timeout=20,
-            ))
+            asking = asyncio.create_task(
+                Trader(nc).ask(
+                    "place.binance.main.spot.BTCUSDT",
+                    {
+                        "command_id": f"h{i}",
+                        "side": "buy",
+                        "type": "limit",
+                        "quantity": "0.001",
+                        "price": "50000",
+                    },
+                    timeout=20,
+                )
+            )
             await asyncio.sleep(0)
             os.kill(nats_server.pid, signal.SIGSTOP)
             await asyncio.sleep(2.5)
@@ -316,7 +329,9 @@ async def test_a_gtd_order_is_canceled_when_its_time_comes(
     """The engine cancels a GTD order after expires_at, and what the venue then cancels is EXPIRED."""
     import time
 
-    order_id = (await trader.place("c1", time_in_force="GTD", expires_at=time.time_ns() + 4 * 10**8))["order_id"]
+    order_id = (await trader.place("c1", time_in_force="GTD", expires_at=time.time_ns() + 4 * 10**8))[
+        "order_id"
+    ]
     await venue.report(accepted(order_id))
     assert (await venue.told("cancel"))[0]["order_id"] == order_id
     await venue.report({"report": "canceled", "order_id": order_id, "reason": "asked", "venue_time": 2})

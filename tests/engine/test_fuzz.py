@@ -28,7 +28,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "side": ["BUY", "", "hold", 1, None, [], {}],
     "type": ["LIMIT", "", "market ", "iceberg", 0, None],
     "quantity": BAD_DECIMALS,
-    "price": [value for value in BAD_DECIMALS],
+    "price": BAD_DECIMALS,
     "trigger_price": ["1", "NaN", 1],
     "time_in_force": ["gtc", "", "DAY", 1, None, "GTD"],
     "expires_at": [1, -1, "1", 1.5, 2**63, 2**64, 10**30, True],

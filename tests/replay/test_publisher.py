@@ -21,7 +21,6 @@ from replay.public import derive
 from replay.publisher import PublicStreamForeign, StreamPublisher
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots
-from replay.tasks import end
 from tests.replay.conftest import Following
 from tests.replay.journal import Maker, busy, write
 
@@ -182,7 +181,7 @@ async def test_late_publisher_stores_nothing_that_another_stored(
             while one.waiting:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.5)
-    await end(*tasks)
+    await end(tasks)
     js = nc.jetstream()
     ids = [(await js.get_msg("TRADES", seq=place)).headers for place in range(1, 13)]
     assert [each["Nats-Msg-Id"] for each in ids if each] == [f"{number}.0.0" for number in range(1, 13)]
@@ -209,6 +208,8 @@ FOLLOW = """
 import asyncio, sys, nats
 from pathlib import Path
 from oms.config import StorageConfig
+from oms.tasks import end
+from oms.tasks import end
 from replay.follower import Follower, FollowerSettings
 
 async def main():

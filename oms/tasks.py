@@ -1,4 +1,8 @@
-"""Running tasks together, and ending them for certain."""
+"""Running tasks together, and ending them for certain.
+
+``asyncio.wait_for`` of Python 3.11, which nats-py uses for every request, loses a cancellation that meets its result: the
+task goes on as if nothing had been. So a task is cancelled again until it has ended.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -10,10 +14,7 @@ AGAIN_AFTER_CLEANUP_S: Final = 5.0
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> None:
-    """Cancel tasks until they have ended; what they raised is theirs and is not raised here.
-
-    Once is not enough: ``asyncio.wait_for`` of Python 3.11 loses a cancellation that meets a result.
-    """
+    """Cancel tasks until they have ended; what they raised is theirs and is not raised here."""
     everyone = list(tasks)
     pending = {task for task in everyone if not task.done()}
     while pending:
@@ -30,3 +31,14 @@ async def together(works: Iterable[Coroutine[Any, Any, None]], again_s: float = 
         await asyncio.gather(*tasks)
     finally:
         await end(tasks, again_s)
+
+
+async def until_first(works: Iterable[Coroutine[Any, Any, None]], again_s: float = AGAIN_S) -> None:
+    """Run all until one returns or raises; end the others and raise what it raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(tasks, again_s)
+    for task in done:
+        task.result()
