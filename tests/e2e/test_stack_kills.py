@@ -141,7 +141,9 @@ def _statuses_differ(venue: list[dict[str, Any]], rows: list[Any]) -> list[str]:
         there = last.get(row.order_id)
         if there is None:
             if row.status not in (OrderStatus.REJECTED, OrderStatus.DENIED) or row.filled:
-                found.append(f"{row.order_id} is {row.status} here, filled {row.filled}, and not at the venue")
+                found.append(
+                    f"{row.order_id} is {row.status} here, filled {row.filled}, and not at the venue"
+                )
         elif there["status"] != row.status:
             found.append(f"{row.order_id} is {row.status} here and {there['status']} at the venue")
     return found

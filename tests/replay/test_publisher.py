@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from oms.config import CacheConfig
 from oms.messages.public import STREAMS
 from oms.nats_server import EmbeddedNats
+from oms.tasks import end
 from replay import publisher
 from replay.public import derive
 from replay.publisher import PublicStreamForeign, StreamPublisher
@@ -208,7 +209,6 @@ FOLLOW = """
 import asyncio, sys, nats
 from pathlib import Path
 from oms.config import StorageConfig
-from oms.tasks import end
 from oms.tasks import end
 from replay.follower import Follower, FollowerSettings
 
