@@ -209,7 +209,6 @@ FOLLOW = """
 import asyncio, sys, nats
 from pathlib import Path
 from oms.config import StorageConfig
-from oms.tasks import end
 from replay.follower import Follower, FollowerSettings
 
 async def main():
