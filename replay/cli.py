@@ -29,10 +29,20 @@ from replay.history import History
 from replay.rebuild import SnapshotRefused, rebuild
 from replay.snapshot import Snapshots
 
-BROKEN: Final = 1
+NO_ANSWER: Final = 3
+BROKEN: Final = 6
+"""Exit codes as all of ``oms`` has them."""
 CONNECT_TIMEOUT_S: Final = 5
 TABLE_ROWS: Final = 50
 _EVERYTHING: Final = Subject("show", ANY, ANY, ANY, ANY)
+
+
+class _Failure(click.ClickException):
+    """A failure with an exit code of its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def parse_time(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -55,7 +65,12 @@ def parse_time(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 @click.command()
 @click.option(
-    "--nats", "url", default="nats://127.0.0.1:4222", show_default=True, help="Where the journal is."
+    "--nats",
+    "url",
+    envvar="OMS_NATS",
+    default="nats://127.0.0.1:4222",
+    show_default=True,
+    help="Where the journal is.",
 )
 @click.option(
     "--data-dir",
@@ -90,8 +105,8 @@ def replay(
     Starts from the newest good snapshot, whose digest is checked, unless --from-zero. Every frame read is checked against
     the hash chain.
 
-    Exit codes: 0 rebuilt; 1 the journal or the snapshot is broken, the digest is not the expected one, or nats-server
-    does not answer; 2 wrong usage.
+    Exit codes: 0 rebuilt; 1 the digest is not the expected one; 2 wrong usage; 3 nats-server does not answer; 6 the
+    journal or the snapshot is broken.
     """
     if only_digest and as_json:
         raise click.UsageError("--digest and --json exclude each other")
@@ -101,9 +116,9 @@ def replay(
             _rebuild(console, url, Snapshots(data_dir), from_zero, until_sequence, until_time)
         )
     except (JournalBroken, SnapshotRefused) as error:
-        raise click.ClickException(str(error)) from None
+        raise _Failure(str(error), BROKEN) from None
     except (nats.errors.Error, OSError) as error:
-        raise click.ClickException(f"nats-server at {url} does not answer: {error or repr(error)}") from None
+        raise _Failure(f"nats-server at {url} does not answer: {error or repr(error)}", NO_ANSWER) from None
     digest = image.digest(history.partition)
     if only_digest:
         click.echo(digest)

@@ -96,16 +96,16 @@ def test_wrong_usage_exits_2(url: str, tmp_path: Path, options: tuple[str, ...])
     assert run(url, tmp_path, *options).exit_code == 2
 
 
-def test_no_server_exits_1(tmp_path: Path) -> None:
-    """A server that does not answer exits 1 and says where it was looked for."""
+def test_no_server_exits_3(tmp_path: Path) -> None:
+    """A server that does not answer exits 3 and says where it was looked for."""
     result = run("nats://127.0.0.1:1", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "127.0.0.1:1" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_broken_journal_exits_1(tmp_path: Path, nats_server_shared: EmbeddedNats, maker: Maker) -> None:
-    """A snapshot that is ahead of the journal exits 1 and says so."""
+def test_broken_journal_exits_6(tmp_path: Path, nats_server_shared: EmbeddedNats, maker: Maker) -> None:
+    """A snapshot that is ahead of the journal exits 6 and says so."""
 
     async def snapshot() -> None:
         nc = await nats.connect(nats_server_shared.url)
@@ -118,5 +118,5 @@ def test_broken_journal_exits_1(tmp_path: Path, nats_server_shared: EmbeddedNats
 
     asyncio.run(snapshot())
     result = run(nats_server_shared.url, tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert "at sequence 999" in result.stderr
