@@ -4,7 +4,7 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.built
-CODE   := $(wildcard oms replay tests benchmarks)
+CODE   := $(wildcard oms replay tests benchmarks docs)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

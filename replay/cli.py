@@ -37,12 +37,12 @@ TABLE_ROWS: Final = 50
 _EVERYTHING: Final = Subject("show", ANY, ANY, ANY, ANY)
 
 
-class _Failure(click.ClickException):
-    """A failure with an exit code of its own."""
+class _NoAnswer(click.ClickException):
+    exit_code = NO_ANSWER
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+
+class _Broken(click.ClickException):
+    exit_code = BROKEN
 
 
 def parse_time(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -116,9 +116,9 @@ def replay(
             _rebuild(console, url, Snapshots(data_dir), from_zero, until_sequence, until_time)
         )
     except (JournalBroken, SnapshotRefused) as error:
-        raise _Failure(str(error), BROKEN) from None
+        raise _Broken(str(error)) from None
     except (nats.errors.Error, OSError) as error:
-        raise _Failure(f"nats-server at {url} does not answer: {error or repr(error)}", NO_ANSWER) from None
+        raise _NoAnswer(f"nats-server at {url} does not answer: {error or repr(error)}") from None
     digest = image.digest(history.partition)
     if only_digest:
         click.echo(digest)

@@ -66,6 +66,8 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
         return Exit.FENCED, f"another engine has taken over, this one stopped: {error}"
     if isinstance(error, JournalBroken):
         return Exit.JOURNAL_BROKEN, f"the journal is broken: {error}"
+    if type(error).__name__ == "SnapshotRefused":
+        return Exit.JOURNAL_BROKEN, str(error)
     # By name, because the engine's module is heavy and only its own process can raise it.
     if type(error).__name__ == "EngineRunning":
         return Exit.ENGINE_RUNNING, str(error)

@@ -64,15 +64,11 @@ def follower(config_path: Path | None, nats_url: str | None) -> None:
 
     async def work(stop: asyncio.Event) -> None:
         from replay.follower import Follower, FollowerSettings
-        from replay.rebuild import SnapshotRefused
 
         async with s.connection(config, "mexoms-follower") as nc:
             running = Follower(nc, FollowerSettings(storage=config.storage, cache=config.cache))
             async with _announced(running.ready, "follower"):
-                try:
-                    await running.run(stop)
-                except SnapshotRefused as error:
-                    raise StoppedError(Exit.JOURNAL_BROKEN, str(error)) from error
+                await running.run(stop)
 
     s.run(work, fast=True)
 

@@ -65,7 +65,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The free balance does not cover what the order would reserve."
     REDUCE_ONLY = "REDUCE_ONLY", "A reduce-only order would open or turn the position."
     EXPIRES_AT_PAST = "EXPIRES_AT_PAST", "expires_at is not in the future."
-    VENUE_DOWN = "VENUE_DOWN", "No connector session is open for the account on that exchange and market."
+    VENUE_DOWN = "VENUE_DOWN", "No connector session is ready for the account on that exchange and market."
     # Connectors and queries.
     SESSION_STALE = (
         "SESSION_STALE",
@@ -81,7 +81,7 @@ class Code(StrEnum):
     )
     SEQUENCE_TIMEOUT = "SEQUENCE_TIMEOUT", "The follower did not reach at_least in time."
     # The system. Ask again with the same command_id.
-    NOT_READY = "NOT_READY", "The engine is starting, stepping down or rebuilding its state."
+    NOT_READY = "NOT_READY", "The follower that was asked is stopping."
     OVERLOADED = "OVERLOADED", "Too many commands wait for the journal; nothing was done with this one."
     JOURNAL_UNAVAILABLE = (
         "JOURNAL_UNAVAILABLE",

@@ -27,7 +27,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Args:
         order_id, status: of the order it made or changed, as it was then.
-        count: orders that a ``cancel_all`` asked to cancel; reports of a ``report`` that changed something.
+        count: orders that a ``cancel_all`` asked to cancel; events that followed from what a connector said.
         left: orders that a ``cancel_all`` covers beyond its bound: ask again, with a new id.
         refused: reports of a ``report`` that were not taken, each with its place in the list.
         duplicate: the command_id was known: this is the answer of the first time, and nothing was changed.
