@@ -18,14 +18,13 @@ async def ask(nc, verb, **payload):
 
 
 async def main():
-    nc = await nats.connect(URL)
-    order = {"side": "buy", "type": "limit", "quantity": "0.01", "price": "40000.00"}
-    placed = await ask(nc, "place", command_id=uuid.uuid4().hex, **order)
-    print("placed  ", placed["order_id"], placed["status"], "durable at", placed["sequence"])
-    canceled = await ask(nc, "cancel", command_id=uuid.uuid4().hex, order_id=placed["order_id"])
-    shown = await ask(nc, "show_orders", order_id=placed["order_id"], at_least=canceled["sequence"])
-    print("canceled", shown["rows"][0]["order_id"], shown["rows"][0]["status"])
-    await nc.close()
+    async with await nats.connect(URL) as nc:
+        order = {"side": "buy", "type": "limit", "quantity": "0.01", "price": "40000.00"}
+        placed = await ask(nc, "place", command_id=uuid.uuid4().hex, **order)
+        print("placed  ", placed["order_id"], placed["status"], "durable at", placed["sequence"])
+        canceled = await ask(nc, "cancel", command_id=uuid.uuid4().hex, order_id=placed["order_id"])
+        shown = await ask(nc, "show_orders", order_id=placed["order_id"], at_least=canceled["sequence"])
+        print("canceled", shown["rows"][0]["order_id"], shown["rows"][0]["status"])
 
 
 asyncio.run(main())
