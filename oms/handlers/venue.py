@@ -229,6 +229,10 @@ def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Ord
         _check_amount(name, amount)
     if report.quantity <= 0 or report.price <= 0:
         raise Refused(Code.NOT_POSITIVE, f"a trade of {report.quantity:f} at {report.price:f}")
+    if report.fee and not report.fee_asset:
+        raise Refused(
+            Code.INVALID_COMMAND, f"trade {report.trade_id} has a fee of {report.fee:f} in no asset"
+        )
     if order is not None and (order.symbol, order.side) != (report.symbol, report.side):
         raise Refused(
             Code.SUBJECT_MISMATCH,

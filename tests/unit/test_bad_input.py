@@ -372,3 +372,13 @@ def test_random_bytes(desk: Desk, raw: bytes, verb: str) -> None:
     outcome = handle(desk.state, f"{verb}.{SPOT}", raw, desk.now, desk.sequence + 1)
     assert not outcome.reply.ok
     assert desk.digest() == before
+
+
+def test_a_fee_in_no_asset_is_refused() -> None:
+    """A trade whose fee names no asset is refused whole: booked, it would make a balance that nobody has."""
+    desk = Desk()
+    order_id = desk.place()["order_id"]
+    before = desk.digest()
+    reply = desk.fill(order_id, "1", fee="0.1", fee_asset="")
+    assert reply["refused"][0]["error"]["code"] == "INVALID_COMMAND"
+    assert desk.digest() == before
