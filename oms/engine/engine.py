@@ -32,7 +32,7 @@ from oms.aggregates.partition import Partition
 from oms.engine.batch import Batch, BatchQueue
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
-from oms.journal.errors import AppendRefused, AppendUnknown, Fenced
+from oms.journal.errors import AppendRefused, AppendUnknown, Fenced, JournalBroken, JournalFault
 from oms.journal.stream import PARTITION, ensure_journal
 from oms.journal.writer import JournalWriter
 from oms.messages import codec
@@ -143,6 +143,12 @@ class Engine:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         started = time.monotonic()
+        if self._nc.max_payload < codec.MAX_MESSAGE_BYTES:
+            raise JournalBroken(
+                JournalFault.SETTINGS,
+                0,
+                f"nats-server must take messages of {codec.MAX_MESSAGE_BYTES:,} bytes (max_payload), takes {self._nc.max_payload:,}",
+            )
         await ensure_journal(self._nc.jetstream())
         history = await rebuild(self._nc, self._settings.snapshots, projections=False)
         self.state, sequence, head = history.partition, history.sequence, history.head

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+from pathlib import Path
 
 import nats
 import pytest
@@ -19,7 +20,7 @@ from oms.journal.reader import read_frames
 from oms.journal.stream import STREAM, SUBJECT
 from oms.journal.writer import JournalWriter
 from oms.messages.frames import GENESIS
-from oms.nats_server import EmbeddedNats
+from oms.nats_server import EmbeddedNats, bound_to_parent, nats_server_binary
 from replay.rebuild import rebuild
 from tests.engine.desk import SETTINGS, Trader, Venue, accepted, engine_on, filled
 
@@ -371,3 +372,25 @@ async def test_reports_may_be_repeated(engine: Engine, venue: Venue, trader: Tra
     assert again["count"] == 0
     assert image.digest(engine.state) == before
     assert str(engine.state.orders[order_id].status) == "FILLED"
+
+
+async def test_a_server_that_takes_too_small_messages_is_refused(tmp_path: Path) -> None:
+    """A frame that the server would not take must not be found out in the middle of trading."""
+    config = tmp_path / "small.conf"
+    config.write_text(
+        f'listen: "127.0.0.1:-1"\nmax_payload: 64KB\njetstream {{ store_dir: "{tmp_path}", sync_interval: always }}\n'
+        f'ports_file_dir: "{tmp_path}"\n'
+    )
+    command = bound_to_parent([str(nats_server_binary()), "-c", str(config)])
+    server = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(10):
+            while not (ports := list(tmp_path.glob("*.ports"))) or not ports[0].read_text():
+                await asyncio.sleep(0.05)
+        url = json.loads(ports[0].read_text())["nats"][0]
+        with pytest.raises(JournalBroken, match="max_payload"):
+            async with engine_on(url):
+                pass
+    finally:
+        server.terminate()
+        await server.wait()
