@@ -52,10 +52,16 @@ SERVICE: Final = "mexoms-engine"
 MAX_WAITING: Final = 50_000
 """Messages that may wait for the journal; beyond it commands are refused with OVERLOADED."""
 INSTRUCTIONS_PER_MESSAGE: Final = 500
+STARTS_MAX: Final = 3
+"""How often an engine that is fenced before it serves tries to take over."""
 STOP_WITHIN_S: Final = 2.0
 """How long taking leave of nats-server may take; without a server it would wait for one."""
 WATCH_INTERVAL_S: Final = 0.25
 PING_TIMEOUT_S: Final = 0.5
+
+
+class _Defect(Exception):
+    """Deciding failed: what is in memory may be half changed."""
 
 
 class EngineRunning(Exception):
@@ -98,8 +104,9 @@ class Engine:
         self._queue: BatchQueue
         self._watch: Watch
         self._in_flight: list[tuple[str, bytes]] = []
-        self._defect: Exception | None = None
+        self._defect = False
         self._closing = False
+        self._serving = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, rebuilding as often as the journal's server makes it necessary.
@@ -111,17 +118,26 @@ class Engine:
         """
         if self._settings.check_other:
             await self._refuse_second()
+        fenced = 0
         while not stop.is_set():
             try:
                 await self._serve(stop)
+            except _Defect:
+                log.error("deciding a command failed, see above: rebuilding the state from the journal")
             except (AppendUnknown, AppendRefused) as error:
                 log.error("the journal did not take a frame (%s): rebuilding the state from it", error)
-            except Fenced:
-                raise
+            except Fenced as error:
+                # Before it serves, it may be fenced by a frame of its own that arrived late. Look again, then believe it.
+                fenced += 1
+                if self._serving or fenced >= STARTS_MAX:
+                    raise
+                log.warning("%s, before this engine served: reading the journal again", error)
             except (nats.errors.Error, APIError, OSError) as error:
                 log.error("nats-server does not answer as needed (%r): trying again", error)
             finally:
                 self.ready.clear()
+            if self._serving:
+                fenced = 0
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), 0.5)
 
@@ -156,7 +172,8 @@ class Engine:
         self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
         self._queue = BatchQueue(sequence + 1)
         self._watch = Watch(self.state)
-        self._defect = None
+        self._defect = False
+        self._serving = False
         self._closing = False
         await self._take_over()
         log.info(
@@ -167,6 +184,7 @@ class Engine:
         )
         subscription = await self._nc.subscribe("heartbeat.*.*.*.*", cb=self._heard)
         service = await self._endpoints()
+        self._serving = True
         self.ready.set()
         flushing, watching = asyncio.create_task(self._flush()), asyncio.create_task(self._watching())
         stopping = asyncio.create_task(stop.wait())
@@ -232,13 +250,19 @@ class Engine:
             refused = Refused(Code.OVERLOADED, f"{MAX_WAITING:,} messages wait for the journal")
             await request.respond(codec.encode(failed(None, refused)))
             return
+        if self._defect:
+            await request.respond(_unknown("the engine rebuilds its state"))
+            return
         try:
             payload = self._decide(request.subject, request.data)
         except Exception as error:
-            # The service would answer and go on, with a state that may be half changed. Crash instead, and rebuild.
+            # The service would answer and go on, with a state that may be half changed. Rebuild it instead.
             log.exception("deciding %r on %s failed", request.data[:2_000], request.subject)
-            self._defect = error
-            payload = _unknown("deciding failed inside the engine")
+            self._defect = True
+            self._wake.set()
+            refused = Refused(Code.DEFECT, f"the engine could not decide this command: {error!r}"[:300])
+            await request.respond(codec.encode(failed(codec.command_id_of(request.data), refused)))
+            return
         # The reply subject of a request has no public name in nats-py; respond() would publish at once.
         self._queue.add_reply(request._msg.reply, payload)
         self._wake.set()
@@ -288,10 +312,11 @@ class Engine:
         while not self._closing:
             await self._wake.wait()
             self._wake.clear()
-            if self._defect is not None:
-                raise self._defect
+            # What was decided before a defect is sound; nothing is decided after one.
             while (batch := self._queue.take()) is not None:
                 await self._make_durable(batch)
+            if self._defect:
+                raise _Defect
 
     async def _make_durable(self, batch: Batch) -> None:
         if batch.commits:

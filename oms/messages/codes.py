@@ -80,7 +80,12 @@ class Code(StrEnum):
         "The fill is older than the trade ids remembered, so that it may be one applied before.",
     )
     SEQUENCE_TIMEOUT = "SEQUENCE_TIMEOUT", "The follower did not reach at_least in time."
-    # The system. Ask again with the same command_id.
+    # The system.
+    DEFECT = (
+        "DEFECT",
+        "A defect of the engine: it could not decide the command and did nothing with it. Its log has the trace.",
+    )
+    # Ask again with the same command_id.
     NOT_READY = "NOT_READY", "The follower that was asked is stopping."
     OVERLOADED = "OVERLOADED", "Too many commands wait for the journal; nothing was done with this one."
     JOURNAL_UNAVAILABLE = (

@@ -1,12 +1,15 @@
 """The engine's shell on a real nats-server: durable before told, once each, one writer, back after every failure."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import signal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import nats
 import pytest
 from nats.aio.client import Client
@@ -14,15 +17,28 @@ from nats.errors import NoRespondersError
 from nats.js.api import StorageType, StreamConfig
 
 from oms.aggregates import image
+from oms.aggregates.partition import Partition
+from oms.engine import engine as engine_module
 from oms.engine.engine import Engine, EngineRunning, EngineSettings
 from oms.journal.errors import Fenced, JournalBroken
 from oms.journal.reader import read_frames
 from oms.journal.stream import STREAM, SUBJECT
 from oms.journal.writer import JournalWriter
-from oms.messages.frames import GENESIS
+from oms.messages.enums import AccountKind
+from oms.messages.events import AccountRegistered
+from oms.messages.frames import GENESIS, Commit, encode_commit
 from oms.nats_server import EmbeddedNats, bound_to_parent, nats_server_binary
 from replay.rebuild import rebuild
 from tests.engine.desk import SETTINGS, Trader, Venue, accepted, engine_on, filled
+
+_ACCOUNT_COMMIT = encode_commit(
+    Commit(
+        at=1,
+        subject="register_account._.late._._",
+        command=msgspec.Raw(b"{}"),
+        events=[AccountRegistered(account="late", kind=AccountKind.SUB)],
+    )
+)
 
 # nats-py leaves its old socket to the garbage collector when a server dies under it.
 lost_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -394,3 +410,48 @@ async def test_a_server_that_takes_too_small_messages_is_refused(tmp_path: Path)
     finally:
         server.terminate()
         await server.wait()
+
+
+async def test_a_defect_in_deciding_costs_one_answer_and_no_state(
+    engine: Engine, venue: Venue, trader: Trader, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When deciding a command fails half way, nothing of it is kept: the state is rebuilt, and commands are done again."""
+    before = (await trader.place("c1"))["order_id"]
+
+    def half_done(state: Partition, *_: object) -> None:
+        state.next_order += 7
+        raise KeyError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("oms.handlers.dispatch.change.decide_cancel", half_done)
+        answer = await trader.cancel("x1", before)
+        assert answer["error"]["code"] == "DEFECT"
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(NoRespondersError, nats.errors.TimeoutError):
+                if (again := await trader.cancel("x2", before))["ok"]:
+                    break
+            await asyncio.sleep(0.05)
+    assert again["status"] == "PENDING_CANCEL"
+    assert image.digest(engine.state) == await _digest_from_zero(nc)
+
+
+async def test_a_frame_of_its_own_that_arrives_late_does_not_stop_the_engine(
+    nats_server: EmbeddedNats, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An append given up may still land while the state is rebuilt; the engine then reads again and serves."""
+    rebuilt = engine_module.rebuild
+    late = 0
+
+    async def overtaken(client: Client, *args: Any, **options: Any) -> Any:
+        nonlocal late
+        history = await rebuilt(client, *args, **options)
+        late += 1
+        if late == 1:
+            await JournalWriter(client, history.sequence, history.head).append([_ACCOUNT_COMMIT])
+        return history
+
+    monkeypatch.setattr(engine_module, "rebuild", overtaken)
+    async with engine_on(nats_server.url) as engine:
+        assert late == 2
+        assert "late" in engine.state.accounts
