@@ -6,6 +6,7 @@ Events: ``InstrumentListed`` (new, or changed terms).
 from decimal import Decimal
 
 import attrs
+import msgspec
 
 from oms.aggregates.money import ONE, ZERO, fewest_places, is_amount
 from oms.messages.codes import Code, Refused
@@ -139,24 +140,12 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
         "on spot the contract size is 1 and the quote asset settles",
     )
     need(-ONE < spec.maker_fee < ONE and -ONE < spec.taker_fee < ONE, "fees are fractions")
-    return InstrumentListed(
-        exchange=exchange,
-        market=market,
-        symbol=spec.symbol,
-        base=spec.base,
-        quote=spec.quote,
-        settle=spec.settle,
-        tick=fewest_places(spec.tick),
-        step=fewest_places(spec.step),
-        min_quantity=spec.min_quantity,
-        max_quantity=spec.max_quantity,
-        min_notional=spec.min_notional,
-        max_notional=spec.max_notional,
-        contract_size=spec.contract_size,
-        maker_fee=spec.maker_fee,
-        taker_fee=spec.taker_fee,
-        trading=spec.trading,
-    )
+    # Written in the one way that amounts are quantized to.
+    terms = msgspec.structs.asdict(spec) | {
+        "tick": fewest_places(spec.tick),
+        "step": fewest_places(spec.step),
+    }
+    return InstrumentListed(exchange=exchange, market=market, **terms)
 
 
 # -- evolve
@@ -164,22 +153,4 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
 
 def listed(event: InstrumentListed, before: Instrument | None) -> Instrument:
     """The instrument after a listing. The mark survives changed terms."""
-    return Instrument(
-        exchange=event.exchange,
-        market=event.market,
-        symbol=event.symbol,
-        base=event.base,
-        quote=event.quote,
-        settle=event.settle,
-        tick=event.tick,
-        step=event.step,
-        min_quantity=event.min_quantity,
-        max_quantity=event.max_quantity,
-        min_notional=event.min_notional,
-        max_notional=event.max_notional,
-        contract_size=event.contract_size,
-        maker_fee=event.maker_fee,
-        taker_fee=event.taker_fee,
-        trading=event.trading,
-        mark=None if before is None else before.mark,
-    )
+    return Instrument(**msgspec.structs.asdict(event), mark=None if before is None else before.mark)

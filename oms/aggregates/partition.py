@@ -88,9 +88,9 @@ class Partition:
             found = self.positions[key] = Position(*key)
         return found
 
-    def order_id(self, offset: int = 0) -> str:
+    def order_id(self) -> str:
         """The id of the next order: the journal's own prefix and a number, 16 letters and digits."""
-        return f"{self.journal_id}{self.next_order + offset:010x}"
+        return f"{self.journal_id}{self.next_order:010x}"
 
     # -- evolve
 

@@ -1,7 +1,7 @@
 """Batches: what is decided while an append is in flight, and waits for the next frame."""
 
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -75,6 +75,6 @@ class BatchQueue:
         self.waiting -= len(batch.replies)
         return batch
 
-    def drain(self) -> list[Any]:
+    def unsaid(self) -> list[tuple[str, bytes]]:
         """Every reply that waits, for telling that nothing is known to be durable."""
         return [reply for batch in self._batches for reply in batch.replies]

@@ -76,13 +76,11 @@ class EngineSettings:
         accounts: to be registered at start, as configured.
         snapshots: where to start from; None to rebuild from the journal alone.
         give_up_s: how long an append may stay unconfirmed before the state is rebuilt.
-        check_other: ask whether another engine answers before taking over.
     """
 
     accounts: dict[str, AccountKind]
     snapshots: Snapshots | None = None
     give_up_s: float = 10.0
-    check_other: bool = True
 
 
 class Engine:
@@ -116,8 +114,7 @@ class Engine:
             Fenced: another engine has taken the journal over.
             JournalBroken: the journal is not whole.
         """
-        if self._settings.check_other:
-            await self._refuse_second()
+        await self._refuse_second()
         fenced = 0
         while not stop.is_set():
             try:
@@ -336,7 +333,7 @@ class Engine:
 
     async def _tell_unknown(self, error: BaseException) -> None:
         """Tell those who wait that their commands may or may not be durable. Never a false OK."""
-        waiting = [*self._in_flight, *self._queue.drain()]
+        waiting = [*self._in_flight, *self._queue.unsaid()]
         self._in_flight = []
         payload = _unknown(str(error)[:300])
         for subject, _ in waiting:

@@ -38,7 +38,6 @@ class Watch:
 
     def __init__(self, state: Partition) -> None:
         self._state = state
-        self._started = time.monotonic()
         self._heard: dict[str, float] = {}
         self._looked_up: dict[str, int] = {}
 

@@ -10,7 +10,6 @@ class JournalFault(StrEnum):
     CHAIN = "CHAIN"
     UNREADABLE = "UNREADABLE"
     SETTINGS = "SETTINGS"
-    FENCED = "FENCED"
 
 
 class JournalBroken(Exception):

@@ -24,12 +24,11 @@ WAITING_FRAMES: Final = 256
 
 @attrs.frozen
 class StoredFrame:
-    """A frame as it stands in the journal. ``digest`` is the chain head after it; ``size`` its bytes."""
+    """A frame as it stands in the journal. ``digest`` is the chain head after it."""
 
     sequence: int
     digest: str
     frame: Frame
-    size: int
 
 
 def check_frame(sequence: int, payload: bytes, expected: int, prev: str | None) -> StoredFrame:
@@ -54,7 +53,7 @@ def check_frame(sequence: int, payload: bytes, expected: int, prev: str | None) 
         raise JournalBroken(
             JournalFault.CHAIN, sequence, f"the frame follows {frame.prev}, but the one before is {prev}"
         )
-    return StoredFrame(sequence, frame_digest(payload), frame, len(payload))
+    return StoredFrame(sequence, frame_digest(payload), frame)
 
 
 async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:

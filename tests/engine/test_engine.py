@@ -142,14 +142,20 @@ async def test_a_second_engine_refuses_to_start(engine: Engine, nats_server: Emb
             pass
 
 
-async def test_an_engine_that_was_taken_over_steps_down(nats_server: EmbeddedNats, nc: Client) -> None:
+async def test_an_engine_that_was_taken_over_steps_down(
+    nats_server: EmbeddedNats, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of two engines on one journal the older says no OK any more, and the journal stays whole."""
     venue = Venue(nc)
-    blind = EngineSettings(accounts=SETTINGS.accounts, check_other=False)
+
+    async def blind(engine: Engine) -> None:
+        """Does not see the other engine, as when both start at once."""
+
     with pytest.raises(Fenced):  # noqa: PT012 - whatever is asked of it, the engine's end fails the block
         async with engine_on(nats_server.url) as old:
             await venue.open()
-            async with engine_on(nats_server.url, blind) as new:
+            monkeypatch.setattr(Engine, "_refuse_second", blind)
+            async with engine_on(nats_server.url) as new:
                 codes = set()
                 for i in range(20):
                     try:

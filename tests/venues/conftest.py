@@ -217,7 +217,7 @@ async def bare_desk(nats_server_shared: EmbeddedNats, simulator: Simulator) -> A
     """A desk without a connector."""
     nc = await nats.connect(nats_server_shared.url, max_reconnect_attempts=-1)
     accounts = {"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}
-    engine = Engine(nc, EngineSettings(accounts=accounts, check_other=False))
+    engine = Engine(nc, EngineSettings(accounts=accounts))
     stop = asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
     await until(lambda: engine.ready.is_set() or running.done())
