@@ -21,6 +21,7 @@ from oms.messages.frames import GENESIS, encode_commit
 from oms.nats_server import EmbeddedNats
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots, content_of
+from replay.source import Source
 
 ORDERS = 60_000
 COMMITS_A_FRAME = 100
@@ -37,17 +38,17 @@ async def measure() -> AsyncIterator[Figure]:
                 rates = []
                 for _ in range(ROUNDS):
                     started = time.perf_counter()
-                    history = await rebuild(nc, None, projections=projections)
+                    history = await rebuild(Source(nc), None, projections=projections)
                     rates.append(history.events / (time.perf_counter() - started))
                 name = "replay, state and read models" if projections else "replay, decision state"
                 yield of_rates(name, rates, "events/s", ">= 100,000", f"{history.events:,} events")
             snapshots = Snapshots(Path(directory))
-            whole = await rebuild(nc, None)
+            whole = await rebuild(Source(nc), None)
             snapshots.write(content_of(whole), whole.at)
             starts = []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
-                await rebuild(nc, snapshots, projections=False)
+                await rebuild(Source(nc), snapshots, projections=False)
                 starts.append(time.perf_counter() - started)
             yield of_latencies(
                 "start from a snapshot", starts, "s", "< 2", f"{ORDERS:,} orders in the journal"

@@ -30,8 +30,9 @@ from replay.answers import status
 from replay.history import History, Watch
 from replay.publisher import Publisher
 from replay.queries import Queries
-from replay.rebuild import journal_bounds, new_history, start_from
+from replay.rebuild import new_history, start_from
 from replay.snapshot import Snapshots, content_of
+from replay.source import Source, journal_bounds
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Follower:
     async def _work(self) -> None:
         last = await self._journal()
         cache = self._settings.cache
-        found = await _when_there(lambda: start_from(self._nc, self._snapshots, cache=cache))
+        found = await _when_there(lambda: start_from(Source(self._nc), self._snapshots, cache=cache))
         if found is not None:
             self.history = found
             self._snapshot_sequence, self._snapshot_at = found.sequence, found.at

@@ -171,6 +171,9 @@ IGNORED: Final = frozenset(
     {
         e.JournalCreated,
         e.EngineStarted,
+        e.Sealed,
+        e.SigningKeyDeclared,
+        e.LossAccepted,
         e.InstrumentListed,
         e.MarksRecorded,  # prices are the venue's to tell
         e.CancelAllRequested,  # its cancels have events of their own

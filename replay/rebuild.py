@@ -9,18 +9,14 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Final
 
-from nats.aio.client import Client
-from nats.js.errors import NotFoundError
-
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
-from oms.journal.errors import JournalBroken, JournalFault
-from oms.journal.reader import StoredFrame, read_frame, read_frames
-from oms.journal.stream import STREAM
+from oms.journal.reader import StoredFrame
 from oms.projections.projections import Projections
 from replay.history import History
 from replay.memory import no_collection
 from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots
+from replay.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +33,8 @@ class SnapshotRefused(Exception):
     """A snapshot that is whole, but not of this journal: one of the two has lost its past. Nothing was rebuilt."""
 
 
-async def journal_bounds(nc: Client) -> tuple[int, int]:
-    """The first and the last sequence that the journal keeps; (1, 0) for one without frames or that is not there."""
-    try:
-        state = (await nc.jetstream().stream_info(STREAM)).state
-    except NotFoundError:
-        return 1, 0
-    return max(state.first_seq, 1), state.last_seq
-
-
 async def rebuild(
-    nc: Client,
+    source: Source,
     snapshots: Snapshots | None,
     *,
     from_zero: bool = False,
@@ -63,7 +50,7 @@ async def rebuild(
     Args:
         snapshots: where to start from; None, or ``from_zero``, reads every frame.
         until_sequence: stop after this frame.
-        until_time: UTC ns; stop before the first frame whose last commit is later.
+        until_time: UTC ns; stop before the first commit that is later, within a frame if need be.
         projections: build the read models too, within the bounds of ``cache``.
         check_digest: hold the loaded state against the snapshot's digest as well as its checksums.
 
@@ -72,13 +59,13 @@ async def rebuild(
         SnapshotRefused: the newest snapshot is not of this journal.
         TimeoutError: the server sent nothing for :data:`STALL_S`.
     """
-    first, last = await journal_bounds(nc)
+    _, last = await source.bounds()
     if until_sequence is not None:
         last = min(last, until_sequence)
     history = None
     if snapshots is not None and not from_zero:
         history = await start_from(
-            nc,
+            source,
             snapshots,
             until_sequence=until_sequence,
             until_time=until_time,
@@ -88,13 +75,7 @@ async def rebuild(
         )
     if history is None:
         history = new_history(cache, projections)
-        if first > 1:
-            raise JournalBroken(
-                JournalFault.GAP,
-                1,
-                f"the journal begins at {first:,}: to rebuild, a snapshot at {first - 1:,} or later is needed",
-            )
-    frames = read_frames(nc, history.sequence + 1, last, history.head)
+    frames = source.frames(history.sequence + 1, last, history.head)
     try:
         with no_collection():
             async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
@@ -112,12 +93,8 @@ async def rebuild(
 
 
 def _apply(history: History, batch: Iterable[StoredFrame], until_time: int | None) -> bool:
-    """Apply a batch; False when a frame lies behind ``until_time``."""
-    for stored in batch:
-        if until_time is not None and stored.frame.commits[-1].at > until_time:
-            return False
-        history.apply(stored)
-    return True
+    """Apply a batch; False when a commit lies behind ``until_time``."""
+    return all(history.apply(stored, until=until_time) for stored in batch)
 
 
 def new_history(cache: CacheConfig, projections: bool = True) -> History:
@@ -132,7 +109,7 @@ def over(partition: Partition, cache: CacheConfig, projections: bool = True) -> 
 
 
 async def start_from(
-    nc: Client,
+    source: Source,
     snapshots: Snapshots,
     *,
     until_sequence: int | None = None,
@@ -152,7 +129,7 @@ async def start_from(
             continue
         if until_time is not None and header.at > until_time:
             continue
-        await check_against_journal(nc, snapshot)
+        await check_against_journal(source, snapshot)
         try:
             history = over(snapshot.load_state(check_digest), cache, projections)
             if history.projections is not None:
@@ -165,7 +142,7 @@ async def start_from(
     return None
 
 
-async def check_against_journal(nc: Client, snapshot: Snapshot) -> None:
+async def check_against_journal(source: Source, snapshot: Snapshot) -> None:
     """Hold a snapshot's sequence and chain head against the journal's frame there.
 
     A frame that was trimmed cannot be compared; then the first frame read after it must follow the snapshot's head.
@@ -174,7 +151,7 @@ async def check_against_journal(nc: Client, snapshot: Snapshot) -> None:
         SnapshotRefused: with both sides.
     """
     header = snapshot.header
-    first, last = await journal_bounds(nc)
+    first, last = await source.bounds()
     if header.sequence > last:
         raise SnapshotRefused(
             f"{snapshot.path} is at sequence {header.sequence:,}, but the journal ends at {last:,}: the journal has lost"
@@ -182,7 +159,7 @@ async def check_against_journal(nc: Client, snapshot: Snapshot) -> None:
             " directory; moving the snapshot away accepts the loss"
         )
     if first <= header.sequence:
-        stored = await read_frame(nc, header.sequence)
+        stored = await source.frame(header.sequence)
         if stored is not None and stored.digest != header.head:
             raise SnapshotRefused(
                 f"{snapshot.path} was taken after frame {header.sequence:,} with digest {header.head}, but the journal's"

@@ -24,6 +24,11 @@ MAX_TRADE_IDS = 100_000
 """Trade ids remembered for each account and market; a fill older than the forgotten ones is refused (FILL_TOO_OLD)."""
 
 
+def trade_key(event: OrderFilled) -> str:
+    """What tells a trade from others of its account and market. An account that trades with itself has both sides of one id."""
+    return f"{event.symbol}:{event.trade_id}:{event.side}"
+
+
 @attrs.define(slots=True)
 class Balance:
     """One asset. ``free`` is what a new order may reserve."""
@@ -103,8 +108,12 @@ class Account:
         """Lock an amount, or release it when negative."""
         self.balance(asset).locked += amount
 
-    def fill(self, event: OrderFilled, instrument: Instrument, realised: Decimal) -> None:
-        """Move the assets of one trade and remember its id. Off spot only the realised profit moves."""
+    def fill(self, event: OrderFilled, instrument: Instrument, realised: Decimal) -> tuple[str, int] | None:
+        """Move the assets of one trade and remember its id. Off spot only the realised profit moves.
+
+        Returns:
+            The trade id, with its venue time, that is forgotten for it, if any.
+        """
         if not instrument.spot:
             self.balance(instrument.settle).total += realised
         elif event.side is Side.BUY:
@@ -115,15 +124,18 @@ class Account:
             self.balance(instrument.quote).total += event.quantity * event.price
         if event.fee:
             self.balance(event.fee_asset).total -= event.fee
-        self._remember(event)
+        return self._remember(event)
 
-    def _remember(self, event: OrderFilled) -> None:
+    def _remember(self, event: OrderFilled) -> tuple[str, int] | None:
         ids = self.trade_ids
-        ids[f"{event.symbol}:{event.trade_id}:{event.side}"] = event.venue_time
+        ids[trade_key(event)] = event.venue_time
         if event.venue_time > self.filled_until.get(event.symbol, -1):
             self.filled_until[event.symbol] = event.venue_time
-        if len(ids) > MAX_TRADE_IDS:
-            self.forgotten_before = max(self.forgotten_before, ids.popitem(last=False)[1])
+        if len(ids) <= MAX_TRADE_IDS:
+            return None
+        forgotten = ids.popitem(last=False)
+        self.forgotten_before = max(self.forgotten_before, forgotten[1])
+        return forgotten
 
     def adjust(self, event: BalanceAdjusted) -> None:
         """Take over the venue's total."""

@@ -1,10 +1,5 @@
-"""Image: a partition's state as bytes and back, and its digest.
+"""Image: a partition's state as bytes and back, and what differs between two."""
 
-Every entity is written by itself. The digest is the sum, modulo 2^256, of the SHA-256 of every entity with its name, so
-that it does not hang on an order between entities and can be kept up entity by entity.
-"""
-
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +8,7 @@ import attrs
 import msgspec
 
 from oms.aggregates.account import Account
+from oms.aggregates.digest import OWN_FIELDS, from_scratch, lines_of, name_of, own_line
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.partition import Partition
@@ -21,13 +17,14 @@ from oms.aggregates.window import Remembered, Window
 from oms.messages.enums import AccountKind
 
 _encode = msgspec.json.Encoder().encode
-_MODULUS = 1 << 256
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
     journal_id: str
     partition: str
     engine: str
+    version: str = ""
+    signing_key: str = ""
     at: int
     next_order: int
     accounts: dict[str, AccountKind]
@@ -57,6 +54,8 @@ def dump(state: Partition) -> bytes:
             journal_id=state.journal_id,
             partition=state.partition,
             engine=state.engine,
+            version=state.version,
+            signing_key=state.signing_key,
             at=state.at,
             next_order=state.next_order,
             accounts=state.accounts,
@@ -73,8 +72,11 @@ def dump(state: Partition) -> bytes:
     )
 
 
-def load(image: bytes) -> Partition:
+def load(image: bytes, digest: str | None = None) -> Partition:
     """Undo :func:`dump`.
+
+    Args:
+        digest: of that state, where it is known; otherwise it is computed.
 
     Raises:
         msgspec.DecodeError: the bytes are not an image.
@@ -84,6 +86,8 @@ def load(image: bytes) -> Partition:
         journal_id=read.journal_id,
         partition=read.partition,
         engine=read.engine,
+        version=read.version,
+        signing_key=read.signing_key,
         at=read.at,
         next_order=read.next_order,
         accounts=read.accounts,
@@ -105,38 +109,27 @@ def load(image: bytes) -> Partition:
                 state.expiring[order.order_id] = order.expires_at
         if order.strategy == ADOPTED:
             state.venue_ids[key, order.client_order_id] = order.order_id
+    state.adopt_digest(digest or from_scratch(state))
     return state
 
 
 def entities(state: Partition) -> Iterator[tuple[str, Any]]:
     """Every entity with its name. Two states are equal when these are."""
-    yield "partition", [state.journal_id, state.partition, state.engine, state.at, state.next_order]
-    for account, kind in state.accounts.items():
-        yield f"account {account}", kind
-    for instrument in state.instruments.values():
-        yield f"instrument {'.'.join(instrument.key)}", instrument
-    for ledger in state.ledgers.values():
-        yield f"ledger {'.'.join(ledger.key)}", ledger
-    for position in state.positions.values():
-        yield f"position {position.exchange}.{position.account}.{position.market}.{position.symbol}", position
-    for order in state.orders.values():
-        yield f"order {order.order_id}", order
-    for account, window in state.windows.items():
-        for command_id, remembered in window.entries.items():
-            yield f"command {account} {command_id}", remembered
-    yield "unanswered", list(state.unanswered.items())
-    yield "doubtful", list(state.doubtful.items())
-    yield "finished", list(state.finished.items())
-    yield "retired", list(state.retired.items())
+    yield f"partition {state.partition}", dict(zip(OWN_FIELDS, own_line(state)[1:], strict=True))
+    for line in lines_of(state):
+        kind, content = line[0], line[2:] if line[0] not in ("command", "trade") else line[3:]
+        yield name_of(line), dict(zip(_FIELDS[kind], content, strict=True)) if kind in _FIELDS else content[0]
+
+
+_FIELDS = {
+    "order": ("order", "finished", "doubtful", "unanswered"),
+    "ledger": ("session", "ready", "balances", "forgotten_before", "filled_until"),
+}
 
 
 def digest(state: Partition) -> str:
-    """The state's digest, 64 hex digits."""
-    total = 0
-    for name, entity in entities(state):
-        hashed = hashlib.sha256(name.encode() + b"\n" + _encode(entity)).digest()
-        total += int.from_bytes(hashed, "big")
-    return f"{total % _MODULUS:064x}"
+    """The state's digest, computed over everything; :meth:`Partition.digest` is the same, kept up."""
+    return from_scratch(state)
 
 
 def differences(ours: Partition, theirs: Partition, most: int = 20) -> list[str]:
@@ -154,10 +147,22 @@ def differences(ours: Partition, theirs: Partition, most: int = 20) -> list[str]
 
 
 def _fields(name: str, left: Any, right: Any) -> list[str]:
-    if not attrs.has(type(left)):
-        return [f"{name}: {left!r} != {right!r}"[:500]]
+    ours, theirs = fields_of(left), fields_of(right)
     return [
-        f"{name}.{field}: {getattr(left, field)!r} != {getattr(right, field)!r}"[:500]
-        for field in attrs.fields_dict(type(left))
-        if _encode(getattr(left, field)) != _encode(getattr(right, field))
+        f"{name}{place}: {ours.get(place)!r} != {theirs.get(place)!r}"[:500]
+        for place in {**ours, **theirs}
+        if _encode(ours.get(place)) != _encode(theirs.get(place))
     ]
+
+
+def fields_of(entity: Any, place: str = "") -> dict[str, Any]:
+    """An entity's fields by their path, such as ``.balances.USDT.locked``."""
+    if attrs.has(type(entity)):
+        entity = {name: getattr(entity, name) for name in attrs.fields_dict(type(entity))}
+    if not isinstance(entity, dict):
+        return {place: entity}
+    found: dict[str, Any] = {}
+    for name, value in entity.items():
+        # The order is the entity; its own fields need no name before theirs.
+        found.update(fields_of(value, place if name == "order" else f"{place}.{name}"))
+    return found

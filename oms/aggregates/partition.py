@@ -12,12 +12,13 @@ from typing import Any, Final
 import attrs
 
 from oms.aggregates import order as orders
-from oms.aggregates.account import Account, AccountKey
+from oms.aggregates.account import Account, AccountKey, trade_key
+from oms.aggregates.digest import Changes, Digest, command_line, retired_line, trade_line
 from oms.aggregates.instrument import Instrument, InstrumentKey, listed
 from oms.aggregates.money import ONE, ZERO
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.position import Position, PositionKey
-from oms.aggregates.window import Window, outcome
+from oms.aggregates.window import Remembered, Window, outcome
 from oms.messages import events as e
 from oms.messages.enums import AccountKind, OrderStatus, Side
 from oms.messages.frames import Commit
@@ -35,6 +36,8 @@ class Partition:
     """Decision state of one partition.
 
     Args:
+        engine, version: instance and release of the engine that writes.
+        signing_key: public key that receipts are signed with, in hex; empty before one was declared.
         at: UTC nanoseconds of the last commit; event time.
         next_order: number that the next order id is made from.
         live: account key → its live orders by id, oldest first.
@@ -44,11 +47,14 @@ class Partition:
         finished: finished orders in the hot state → when they finished; oldest first.
         retired: orders that left the hot state → their strategy; oldest first.
         venue_ids: account key and client id at the venue → order id, for adopted orders, whose client ids are not ours.
+        changes: entities touched that the digest has not taken in yet.
     """
 
     journal_id: str = ""
     partition: str = ""
     engine: str = ""
+    version: str = ""
+    signing_key: str = ""
     at: int = 0
     next_order: int = 1
     accounts: dict[str, AccountKind] = attrs.field(factory=dict)
@@ -64,11 +70,28 @@ class Partition:
     finished: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
     retired: OrderedDict[str, str] = attrs.field(factory=OrderedDict)
     venue_ids: dict[tuple[AccountKey, str], str] = attrs.field(factory=dict)
+    changes: Changes = attrs.field(factory=Changes)
+    _digest: Digest = attrs.field(factory=Digest)
+
+    # -- digest
+
+    def digest(self) -> str:
+        """The digest of the whole state, 64 hex digits, at the cost of what was touched since it was last asked for."""
+        return self._digest.value(self)
+
+    def fold(self) -> list[bytes]:
+        """Take into the digest what was touched; return the SHA-256 of each touched entity as it is now."""
+        return self._digest.fold(self)
+
+    def adopt_digest(self, digest: str) -> None:
+        """Take over the digest that this state, filled in by hand, is known to have."""
+        self._digest.adopt(self, digest)
 
     # -- read
 
     def ledger(self, key: AccountKey) -> Account:
-        """The account's funds on a market, made empty when new."""
+        """The account's funds on a market, to be changed; made empty when new."""
+        self.changes.ledgers[key] = None
         found = self.ledgers.get(key)
         if found is None:
             found = self.ledgers[key] = Account(*key)
@@ -82,7 +105,8 @@ class Partition:
         return found
 
     def position(self, key: PositionKey) -> Position:
-        """The position, made flat when new."""
+        """The position, to be changed; made flat when new."""
+        self.changes.positions[key] = None
         found = self.positions.get(key)
         if found is None:
             found = self.positions[key] = Position(*key)
@@ -110,9 +134,17 @@ class Partition:
         self.at = commit.at
         if commit.command_id:
             account = commit.subject.split(".", 3)[2]
-            self.window(account).remember(commit.command_id, outcome(commit, sequence))
+            self._remember(account, commit.command_id, outcome(commit, sequence))
         if self.finished:
             self._retire(commit.at)
+        if self.changes.many:
+            self.fold()
+
+    def _remember(self, account: str, command_id: str, found: Remembered) -> None:
+        forgotten = self.window(account).remember(command_id, found)
+        self.changes.added.append(command_line(account, command_id, found))
+        if forgotten is not None:
+            self.changes.removed.append(command_line(account, *forgotten))
 
     def _retire(self, at: int) -> None:
         finished = self.finished
@@ -122,6 +154,7 @@ class Partition:
                 return
             del finished[oldest]
             order = self.orders.pop(oldest)
+            self.changes.orders[oldest] = None
             if order.strategy == ADOPTED:
                 venue_id = ((order.exchange, order.account, order.market), order.client_order_id)
                 # The id may stand for a later order by now.
@@ -131,8 +164,9 @@ class Partition:
 
     def _remember_retired(self, order_id: str, strategy: str) -> None:
         self.retired[order_id] = strategy
+        self.changes.added.append(retired_line(order_id, strategy))
         if len(self.retired) > MAX_RETIRED:
-            self.retired.popitem(last=False)
+            self.changes.removed.append(retired_line(*self.retired.popitem(last=False)))
 
     def _add(self, order: Order, key: AccountKey) -> None:
         self.orders[order.order_id] = order
@@ -140,6 +174,7 @@ class Partition:
         if live is None:
             live = self.live[key] = {}
         live[order.order_id] = order
+        self.changes.orders[order.order_id] = None
         self.next_order += 1
 
     def _settle(self, order: Order) -> None:
@@ -155,6 +190,7 @@ class Partition:
                 self.position((*key, order.symbol)).reducing += reduces - order.reducing
                 order.reducing = reduces
         order_id = order.order_id
+        self.changes.orders[order_id] = None
         listed = self.live.get(key)
         if listed is None:
             listed = self.live[key] = {}
@@ -210,15 +246,30 @@ def _journal_created(state: Partition, event: e.JournalCreated, at: int) -> None
 
 def _engine_started(state: Partition, event: e.EngineStarted, at: int) -> None:
     state.engine = event.instance
+    state.version = event.version
+
+
+def _sealed(state: Partition, event: e.Sealed, at: int) -> None:
+    """Changes nothing: it says what the state is. Replay holds it against its own."""
+
+
+def _signing_key_declared(state: Partition, event: e.SigningKeyDeclared, at: int) -> None:
+    state.signing_key = event.public_key
+
+
+def _loss_accepted(state: Partition, event: e.LossAccepted, at: int) -> None:
+    """What was lost is not known here; the venue is asked for it when the connectors reconcile."""
 
 
 def _account_registered(state: Partition, event: e.AccountRegistered, at: int) -> None:
     state.accounts[event.account] = event.kind
+    state.changes.accounts[event.account] = None
 
 
 def _instrument_listed(state: Partition, event: e.InstrumentListed, at: int) -> None:
     key = (event.exchange, event.market, event.symbol)
     state.instruments[key] = listed(event, state.instruments.get(key))
+    state.changes.instruments[key] = None
 
 
 def _session_opened(state: Partition, event: e.SessionOpened, at: int) -> None:
@@ -239,7 +290,9 @@ def _balance_adjusted(state: Partition, event: e.BalanceAdjusted, at: int) -> No
 
 def _marks_recorded(state: Partition, event: e.MarksRecorded, at: int) -> None:
     for symbol, mark in event.marks.items():
-        state.instruments[event.exchange, event.market, symbol].mark = mark
+        key = (event.exchange, event.market, symbol)
+        state.instruments[key].mark = mark
+        state.changes.instruments[key] = None
 
 
 def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
@@ -284,7 +337,11 @@ def _order_filled(state: Partition, event: e.OrderFilled, at: int) -> None:
     key = (event.exchange, event.account, event.market)
     instrument = state.instruments[event.exchange, event.market, event.symbol]
     realised = state.position((*key, event.symbol)).fill(event, instrument, at)
-    state.ledger(key).fill(event, instrument, realised)
+    ledger = state.ledger(key)
+    forgotten = ledger.fill(event, instrument, realised)
+    state.changes.added.append(trade_line(ledger, trade_key(event), event.venue_time))
+    if forgotten is not None:
+        state.changes.removed.append(trade_line(ledger, *forgotten))
     order = state.orders.get(event.order_id)
     if order is not None:
         order.evolve(event, at)
@@ -299,6 +356,9 @@ def reservation(instrument: Instrument, side: Side, price: Any) -> tuple[str, An
 _EVOLVE: Final[dict[type, Any]] = {
     e.JournalCreated: _journal_created,
     e.EngineStarted: _engine_started,
+    e.Sealed: _sealed,
+    e.SigningKeyDeclared: _signing_key_declared,
+    e.LossAccepted: _loss_accepted,
     e.AccountRegistered: _account_registered,
     e.InstrumentListed: _instrument_listed,
     e.SessionOpened: _session_opened,

@@ -92,8 +92,9 @@ class Window:
         """What was answered to this id, if it is remembered."""
         return self.entries.get(command_id)
 
-    def remember(self, command_id: str, found: Remembered) -> None:
-        """Keep an answer; the oldest is forgotten beyond the bound."""
+    def remember(self, command_id: str, found: Remembered) -> tuple[str, Remembered] | None:
+        """Keep an answer; beyond the bound the oldest is forgotten, and returned."""
         self.entries[command_id] = found
         if len(self.entries) > MAX_REMEMBERED:
-            self.entries.popitem(last=False)
+            return self.entries.popitem(last=False)
+        return None

@@ -29,6 +29,7 @@ from oms import __version__
 from oms.aggregates.account import AccountKey
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
+from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
@@ -45,6 +46,7 @@ from oms.messages.replies import failed
 from oms.tasks import end
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots
+from replay.source import FrameArchive, Source
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,12 @@ STARTS_MAX: Final = 3
 """How often an engine that is fenced before it serves tries to take over."""
 STOP_WITHIN_S: Final = 2.0
 """How long taking leave of nats-server may take; without a server it would wait for one."""
+SEAL_COMMITS: Final = 256
+"""The state is sealed after so many commits …"""
+SEAL_WITHIN_S: Final = 1.0
+"""… or when commits have waited for a seal for so long."""
+CLOCK_BEHIND_NS: Final = 10 * 10**9
+"""A clock that is further behind the journal's last commit is wrong, or was when that was written."""
 WATCH_INTERVAL_S: Final = 0.25
 PING_TIMEOUT_S: Final = 0.5
 
@@ -75,11 +83,13 @@ class EngineSettings:
     Args:
         accounts: to be registered at start, as configured.
         snapshots: where to start from; None to rebuild from the journal alone.
+        archive: what the journal no longer has; None when nothing was ever trimmed.
         give_up_s: how long an append may stay unconfirmed before the state is rebuilt.
     """
 
     accounts: dict[str, AccountKind]
     snapshots: Snapshots | None = None
+    archive: FrameArchive | None = None
     give_up_s: float = 10.0
 
 
@@ -102,6 +112,8 @@ class Engine:
         self._queue: BatchQueue
         self._watch: Watch
         self._in_flight: list[tuple[str, bytes]] = []
+        self._unsealed = 0
+        self._sealed_at = 0.0
         self._defect = False
         self._closing = False
         self._serving = False
@@ -163,12 +175,17 @@ class Engine:
                 f"nats-server must take messages of {codec.MAX_MESSAGE_BYTES:,} bytes (max_payload), takes {self._nc.max_payload:,}",
             )
         await ensure_journal(self._nc.jetstream())
-        history = await rebuild(self._nc, self._settings.snapshots, projections=False)
+        history = await rebuild(
+            Source(self._nc, self._settings.archive), self._settings.snapshots, projections=False
+        )
         self.state, sequence, head = history.partition, history.sequence, history.head
+        self._check_fit(sequence)
         self._tune_collection()
         self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
         self._queue = BatchQueue(sequence + 1)
         self._watch = Watch(self.state)
+        self._unsealed = 0
+        self._sealed_at = time.monotonic()
         self._defect = False
         self._serving = False
         self._closing = False
@@ -195,6 +212,8 @@ class Engine:
             await asyncio.wait([leaving], timeout=STOP_WITHIN_S)
             await end([stopping, watching])
             # No command gets in any more; what is decided is still made durable and answered, or given up.
+            if self._unsealed and not self._defect:
+                self._seal()
             self._closing = True
             self._wake.set()
             await asyncio.wait([flushing])
@@ -203,6 +222,23 @@ class Engine:
                 await self._tell_unknown(error)
                 raise error
 
+    def _check_fit(self, sequence: int) -> None:
+        """Refuse to go on with a journal that is ahead of this code or of this host's clock."""
+        state = self.state
+        if is_newer(state.version, __version__):
+            raise JournalBroken(
+                JournalFault.NEWER,
+                sequence,
+                f"version {state.version} has written this journal, this is {__version__}: run that version or a later one",
+            )
+        behind = state.at - time.time_ns()
+        if behind > CLOCK_BEHIND_NS:
+            raise JournalBroken(
+                JournalFault.CLOCK,
+                sequence,
+                f"this host's clock is {behind / 1e9:,.1f} s behind the journal's last commit: set it right first",
+            )
+
     async def _take_over(self) -> None:
         """Append as the new writer: from here on any engine before is fenced out. Doubt what was left unanswered."""
         self._internal(
@@ -210,6 +246,7 @@ class Engine:
             c.StartEngine(
                 instance=self._instance,
                 version=__version__,
+                code=code_digest(),
                 journal_id="m" + secrets.token_hex(3)[:5],
                 partition=PARTITION,
             ),
@@ -275,6 +312,8 @@ class Engine:
             return codec.encode(failed(None, refused))
         with exactly():
             answers = [self._decide_one(subject, part).reply for part in parts]
+            if self._unsealed >= SEAL_COMMITS:
+                self._seal()
         return codec.encode(answers if bulk else answers[0])
 
     def _decide_one(self, subject: str, raw: bytes) -> Outcome:
@@ -283,6 +322,7 @@ class Engine:
         outcome = handle(self.state, subject, raw, now, sequence)
         if outcome.commit is not None:
             self._queue.add_commit(encode_commit(outcome.commit))
+            self._unsealed += 1
         for order, instruction in outcome.instructions:
             key: AccountKey = (order.exchange, order.account, order.market)
             session = self.state.ledgers[key].session
@@ -297,6 +337,12 @@ class Engine:
         outcome = self._decide_one(subject, codec.encode(command))
         assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
         self._wake.set()
+
+    def _seal(self) -> None:
+        """Record the state's digest, so that every replay can be held against it."""
+        self._internal("seal._._._._", c.SealState())
+        self._unsealed = 0
+        self._sealed_at = time.monotonic()
 
     def _doubt(self, key: AccountKey, order_ids: Sequence[str], reason: str) -> None:
         for start in range(0, len(order_ids), 1_000):
@@ -349,6 +395,8 @@ class Engine:
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
             now = max(time.time_ns(), self.state.at)
+            if self._unsealed and time.monotonic() - self._sealed_at >= SEAL_WITHIN_S:
+                self._seal()
             for key, session in self._watch.silent_sessions(time.monotonic()):
                 self._internal(
                     ".".join(("close_session", *key, "_")),

@@ -69,7 +69,7 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
             raise Refused(Code.NOT_POSITIVE, f"price must be above zero, was {price:f}")
         price = instrument.check_price("price", price)
     event = order.decide_amend(quantity, price)
-    ledger = state.ledger((order.exchange, order.account, order.market))
+    ledger = state.ledgers[order.exchange, order.account, order.market]
     if not ledger.ready:
         raise Refused(
             Code.VENUE_DOWN,
@@ -86,7 +86,7 @@ def _check_reduces_more(state: Partition, order: Order, event: OrderAmendRequest
     # Less is always let through, however the position has moved meanwhile.
     if not order.reduce_only or event.quantity <= order.quantity:
         return
-    position = state.position((order.exchange, order.account, order.market, order.symbol))
+    position = state.positions[order.exchange, order.account, order.market, order.symbol]
     open_to = abs(position.quantity) - position.reducing + order.reducing
     turned = (position.quantity > 0) is (order.side is Side.BUY)
     if turned or event.quantity - order.cumulative > open_to:

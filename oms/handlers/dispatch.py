@@ -16,7 +16,14 @@ from oms.aggregates.partition import Partition
 from oms.aggregates.window import Remembered, reply
 from oms.handlers import change, place, venue
 from oms.handlers.instruct import instruction_for, resumed_cancels
-from oms.handlers.internal import decide_doubt, decide_expire, decide_start
+from oms.handlers.internal import (
+    decide_accept_loss,
+    decide_declare_key,
+    decide_doubt,
+    decide_expire,
+    decide_seal,
+    decide_start,
+)
 from oms.handlers.target import check_account, full_target
 from oms.messages import codec
 from oms.messages import commands as c
@@ -189,4 +196,7 @@ _STATEMENTS: Final[dict[type, Any]] = {
     c.DoubtOrders: decide_doubt,
     c.ExpireOrders: decide_expire,
     c.StartEngine: decide_start,
+    c.SealState: decide_seal,
+    c.DeclareKey: decide_declare_key,
+    c.AcceptLoss: decide_accept_loss,
 }

@@ -1,5 +1,6 @@
-"""What the engine asks of itself: starting, doubting orders that the venue does not answer, expiring GTD orders."""
+"""What the engine asks of itself: starting, sealing, doubting orders that the venue does not answer, expiring GTD orders."""
 
+from oms.aggregates.digest import SHAPE
 from oms.aggregates.partition import Partition
 from oms.messages import commands as c
 from oms.messages import events as e
@@ -12,7 +13,32 @@ def decide_start(state: Partition, subject: Subject, command: c.StartEngine) -> 
     found: list[e.Event] = []
     if not state.journal_id:
         found.append(e.JournalCreated(journal_id=command.journal_id, partition=command.partition))
-    return [*found, e.EngineStarted(instance=command.instance, version=command.version)]
+    return [*found, e.EngineStarted(instance=command.instance, version=command.version, code=command.code)]
+
+
+def decide_seal(state: Partition, subject: Subject, command: c.SealState) -> list[e.Event]:
+    """Record what the state is."""
+    return [e.Sealed(digest=state.digest(), shape=SHAPE)]
+
+
+def decide_declare_key(state: Partition, subject: Subject, command: c.DeclareKey) -> list[e.Event]:
+    """Record the key of receipts, when it is another one than before."""
+    if state.signing_key == command.public_key:
+        return []
+    return [e.SigningKeyDeclared(key_id=command.key_id, public_key=command.public_key)]
+
+
+def decide_accept_loss(state: Partition, subject: Subject, command: c.AcceptLoss) -> list[e.Event]:
+    """Record that a person accepted a loss."""
+    return [
+        e.LossAccepted(
+            first=command.first,
+            last=command.last,
+            head=command.head,
+            by=command.by,
+            reason=command.reason,
+        )
+    ]
 
 
 def decide_doubt(state: Partition, subject: Subject, command: c.DoubtOrders) -> list[e.Event]:

@@ -10,6 +10,11 @@ class JournalFault(StrEnum):
     CHAIN = "CHAIN"
     UNREADABLE = "UNREADABLE"
     SETTINGS = "SETTINGS"
+    CLOCK = "CLOCK"
+    SEAL = "SEAL"
+    NEWER = "NEWER"
+    ARCHIVE = "ARCHIVE"
+    LOST = "LOST"
 
 
 class JournalBroken(Exception):

@@ -22,16 +22,26 @@ WAITING_FRAMES: Final = 256
 """Frames taken from the library and not yet read; beyond it flow control makes the server wait."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class StoredFrame:
-    """A frame as it stands in the journal. ``digest`` is the chain head after it."""
+    """A frame as it stands in the journal or the archive.
+
+    Args:
+        digest: of the payload: the chain head after it.
+        payload: its bytes.
+        checks: what the archive holds beside it (:mod:`replay.checks`); None for a frame that comes from the journal.
+    """
 
     sequence: int
     digest: str
     frame: Frame
+    payload: bytes
+    checks: bytes | None = None
 
 
-def check_frame(sequence: int, payload: bytes, expected: int, prev: str | None) -> StoredFrame:
+def check_frame(
+    sequence: int, payload: bytes, expected: int, prev: str | None, checks: bytes | None = None
+) -> StoredFrame:
     """Decode one frame and hold it against its place.
 
     Args:
@@ -46,14 +56,16 @@ def check_frame(sequence: int, payload: bytes, expected: int, prev: str | None) 
     try:
         frame = decode_frame(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalBroken(JournalFault.UNREADABLE, sequence, str(error)) from None
+        raise JournalBroken(
+            JournalFault.UNREADABLE, sequence, f"{error}; was it written by a newer version than this one?"
+        ) from None
     if frame.sequence != sequence:
         raise JournalBroken(JournalFault.CHAIN, sequence, f"the frame names itself {frame.sequence}")
     if prev is not None and frame.prev != prev:
         raise JournalBroken(
             JournalFault.CHAIN, sequence, f"the frame follows {frame.prev}, but the one before is {prev}"
         )
-    return StoredFrame(sequence, frame_digest(payload), frame)
+    return StoredFrame(sequence, frame_digest(payload), frame, payload, checks)
 
 
 async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:

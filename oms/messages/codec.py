@@ -32,6 +32,9 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
     "doubt": c.DoubtOrders,
     "expire": c.ExpireOrders,
     "start": c.StartEngine,
+    "seal": c.SealState,
+    "declare_key": c.DeclareKey,
+    "accept_loss": c.AcceptLoss,
 }
 """Verb → the command it carries."""
 
@@ -39,7 +42,7 @@ BULK_VERBS: Final = frozenset({"place", "amend", "cancel"})
 LIST_VERBS: Final = frozenset(
     {"list_instruments", "report", "report_balances", "report_marks", "close_session", "doubt", "expire"}
 )
-INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start"})
+INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start", "seal", "declare_key", "accept_loss"})
 """Verbs that the engine asks of itself; no endpoint serves them."""
 
 _DECIMALS: Final[dict[str, tuple[str, ...]]] = {

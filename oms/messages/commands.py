@@ -200,3 +200,25 @@ class StartEngine(Command, frozen=True, kw_only=True, tag="start.1"):
     version: str
     journal_id: str
     partition: str
+    code: str = ""
+
+
+class SealState(Command, frozen=True, kw_only=True, tag="seal.1"):
+    """The engine's own: record the digest of the state."""
+
+
+class DeclareKey(Command, frozen=True, kw_only=True, tag="declare_key.1"):
+    """The engine's own: receipts are signed with this key from here on."""
+
+    key_id: str
+    public_key: str
+
+
+class AcceptLoss(Command, frozen=True, kw_only=True, tag="accept_loss.1"):
+    """The engine's own, on behalf of a person: these frames are gone."""
+
+    first: int
+    last: int
+    head: str
+    by: str
+    reason: str

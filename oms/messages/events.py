@@ -23,11 +23,45 @@ class JournalCreated(_Event, frozen=True, kw_only=True, tag="JournalCreated.1"):
     partition: str
 
 
-class EngineStarted(_Event, frozen=True, kw_only=True, tag="EngineStarted.1"):
-    """An engine took over as the one writer. Appending this is what fences out the one before."""
+class EngineStarted(_Event, frozen=True, kw_only=True, tag="EngineStarted.2"):
+    """An engine took over as the one writer. Appending this is what fences out the one before.
+
+    ``code`` is the digest of the source that decides (:func:`oms.code.code_digest`); empty where it was not recorded.
+    """
 
     instance: str
     version: str
+    code: str
+
+
+class Sealed(_Event, frozen=True, kw_only=True, tag="Sealed.1"):
+    """The state before this commit has this digest: whoever replays must come to the same.
+
+    ``shape`` names what was hashed (:data:`oms.aggregates.digest.SHAPE`); digests of another shape cannot be compared.
+    """
+
+    digest: str
+    shape: str
+
+
+class SigningKeyDeclared(_Event, frozen=True, kw_only=True, tag="SigningKeyDeclared.1"):
+    """Receipts from here on are signed with this Ed25519 key. ``public_key``: 64 hex digits."""
+
+    key_id: str
+    public_key: str
+
+
+class LossAccepted(_Event, frozen=True, kw_only=True, tag="LossAccepted.1"):
+    """A person accepted that frames ``first`` to ``last``, which were known to be durable, are gone from the journal.
+
+    ``head`` is the digest that the last of them had.
+    """
+
+    first: int
+    last: int
+    head: str
+    by: str
+    reason: str
 
 
 class AccountRegistered(_Event, frozen=True, kw_only=True, tag="AccountRegistered.1"):
@@ -262,6 +296,9 @@ class OrderDoubtResolved(_Event, frozen=True, kw_only=True, tag="OrderDoubtResol
 Event = (
     JournalCreated
     | EngineStarted
+    | Sealed
+    | SigningKeyDeclared
+    | LossAccepted
     | AccountRegistered
     | InstrumentListed
     | SessionOpened

@@ -5,10 +5,18 @@ frame is found by reading.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from oms.messages.events import Event
+from oms.messages.upcast import OLD_TAGS, OldEvent, upcast
+
+if TYPE_CHECKING:
+    _Stored = Event
+else:
+    # What may stand on disk; whoever decodes a frame gets today's events.
+    _Stored = Event | OldEvent
 
 GENESIS = "0" * 64
 """``prev`` of the first frame."""
@@ -29,7 +37,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     at: int
     subject: str
     command: msgspec.Raw
-    events: list[Event]
+    events: list[_Stored]
     command_id: str = ""
     fingerprint: str = ""
 
@@ -64,7 +72,22 @@ class _Encoded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-decode_frame = msgspec.json.Decoder(Frame).decode
+_decode = msgspec.json.Decoder(Frame).decode
+_OLD_TAGS = tuple(f'"{tag}"'.encode() for tag in OLD_TAGS)
+
+
+def decode_frame(payload: bytes) -> Frame:
+    """A frame, its events as they are today.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError: the bytes are not a frame.
+    """
+    frame = _decode(payload)
+    # Looking for the tags' bytes costs less than looking at every event, and almost no frame has one.
+    if any(tag in payload for tag in _OLD_TAGS):
+        for commit in frame.commits:
+            upcast(commit.events)
+    return frame
 
 
 def encode_commit(commit: Commit) -> bytes:

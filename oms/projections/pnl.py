@@ -143,6 +143,9 @@ IGNORED: Final = frozenset(
     {
         e.JournalCreated,
         e.EngineStarted,
+        e.Sealed,
+        e.SigningKeyDeclared,
+        e.LossAccepted,
         e.AccountRegistered,
         e.InstrumentListed,
         e.SessionOpened,

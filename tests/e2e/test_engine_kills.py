@@ -22,6 +22,7 @@ from oms.messages.frames import GENESIS
 from oms.nats_server import EmbeddedNats, bound_to_parent
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots, content_of
+from replay.source import Source
 from tests.engine.desk import Trader, Venue, accepted, filled
 
 KILLS = 20
@@ -185,10 +186,10 @@ async def _kill_and_look(
 
     await venue.close()
     assert await engine.end(signal.SIGTERM) == 0
-    whole = await rebuild(nc, None)
-    half = await rebuild(nc, None, until_sequence=last // 2)
+    whole = await rebuild(Source(nc), None)
+    half = await rebuild(Source(nc), None, until_sequence=last // 2)
     Snapshots(tmp_path).write(content_of(half), half.at)
-    resumed = await rebuild(nc, Snapshots(tmp_path))
+    resumed = await rebuild(Source(nc), Snapshots(tmp_path))
     assert whole.sequence == resumed.sequence
     assert image.digest(whole.partition) == image.digest(resumed.partition)
     live = {order.order_id for order in whole.partition.orders.values()} | whole.partition.retired.keys()

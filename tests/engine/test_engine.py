@@ -29,6 +29,7 @@ from oms.messages.events import AccountRegistered
 from oms.messages.frames import GENESIS, Commit, encode_commit
 from oms.nats_server import EmbeddedNats, bound_to_parent, nats_server_binary
 from replay.rebuild import rebuild
+from replay.source import Source
 from tests.engine.desk import SETTINGS, Trader, Venue, accepted, engine_on, filled
 
 _ACCOUNT_COMMIT = encode_commit(
@@ -45,7 +46,7 @@ lost_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExcept
 
 
 async def _digest_from_zero(nc: Client) -> str:
-    history = await rebuild(nc, None, projections=False)
+    history = await rebuild(Source(nc), None, projections=False)
     return image.digest(history.partition)
 
 
@@ -449,12 +450,12 @@ async def test_a_frame_of_its_own_that_arrives_late_does_not_stop_the_engine(
     rebuilt = engine_module.rebuild
     late = 0
 
-    async def overtaken(client: Client, *args: Any, **options: Any) -> Any:
+    async def overtaken(source: Source, *args: Any, **options: Any) -> Any:
         nonlocal late
-        history = await rebuilt(client, *args, **options)
+        history = await rebuilt(source, *args, **options)
         late += 1
         if late == 1:
-            await JournalWriter(client, history.sequence, history.head).append([_ACCOUNT_COMMIT])
+            await JournalWriter(nc, history.sequence, history.head).append([_ACCOUNT_COMMIT])
         return history
 
     monkeypatch.setattr(engine_module, "rebuild", overtaken)

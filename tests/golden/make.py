@@ -16,6 +16,7 @@ def history() -> Desk:
     """A history that has every event at least once."""
     desk = Desk()
     desk.register("sub_arb", "SUB")
+    desk.ask("declare_key._._._._", {"key_id": "0123456789abcdef", "public_key": "ab" * 32})
     filled = desk.place(quantity="2", price="100.50", strategy="alpha", client_order_id="mine")["order_id"]
     desk.report("accepted", filled)
     desk.fill(filled, "0.5", "100.25", fee="0.0005", fee_asset="BTC")
@@ -42,6 +43,10 @@ def history() -> Desk:
     desk.ask("cancel_all._.main._._", {"command_id": "all"})
     desk.report("canceled", amended, reason="asked", revision=1)
     desk.ask("close_session.binance.main.spot._", {"session": "s1", "reason": "bye"})
+    desk.seal()
+    lost = {"first": 900, "last": 901, "head": "cd" * 32, "by": "Ada", "reason": "the disk of host a burnt"}
+    desk.ask("accept_loss._._._._", lost)
+    desk.seal()
     return desk
 
 

@@ -14,6 +14,7 @@ from oms.nats_server import EmbeddedNats
 from replay.cli import replay
 from replay.rebuild import rebuild
 from replay.snapshot import Content, Snapshots
+from replay.source import Source
 from tests.replay.journal import Maker, busy, write
 
 
@@ -38,7 +39,7 @@ def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
 
 def run(url: str, tmp_path: Path, *options: str) -> Result:
     """Call the command."""
-    return CliRunner().invoke(replay, ["--nats", url, "--data-dir", str(tmp_path), *options])
+    return CliRunner().invoke(replay, ["state", "--nats", url, "--data-dir", str(tmp_path), *options])
 
 
 def test_digest_is_the_live_states(url: str, tmp_path: Path, maker: Maker) -> None:
@@ -75,21 +76,21 @@ def test_tables_are_for_people(url: str, tmp_path: Path, maker: Maker) -> None:
 
 
 def test_until_a_sequence_or_a_time(url: str, tmp_path: Path, maker: Maker) -> None:
-    """``--until-sequence`` and ``--until-time`` (ns or ISO) stop there."""
+    """``--at`` a sequence or a time (ns or ISO) stops there."""
     stored = maker.stored[3]
     at = stored.frame.commits[-1].at
     iso = datetime.datetime.fromtimestamp(at // 10**9 + 60, datetime.UTC).isoformat()
     for options, sequence in (
-        (("--until-sequence", "4"), 4),
-        (("--until-time", str(at)), 4),
-        (("--until-time", iso), maker.sequence),
+        (("--at", "4"), 4),
+        (("--at", str(at)), 4),
+        (("--at", iso), maker.sequence),
     ):
         document = msgspec.json.decode(run(url, tmp_path, "--json", *options).stdout)
         assert document["sequence"] == sequence
 
 
 @pytest.mark.parametrize(
-    "options", [("--digest", "--json"), ("--until-time", "noon"), ("--until-sequence", "-1"), ("--what",)]
+    "options", [("--digest", "--json"), ("--at", "noon"), ("--at", "-1"), ("--what",)]
 )
 def test_wrong_usage_exits_2(url: str, tmp_path: Path, options: tuple[str, ...]) -> None:
     """Options that make no sense exit 2."""
@@ -109,7 +110,7 @@ def test_broken_journal_exits_6(tmp_path: Path, nats_server_shared: EmbeddedNats
 
     async def snapshot() -> None:
         nc = await nats.connect(nats_server_shared.url)
-        history = await rebuild(nc, None)
+        history = await rebuild(Source(nc), None)
         assert history.projections is not None
         state, projections = image.dump(history.partition), history.projections.dump()
         ahead = Content(sequence=999, head=history.head, state=state, projections=projections)

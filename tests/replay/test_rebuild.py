@@ -13,6 +13,7 @@ from oms.journal.errors import JournalBroken, JournalFault
 from oms.messages.frames import frame_digest
 from replay.rebuild import SnapshotRefused, new_history, rebuild
 from replay.snapshot import Content, Snapshots
+from replay.source import Source
 from tests.replay.journal import Maker, busy, write
 
 
@@ -39,7 +40,7 @@ async def test_rebuilds_what_was_decided(nc: Client, maker: Maker) -> None:
     """All frames from zero give the state that the handlers had."""
     await write(nc, maker.payloads)
     seen: list[tuple[int, int]] = []
-    history = await rebuild(nc, None, progress=lambda at, last, events: seen.append((at, last)))
+    history = await rebuild(Source(nc), None, progress=lambda at, last, events: seen.append((at, last)))
     assert image.digest(history.partition) == image.digest(maker.state)
     assert (history.sequence, history.head) == (len(maker.payloads), maker.head)
     assert seen[-1] == (len(maker.payloads), len(maker.payloads))
@@ -50,8 +51,8 @@ async def test_starts_from_the_snapshot(nc: Client, maker: Maker, tmp_path: Path
     await write(nc, maker.payloads)
     snapshots = Snapshots(tmp_path)
     snapshot_at(snapshots, maker, len(maker.payloads) - 2)
-    whole = await rebuild(nc, snapshots, from_zero=True)
-    history = await rebuild(nc, snapshots, check_digest=True)
+    whole = await rebuild(Source(nc), snapshots, from_zero=True)
+    history = await rebuild(Source(nc), snapshots, check_digest=True)
     assert history.events < whole.events / 2
     assert image.digest(history.partition) == image.digest(whole.partition)
     assert history.projections is not None
@@ -66,9 +67,11 @@ async def test_without_projections_none_are_decoded(nc: Client, maker: Maker, tm
     snapshot_at(snapshots, maker, 5)
     path = snapshots.paths()[0]
     path.write_bytes(path.read_bytes().replace(b'"last_trade":', b'"last_trick":'))
-    history = await rebuild(nc, snapshots, projections=False)
+    history = await rebuild(Source(nc), snapshots, projections=False)
     assert image.digest(history.partition) == image.digest(maker.state)
-    assert history.events < (await rebuild(nc, snapshots)).events, "with projections it must not be used"
+    assert history.events < (await rebuild(Source(nc), snapshots)).events, (
+        "with projections it must not be used"
+    )
 
 
 async def test_until_a_sequence_and_until_a_time(nc: Client, maker: Maker, tmp_path: Path) -> None:
@@ -77,20 +80,20 @@ async def test_until_a_sequence_and_until_a_time(nc: Client, maker: Maker, tmp_p
     snapshots = Snapshots(tmp_path)
     snapshot_at(snapshots, maker, len(maker.payloads))
     stored = maker.stored
-    by_sequence = await rebuild(nc, snapshots, until_sequence=9)
+    by_sequence = await rebuild(Source(nc), snapshots, until_sequence=9)
     assert (by_sequence.sequence, by_sequence.head) == (9, stored[8].digest)
     moment = stored[8].frame.commits[-1].at
-    by_time = await rebuild(nc, snapshots, until_time=moment)
+    by_time = await rebuild(Source(nc), snapshots, until_time=moment)
     assert by_time.sequence == 9
     assert image.digest(by_time.partition) == image.digest(by_sequence.partition)
-    assert (await rebuild(nc, snapshots, until_time=moment - 1)).sequence == 8
+    assert (await rebuild(Source(nc), snapshots, until_time=moment - 1)).sequence == 8
 
 
 async def test_empty_journal_is_the_beginning(nc: Client, tmp_path: Path) -> None:
     """No stream, or one without frames, is the state before the first frame."""
-    assert (await rebuild(nc, Snapshots(tmp_path))).sequence == 0
+    assert (await rebuild(Source(nc), Snapshots(tmp_path))).sequence == 0
     await write(nc, [])
-    assert (await rebuild(nc, Snapshots(tmp_path))).sequence == 0
+    assert (await rebuild(Source(nc), Snapshots(tmp_path))).sequence == 0
 
 
 def reframed(payload: bytes, **changes: object) -> bytes:
@@ -128,7 +131,7 @@ async def test_damaged_journal_is_refused_with_its_sequence(
             frames[6] = frames[6][:-1]
     await write(nc, frames)
     with pytest.raises(JournalBroken) as broken:
-        await rebuild(nc, None)
+        await rebuild(Source(nc), None)
     assert (broken.value.fault, broken.value.sequence) == (fault, sequence)
 
 
@@ -138,7 +141,7 @@ async def test_snapshot_ahead_of_the_journal_is_refused(nc: Client, maker: Maker
     snapshots = Snapshots(tmp_path)
     snapshot_at(snapshots, maker, 12)
     with pytest.raises(SnapshotRefused, match=r"at sequence 12, but the journal ends at 10"):
-        await rebuild(nc, snapshots)
+        await rebuild(Source(nc), snapshots)
 
 
 async def test_snapshot_of_another_journal_is_refused(nc: Client, maker: Maker, tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ async def test_snapshot_of_another_journal_is_refused(nc: Client, maker: Maker, 
     older.write_bytes(path.read_bytes())
     snapshot_at(snapshots, busy(22, 100, frame=10), 6)
     with pytest.raises(SnapshotRefused, match="journal was replaced"):
-        await rebuild(nc, snapshots)
+        await rebuild(Source(nc), snapshots)
 
 
 async def test_trimmed_journal_needs_a_snapshot_and_joins_it(
@@ -164,13 +167,13 @@ async def test_trimmed_journal_needs_a_snapshot_and_joins_it(
     await js.purge_stream("JOURNAL", seq=9)
     snapshots = Snapshots(tmp_path)
     with pytest.raises(JournalBroken, match="begins at 9"):
-        await rebuild(nc, snapshots)
+        await rebuild(Source(nc), snapshots)
     snapshot_at(snapshots, maker, 8)
-    history = await rebuild(nc, snapshots)
+    history = await rebuild(Source(nc), snapshots)
     assert image.digest(history.partition) == image.digest(maker.state)
     snapshot_at(snapshots, maker, 8, head=frame_digest(b"another"))
     with pytest.raises(JournalBroken) as broken:
-        await rebuild(nc, snapshots)
+        await rebuild(Source(nc), snapshots)
     assert (broken.value.fault, broken.value.sequence) == (JournalFault.CHAIN, 9)
 
 
@@ -181,5 +184,5 @@ async def test_snapshot_before_the_gap_is_refused(nc: Client, maker: Maker, tmp_
     snapshots = Snapshots(tmp_path)
     snapshot_at(snapshots, maker, 5)
     with pytest.raises(JournalBroken) as broken:
-        await rebuild(nc, snapshots)
+        await rebuild(Source(nc), snapshots)
     assert (broken.value.fault, broken.value.sequence) == (JournalFault.GAP, 6)

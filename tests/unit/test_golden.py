@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 
 from oms.aggregates import image
+from oms.aggregates.digest import SHAPE
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.messages.events import Event
 from oms.messages.frames import GENESIS, decode_frame, encode_commit, encode_frame, frame_digest
+from oms.messages.upcast import OLD_TAGS, UPCASTERS
 from tests.golden.make import HERE
 
 JOURNALS = sorted(HERE.glob("journal-*.jsonl"))
@@ -56,3 +59,22 @@ def test_every_event_has_a_golden_frame() -> None:
     assert not missing, (
         f"no golden frame has {missing}: add them to tests/golden/make.py and write the next number"
     )
+
+
+def test_every_earlier_version_has_an_upcaster_and_a_golden_frame() -> None:
+    """An event at version 3 has upcasters from 1 and 2, and each was written once into a golden journal."""
+    tags = {msgspec.inspect.type_info(kind).tag for kind in get_args(Event)}
+    earlier = {
+        f"{name}.{version}"
+        for name, _, newest in (str(tag).partition(".") for tag in tags)
+        for version in range(1, int(newest))
+    }
+    assert earlier == set(OLD_TAGS)
+    assert {msgspec.inspect.type_info(kind).tag for kind in UPCASTERS} == earlier
+    written = b"".join(journal.read_bytes() for journal in JOURNALS)
+    assert all(f'"{tag}"'.encode() in written for tag in earlier)
+
+
+def test_shape_of_digests_changes_knowingly() -> None:
+    """A field more or less in an entity makes older seals incomparable: say so in the change log, then change this."""
+    assert SHAPE == "45906d15dd78358d"

@@ -81,12 +81,13 @@ def test_digest_and_differences_name_any_change(maker: Maker) -> None:
     command_id = next(iter(command.windows["main"].entries))
     del command.windows["main"].entries[command_id]
     forgotten = changed()
+    doubted = next(iter(forgotten.doubtful))
     forgotten.doubtful.clear()
     for other, name in (
         (balance, "ledger binance.main.spot.balances"),
         (order, f"order {order_id}: only in ours"),
         (command, f"command main {command_id}: only in ours"),
-        (forgotten, "doubtful"),
+        (forgotten, f"order {doubted}.doubtful"),
     ):
         assert image.digest(other) != good
         lines = image.differences(maker.state, other)

@@ -16,8 +16,9 @@ from oms.journal.reader import read_frames
 from oms.messages.frames import GENESIS
 from oms.simulator.client import ControlClient
 from replay.history import History
-from replay.rebuild import journal_bounds, rebuild
+from replay.rebuild import rebuild
 from replay.snapshot import Snapshot, Snapshots
+from replay.source import Source, journal_bounds
 
 
 async def connect(url: str) -> Client:
@@ -58,7 +59,7 @@ def last_snapshot(config: Config) -> Snapshot:
 
 async def replay_until(nc: Client, sequence: int, config: Config) -> History:
     """Rebuild state and read models from the first frame, as `oms replay --from-zero` does."""
-    return await rebuild(nc, None, from_zero=True, until_sequence=sequence, cache=config.cache)
+    return await rebuild(Source(nc), None, from_zero=True, until_sequence=sequence, cache=config.cache)
 
 
 async def until(what: str, done: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:

@@ -1,0 +1,278 @@
+"""Digest: one number that stands for the whole state, kept up as the state changes.
+
+It is the sum, modulo 2^256, of the SHA-256 of every entity's line. A line is a JSON array that names the entity's kind and
+key, so that no order between entities is needed and what was not touched is not looked at again. Whoever changes the state
+notes the entity in :class:`Changes`; the next :meth:`Digest.fold` hashes what was noted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from oms.aggregates.account import Account, AccountKey, Balance
+from oms.aggregates.instrument import Instrument, InstrumentKey
+from oms.aggregates.order import Order, PendingAmend
+from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.window import Remembered
+
+if TYPE_CHECKING:
+    from oms.aggregates.partition import Partition
+
+MAX_NOTED: Final = 20_000
+"""Changes that wait to be folded; beyond it the state folds them by itself, so that they never grow without end."""
+_AT_ONCE: Final = 10_000
+_MODULUS: Final = 1 << 256
+
+Line = tuple[Any, ...]
+"""An entity as it is hashed: kind, key, content."""
+
+_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+@attrs.define(slots=True, eq=False)
+class Changes:
+    """What was touched since the last fold, in the order it was touched first.
+
+    Orders, ledgers, positions, instruments and accounts change in place and are noted by key. What never changes (answers
+    to commands, trade ids, retired orders) is noted whole when it comes (``added``) and when it goes (``removed``).
+    """
+
+    orders: dict[str, None] = attrs.field(factory=dict)
+    ledgers: dict[AccountKey, None] = attrs.field(factory=dict)
+    positions: dict[PositionKey, None] = attrs.field(factory=dict)
+    instruments: dict[InstrumentKey, None] = attrs.field(factory=dict)
+    accounts: dict[str, None] = attrs.field(factory=dict)
+    added: list[Line] = attrs.field(factory=list)
+    removed: list[Line] = attrs.field(factory=list)
+
+    @property
+    def many(self) -> bool:
+        """Whether so much waits that it should be folded now."""
+        return len(self.orders) + len(self.added) > MAX_NOTED
+
+    def clear(self) -> None:
+        """Begin anew."""
+        for noted in (self.orders, self.ledgers, self.positions, self.instruments, self.accounts):
+            noted.clear()
+        self.added.clear()
+        self.removed.clear()
+
+    def kinds(self) -> tuple[dict[Any, None], ...]:
+        """What was noted by key, in the order of :data:`_LINES`."""
+        return self.orders, self.ledgers, self.positions, self.instruments, self.accounts
+
+
+@attrs.define(slots=True, eq=False)
+class Digest:
+    """The running sum. The partition's own few fields change with every commit and are added only when the value is asked for."""
+
+    _total: int = 0
+    _known: tuple[dict[Any, bytes], ...] = attrs.field(factory=lambda: ({}, {}, {}, {}, {}))
+
+    def fold(self, state: "Partition") -> list[bytes]:
+        """Take in what changed; return the SHA-256 of the new lines, in the order of :func:`touched`."""
+        changes = state.changes
+        lines: list[Line] = []
+        gone: list[bytes] = []
+        places: list[tuple[dict[Any, bytes], Any]] = []
+        for known, noted, line_of in zip(self._known, changes.kinds(), _LINES, strict=True):
+            for key in noted:
+                was = known.pop(key, None)
+                if was is not None:
+                    gone.append(was)
+                line = line_of(state, key)
+                if line is not None:
+                    lines.append(line)
+                    places.append((known, key))
+        lines += changes.added
+        hashes = _hashes(lines)
+        for (known, key), hashed in zip(places, hashes, strict=False):
+            known[key] = hashed
+        if changes.removed:
+            gone += _hashes(changes.removed)
+        self._total += sum(map(int.from_bytes, hashes)) - sum(map(int.from_bytes, gone))
+        changes.clear()
+        return hashes
+
+    def value(self, state: "Partition") -> str:
+        """The digest of the state as it is now, 64 hex digits."""
+        self.fold(state)
+        own = int.from_bytes(sha256(_encode(own_line(state))).digest())
+        return f"{(self._total + own) % _MODULUS:064x}"
+
+    def adopt(self, state: "Partition", digest: str) -> None:
+        """Start over from a state that is known to have this digest. What never changes need not be hashed for that."""
+        state.changes.clear()
+        self._known = tuple(dict(zip(keys, _hashes(lines), strict=True)) for keys, lines in _in_place(state))
+        self._total = int(digest, 16) - int.from_bytes(sha256(_encode(own_line(state))).digest())
+
+
+def touched(state: "Partition") -> list[str]:
+    """Names of the entities that the next fold hashes, in its order."""
+    lines = [
+        line
+        for noted, line_of in zip(state.changes.kinds(), _LINES, strict=True)
+        for key in noted
+        if (line := line_of(state, key)) is not None
+    ]
+    return [name_of(line) for line in [*lines, *state.changes.added]]
+
+
+def from_scratch(state: "Partition") -> str:
+    """The digest computed over every entity, whatever was noted."""
+    total = int.from_bytes(sha256(_encode(own_line(state))).digest())
+    some: list[Line] = []
+    for line in lines_of(state):
+        some.append(line)
+        if len(some) == _AT_ONCE:
+            total += sum(map(int.from_bytes, _hashes(some)))
+            some.clear()
+    total += sum(map(int.from_bytes, _hashes(some)))
+    return f"{total % _MODULUS:064x}"
+
+
+def lines_of(state: "Partition") -> Iterator[Line]:
+    """Every entity's line but the partition's own."""
+    for _, lines in _in_place(state):
+        yield from lines
+    for account, window in state.windows.items():
+        for command_id, remembered in window.entries.items():
+            yield command_line(account, command_id, remembered)
+    for ledger in state.ledgers.values():
+        for trade, venue_time in ledger.trade_ids.items():
+            yield trade_line(ledger, trade, venue_time)
+    for order_id, strategy in state.retired.items():
+        yield retired_line(order_id, strategy)
+
+
+def _fields(kind: type) -> str:
+    return f"{kind.__name__}({','.join(attrs.fields_dict(kind))})"
+
+
+def _shape() -> str:
+    """What is hashed, by its fields: two digests can be compared only when they are of the same."""
+    fields = [
+        _fields(kind) for kind in (Order, PendingAmend, Account, Balance, Position, Instrument, Remembered)
+    ]
+    return sha256(";".join([*OWN_FIELDS, *fields]).encode()).hexdigest()[:16]
+
+
+def name_of(line: Line) -> str:
+    """An entity's name for people: its kind and key."""
+    kind, key = line[0], line[1]
+    if kind == "command":
+        return f"command {key} {line[2]}"
+    if kind == "trade":
+        return f"trade {'.'.join(key)} {line[2]}"
+    return f"{kind} {key if isinstance(key, str) else '.'.join(key)}"
+
+
+def _hashes(lines: Iterable[Line]) -> list[bytes]:
+    encoded = _encode_lines(lines)
+    # JSON escapes newlines inside strings, so each one ends a line.
+    return [sha256(line).digest() for line in encoded.split(b"\n")[:-1]]
+
+
+# -- the lines
+
+
+OWN_FIELDS: Final = ("partition", "journal_id", "engine", "version", "signing_key", "at", "next_order")
+
+
+def own_line(state: "Partition") -> Line:
+    """The partition's own fields."""
+    return (
+        "partition",
+        state.partition,
+        state.journal_id,
+        state.engine,
+        state.version,
+        state.signing_key,
+        state.at,
+        state.next_order,
+    )
+
+
+def _order_line(state: "Partition", order_id: str) -> Line | None:
+    order = state.orders.get(order_id)
+    if order is None:
+        return None
+    return (
+        "order",
+        order_id,
+        order,
+        state.finished.get(order_id),
+        state.doubtful.get(order_id),
+        state.unanswered.get(order_id),
+    )
+
+
+def _ledger_line(state: "Partition", key: AccountKey) -> Line:
+    ledger = state.ledgers[key]
+    # Without trade ids, which are entities of their own.
+    return (
+        "ledger",
+        key,
+        ledger.session,
+        ledger.ready,
+        ledger.balances,
+        ledger.forgotten_before,
+        ledger.filled_until,
+    )
+
+
+def _position_line(state: "Partition", key: PositionKey) -> Line:
+    return ("position", key, state.positions[key])
+
+
+def _instrument_line(state: "Partition", key: InstrumentKey) -> Line:
+    return ("instrument", key, state.instruments[key])
+
+
+def _account_line(state: "Partition", account: str) -> Line:
+    return ("account", account, state.accounts[account])
+
+
+_LINES: Final[tuple[Callable[["Partition", Any], Line | None], ...]] = (
+    _order_line,
+    _ledger_line,
+    _position_line,
+    _instrument_line,
+    _account_line,
+)
+
+
+def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
+    """Of everything that changes in place: the keys, and the lines."""
+    everything: tuple[dict[Any, Any], ...] = (
+        state.orders,
+        state.ledgers,
+        state.positions,
+        state.instruments,
+        state.accounts,
+    )
+    for held, line_of in zip(everything, _LINES, strict=True):
+        yield held, [line_of(state, key) for key in held]
+
+
+def command_line(account: str, command_id: str, remembered: Any) -> Line:
+    """A remembered answer."""
+    return ("command", account, command_id, remembered)
+
+
+def trade_line(ledger: Account, trade: str, venue_time: int) -> Line:
+    """An applied trade's id."""
+    return ("trade", ledger.key, trade, venue_time)
+
+
+def retired_line(order_id: str, strategy: str) -> Line:
+    """What is kept of an order that left."""
+    return ("retired", order_id, strategy)
+
+
+SHAPE: Final = _shape()
+"""Names what this code hashes. A release that gives an entity another field has another one, and does not compare older digests."""
