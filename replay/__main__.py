@@ -1,6 +1,9 @@
 """``python -m replay`` is ``oms replay``."""
 
-from replay.cli import replay
+import sys
+
+from oms.cli import main
 
 if __name__ == "__main__":
-    replay()
+    sys.argv[1:1] = ["replay"]
+    main()

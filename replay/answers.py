@@ -49,9 +49,10 @@ def answer(models: Projections, subject: Subject, query: Any, sequence: int) -> 
         Refused: INVALID_COMMAND when ``after`` is not from an answer to this kind of question.
     """
     if isinstance(query, q.ShowPnl):
-        return _pnl(models, subject, query, sequence)
-    rows: Paged = _ROWS[type(query)](models, subject, query)
-    taken, more, after = q.page(rows, query.limit)
+        rows, totals = pnl(models, subject, query)
+        taken, more, after = q.page(rows, query.limit)
+        return q.PnlAnswer(sequence=sequence, rows=taken, more=more, next=after, totals=totals)
+    taken, more, after = q.page(_ROWS[type(query)](models, subject, query), query.limit)
     return q.Answer(sequence=sequence, rows=taken, more=more, next=after)
 
 
@@ -168,7 +169,8 @@ _Group = tuple[str, str, str, str, str, str, str]
 """(exchange, account, market, symbol, strategy, day, settle)"""
 
 
-def _pnl(models: Projections, subject: Subject, query: q.ShowPnl, sequence: int) -> q.PnlAnswer[msgspec.Raw]:
+def pnl(models: Projections, subject: Subject, query: q.ShowPnl) -> tuple[Paged, list[q.PnlRow]]:
+    """P&L rows by their key, and the totals of all of them by settlement asset."""
     groups: dict[_Group, _Sum] = {}
     totals: dict[str, _Sum] = {}
     by_day, open_too = "day" in query.by, query.day is None
@@ -198,17 +200,10 @@ def _pnl(models: Projections, subject: Subject, query: q.ShowPnl, sequence: int)
         for group in sorted(groups)
         if (cursor := ".".join(group)) > query.after
     )
-    taken, more, after = q.page(rows, query.limit)
-    return q.PnlAnswer(
-        sequence=sequence,
-        rows=taken,
-        more=more,
-        next=after,
-        totals=[
-            _pnl_row((ANY, ANY, ANY, ANY, ANY, ANY, settle), totals[settle], open_too)
-            for settle in sorted(totals)
-        ],
-    )
+    return rows, [
+        _pnl_row((ANY, ANY, ANY, ANY, ANY, ANY, settle), totals[settle], open_too)
+        for settle in sorted(totals)
+    ]
 
 
 def _group(partition: Partition, key: BookKey, by: list[q.Dimension]) -> _Group:

@@ -1,6 +1,5 @@
 """The command line. Each command is imported when it is used: none waits for what another needs."""
 
-import importlib
 import sys
 from typing import Final
 
@@ -8,6 +7,7 @@ import click
 
 from oms import __version__
 from oms.cli.exits import EPILOG, end_with
+from oms.cli.lazy import LazyGroup
 
 COMMANDS: Final = {
     "demo": "oms.cli.demo:demo",
@@ -32,22 +32,9 @@ COMMANDS: Final = {
 """Command → where it is, in the order that the help shows."""
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = COMMANDS.get(cmd_name)
-        if place is None:
-            return None
-        module, _, name = place.partition(":")
-        found = getattr(importlib.import_module(module), name)
-        assert isinstance(found, click.Command)
-        return found
-
-
 @click.group(
-    cls=_Lazy,
+    cls=LazyGroup,
+    places=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

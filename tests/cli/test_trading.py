@@ -158,7 +158,7 @@ def test_an_error_is_one_line_and_a_code(
 
 
 def test_replay_rebuilds_what_is_live(up: Up) -> None:
-    """`oms replay` reads the journal of the running system and prints the digest of its state."""
-    ran = run_oms("replay", "--nats", up.url, "--data-dir", str(up.data_dir), "--digest")
+    """`oms replay state` reads the journal of the running system and prints the digest of its state."""
+    ran = run_oms("replay", "state", "--nats", up.url, "--data-dir", str(up.data_dir), "--digest")
     assert ran.code == 0, ran.err
     assert re.fullmatch(r"[0-9a-f]{64}\n", ran.out)

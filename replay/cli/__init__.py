@@ -1,0 +1,31 @@
+"""``oms replay`` and ``python -m replay``: questions to the whole history, and proofs of it."""
+
+from typing import Final
+
+import click
+
+from oms.cli.exits import EPILOG
+from oms.cli.lazy import LazyGroup
+
+COMMANDS: Final = {
+    "state": "replay.cli.state:state",
+    "orders": "replay.cli.orders:orders",
+    "trades": "replay.cli.orders:trades",
+    "positions": "replay.cli.holdings:positions",
+    "balances": "replay.cli.holdings:balances",
+    "pnl": "replay.cli.holdings:pnl",
+}
+"""Command → where it is, in the order that the help shows. One line each."""
+
+
+@click.group(cls=LazyGroup, places=COMMANDS, epilog=EPILOG)
+def replay() -> None:
+    """Ask the journal what was, at any moment, and prove that nothing was changed.
+
+    Every frame that is read is held against the hash chain and the seals.
+
+    \b
+    oms replay state --at 2026-11-21T03:00:00Z
+    oms replay orders --at 81 --account sub_arb
+    oms replay diff 81 95
+    """
