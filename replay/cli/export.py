@@ -97,7 +97,9 @@ async def _write(
             except FormatMissing as error:
                 raise c.Ended(Exit.REFUSED, str(error)) from None
             if what in x.AT_ONE_MOMENT:
-                asked = await as_of(source, where.snapshots, end, ends_now=not where.offline, progress=move)
+                asked = await as_of(
+                    source, where.snapshots, end, read_models=None, ends_now=not where.offline, progress=move
+                )
                 found = x.rows_of(what, asked.history, filters, target.write)
             else:
                 history = await before(source, where.snapshots, span, progress=move)

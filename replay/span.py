@@ -1,0 +1,167 @@
+"""Span: a part of the history, from one moment to another, and the one way to walk through it.
+
+What walks is told every event of the span, with the state as it was right after that event. The frames before the span
+make the state it starts from; all are held against the chain and the seals.
+"""
+
+import asyncio
+import decimal
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import attrs
+
+from oms.aggregates.money import EXACT
+from oms.config import CacheConfig
+from oms.journal.reader import StoredFrame
+from replay.asof import Unanswerable
+from replay.history import EventId, History
+from replay.memory import no_collection
+from replay.moment import Moment, iso
+from replay.rebuild import STALL_S, Progress, rebuild
+from replay.snapshot import Snapshots
+from replay.source import Source
+
+
+class SpanRefused(Unanswerable):
+    """A span that the history does not have. The message says what it has."""
+
+
+@attrs.frozen(kw_only=True)
+class Span:
+    """Frames ``first`` to ``last`` and of them the commits at ``since`` to ``until``, all included; None is open.
+
+    Args:
+        since, until: UTC ns.
+    """
+
+    first: int = 1
+    last: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+    @staticmethod
+    def between(start: Moment | None, end: Moment | None) -> "Span":
+        """The span from one moment to another; None is the history's own start or end.
+
+        Raises:
+            SpanRefused: it ends before it starts.
+        """
+        found = Span(
+            first=1 if start is None or start.sequence is None else max(start.sequence, 1),
+            last=None if end is None else end.sequence,
+            since=None if start is None else start.time,
+            until=None if end is None else end.time,
+        )
+        backwards = (found.last is not None and found.last < found.first) or (
+            found.since is not None and found.until is not None and found.until < found.since
+        )
+        if backwards:
+            raise SpanRefused(f"the span must not end before it starts, was from {start} to {end}")
+        return found
+
+    def holds(self, at: int) -> bool:
+        """Whether a commit at this time, UTC ns, is meant."""
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+class Visitor(Protocol):
+    """What is told of a span. Called inside :data:`oms.aggregates.money.EXACT`."""
+
+    def begin(self, stored: StoredFrame) -> None:
+        """A frame with a commit of the span comes; the state is that before it, or before the span's first commit."""
+
+    def event(self, event: Any, at: int, place: EventId) -> None:
+        """An event of the span was applied, in a commit of the frame begun last."""
+
+    def end(self) -> None:
+        """The frame, or what the span has of it, is applied."""
+
+
+async def before(
+    source: Source,
+    snapshots: Snapshots | None,
+    span: Span,
+    *,
+    projections: bool = True,
+    cache: CacheConfig | None = None,
+    progress: Progress | None = None,
+) -> History:
+    """The state that the span starts from. Arguments and errors as :func:`replay.rebuild.rebuild` has them.
+
+    Raises:
+        SpanRefused: the history ends before the span starts, or before its last frame.
+    """
+    _, end = await source.bounds()
+    for asked in (span.first, span.last or 0):
+        if asked > max(end, 1):
+            raise SpanRefused(f"the history ends at sequence {end:,}, was asked for {asked:,}")
+    return await rebuild(
+        source,
+        snapshots,
+        until_sequence=span.first - 1 if span.since is None else span.last,
+        until_time=None if span.since is None else span.since - 1,
+        projections=projections,
+        cache=cache or CacheConfig(),
+        progress=progress,
+    )
+
+
+async def walk(
+    source: Source, history: History, span: Span, visitor: Visitor, progress: Progress | None = None
+) -> None:
+    """Move ``history`` from before the span to its end, and tell the visitor.
+
+    Raises:
+        JournalBroken: at the first frame that is not what it must be.
+        TimeoutError: the server sent nothing for :data:`replay.rebuild.STALL_S`.
+    """
+    _, last = await source.bounds()
+    if span.last is not None:
+        last = min(last, span.last)
+    frames = source.frames(history.sequence + 1, last, history.head)
+    try:
+        with no_collection():
+            async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
+                async for batch in frames:
+                    for stored in batch:
+                        if not advance(history, stored, span, visitor):
+                            return
+                    if progress is not None:
+                        progress(history.sequence, last, history.events)
+                    stall.reschedule(asyncio.get_running_loop().time() + STALL_S)
+    except TimeoutError:
+        raise TimeoutError(
+            f"no frame after {history.sequence:,} of {last:,} within {STALL_S:.0f} s: is nats-server there?"
+        ) from None
+
+
+def advance(history: History, stored: StoredFrame, span: Span, visitor: Visitor) -> bool:
+    """Apply the next frame, from the commit on where ``history`` stands in it; False when the span ends in or before it."""
+    commits = stored.frame.commits
+    start = history.part
+    stop = len(commits)
+    while stop > start and span.until is not None and commits[stop - 1].at > span.until:
+        stop -= 1
+    told = any(span.holds(commit.at) for commit in commits[start:stop])
+    with decimal.localcontext(EXACT):
+        if told:
+            visitor.begin(stored)
+        for index in range(start, stop):
+            commit = commits[index]
+            history.step(stored.sequence, index, commit, visitor.event if span.holds(commit.at) else None)
+        whole = stop == len(commits)
+        history.part = 0 if whole else stop
+        if whole:
+            history.end(stored)
+        if told:
+            visitor.end()
+    return whole
+
+
+def describe(span: Span) -> str:
+    """The span for people: ``sequence 1 to 81``, or with times where they were given."""
+    start = f"sequence {span.first:,}" if span.since is None else iso(span.since)
+    end = "the end" if span.last is None and span.until is None else ""
+    end = end or (f"sequence {span.last:,}" if span.until is None else iso(span.until))
+    return f"{start} to {end}"
