@@ -7,6 +7,7 @@ notes the entity in :class:`Changes`; the next :meth:`Digest.fold` hashes what w
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -29,6 +30,7 @@ _MODULUS: Final = 1 << 256
 Line = tuple[Any, ...]
 """An entity as it is hashed: kind, key, content."""
 
+_order_values = attrgetter(*attrs.fields_dict(Order))
 _encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -76,27 +78,28 @@ class Digest:
     def fold(self, state: "Partition") -> list[bytes]:
         """Take in what changed; return the SHA-256 of the new lines, in the order of :func:`touched`."""
         changes = state.changes
-        lines: list[Line] = []
-        gone: list[bytes] = []
-        places: list[tuple[dict[Any, bytes], Any]] = []
-        for known, noted, line_of in zip(self._known, changes.kinds(), _LINES, strict=True):
-            for key in noted:
-                was = known.pop(key, None)
-                if was is not None:
-                    gone.append(was)
-                line = line_of(state, key)
-                if line is not None:
-                    lines.append(line)
-                    places.append((known, key))
-        lines += changes.added
-        hashes = _hashes(lines)
-        for (known, key), hashed in zip(places, hashes, strict=False):
-            known[key] = hashed
+        found: list[bytes] = []
+        total = self._total
+        for number, noted in enumerate(changes.kinds()):
+            if noted:
+                known, line_of = self._known[number], _LINES[number]
+                lines = [line for key in noted if (line := line_of(state, key)) is not None]
+                hashes = _hashes(lines)
+                total -= sum(map(int.from_bytes, [known.pop(key) for key in noted if key in known]))
+                total += sum(map(int.from_bytes, hashes))
+                known.update(zip([line[1] for line in lines], hashes, strict=True))
+                found += hashes
+                noted.clear()
+        if changes.added:
+            hashes = _hashes(changes.added)
+            total += sum(map(int.from_bytes, hashes))
+            found += hashes
+            changes.added.clear()
         if changes.removed:
-            gone += _hashes(changes.removed)
-        self._total += sum(map(int.from_bytes, hashes)) - sum(map(int.from_bytes, gone))
-        changes.clear()
-        return hashes
+            total -= sum(map(int.from_bytes, _hashes(changes.removed)))
+            changes.removed.clear()
+        self._total = total
+        return found
 
     def value(self, state: "Partition") -> str:
         """The digest of the state as it is now, 64 hex digits."""
@@ -201,10 +204,11 @@ def _order_line(state: "Partition", order_id: str) -> Line | None:
     order = state.orders.get(order_id)
     if order is None:
         return None
+    # The fields' values alone: SHAPE names them, and names would make the line twice as long.
     return (
         "order",
         order_id,
-        order,
+        _order_values(order),
         state.finished.get(order_id),
         state.doubtful.get(order_id),
         state.unanswered.get(order_id),

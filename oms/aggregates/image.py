@@ -117,7 +117,10 @@ def entities(state: Partition) -> Iterator[tuple[str, Any]]:
     """Every entity with its name. Two states are equal when these are."""
     yield f"partition {state.partition}", dict(zip(OWN_FIELDS, own_line(state)[1:], strict=True))
     for line in lines_of(state):
-        kind, content = line[0], line[2:] if line[0] not in ("command", "trade") else line[3:]
+        kind = line[0]
+        content = line[3:] if kind in ("command", "trade") else line[2:]
+        if kind == "order":
+            content = (state.orders[line[1]], *content[1:])
         yield name_of(line), dict(zip(_FIELDS[kind], content, strict=True)) if kind in _FIELDS else content[0]
 
 
