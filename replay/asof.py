@@ -8,6 +8,7 @@ from a snapshot has only what the snapshot held and what came later. :class:`Hel
 from typing import Final
 
 import attrs
+import msgspec
 
 from oms.config import CacheConfig
 from replay.history import History
@@ -48,18 +49,44 @@ class Held:
         return self.ever - self.held
 
 
-@attrs.frozen(eq=False, kw_only=True)
-class AsOf:
-    """The history at a moment.
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """Which moment an answer is true at, and what proves it.
 
     Args:
-        digest: of its state.
+        sequence: of the last whole frame. ``part``: commits of the next one that are in the answer too.
+        at: time of the last commit, UTC ns.
+        head: chain head after ``sequence``. ``digest``: of the state.
         beyond: the time asked about is after the last commit; nothing is recorded in between.
     """
 
-    history: History
+    journal_id: str
+    sequence: int
+    part: int
+    at: int
+    head: str
     digest: str
-    beyond: bool = False
+    beyond: bool
+
+
+def head_of(history: History, beyond: bool = False) -> Head:
+    """The head of a history as it stands."""
+    return Head(
+        journal_id=history.partition.journal_id,
+        sequence=history.sequence,
+        part=history.part,
+        at=history.at,
+        head=history.head,
+        digest=history.partition.digest(),
+        beyond=beyond,
+    )
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class AsOf:
+    """The history at a moment."""
+
+    history: History
+    head: Head
 
     @property
     def orders(self) -> Held:
@@ -109,8 +136,7 @@ async def as_of(
     if last < first:
         raise Unanswerable("there is no history: the journal is empty")
     sequence, time = (None, None) if at is None else (at.sequence, at.time)
-    if sequence is not None and not 1 <= sequence <= last:
-        raise Unanswerable(f"there is no sequence {sequence:,}: the history goes from 1 to {last:,}")
+    check_sequence(sequence, last)
     history = await rebuild(
         source,
         snapshots,
@@ -126,7 +152,29 @@ async def as_of(
         begins = await source.frame(1)
         assert begins is not None, "frame 1 was read just now"
         raise Unanswerable(f"nothing is before {at}: the history begins at {iso(begins.frame.commits[0].at)}")
-    beyond = time is not None and history.at < time and history.sequence == (await source.bounds())[1]
-    if beyond and not ends_now:
-        raise Unanswerable(f"{at} is not known: what is here ends at sequence {last:,}, {iso(history.at)}")
-    return AsOf(history=history, digest=history.partition.digest(), beyond=beyond)
+    return AsOf(history=history, head=head_of(history, await is_beyond(source, history, time, ends_now)))
+
+
+def check_sequence(sequence: int | None, last: int) -> None:
+    """Hold a sequence against the last one there is.
+
+    Raises:
+        Unanswerable: there is no such frame.
+    """
+    if sequence is not None and not 1 <= sequence <= last:
+        raise Unanswerable(f"there is no sequence {sequence:,}: the history goes from 1 to {last:,}")
+
+
+async def is_beyond(source: Source, history: History, time: int | None, ends_now: bool) -> bool:
+    """Whether a time, UTC ns, is after the last commit of the history, which ``history`` was moved towards.
+
+    Raises:
+        Unanswerable: it is, and the source may end before the history does.
+    """
+    if time is None or history.at >= time or history.sequence < (await source.bounds())[1]:
+        return False
+    if not ends_now:
+        raise Unanswerable(
+            f"{iso(time)} is not known: what is here ends at sequence {history.sequence:,}, {iso(history.at)}"
+        )
+    return True

@@ -14,6 +14,9 @@ COMMANDS: Final = {
     "positions": "replay.cli.holdings:positions",
     "balances": "replay.cli.holdings:balances",
     "pnl": "replay.cli.holdings:pnl",
+    "limits": "replay.cli.limits:limits",
+    "diff": "replay.cli.diff:diff",
+    "export": "replay.cli.export:export",
 }
 """Command → where it is, in the order that the help shows. One line each."""
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import click
+import msgspec
 
 from oms.aggregates.money import EXACT
 from oms.cli import render
 from oms.cli.options import console
 from oms.config import CacheConfig
-from replay.asof import AsOf, Held, as_of
+from replay.asof import AsOf, Head, Held, as_of
 from replay.cli import common as c
 from replay.filters import Filters
 from replay.moment import Moment, iso
@@ -68,21 +69,8 @@ def ask(
 
 
 def head(found: AsOf) -> Document:
-    """What every JSON answer begins with.
-
-    ``sequence``: of the last whole frame; ``part``: commits of the next one that are in the answer too; ``at``: of the last
-    commit, UTC ns; ``head``: chain head after ``sequence``; ``beyond``: nothing is recorded between ``at`` and the time asked.
-    """
-    history = found.history
-    return {
-        "journal_id": history.partition.journal_id,
-        "sequence": history.sequence,
-        "part": history.part,
-        "at": history.at,
-        "head": history.head,
-        "digest": found.digest,
-        "beyond": found.beyond,
-    }
+    """What every JSON answer begins with: the fields of :class:`replay.asof.Head`."""
+    return msgspec.structs.asdict(found.head)
 
 
 def completeness(held: Held) -> Document:
@@ -90,15 +78,12 @@ def completeness(held: Held) -> Document:
     return {"complete": not held.missing, "missing": held.missing, "missing_before": held.since}
 
 
-def print_head(found: AsOf) -> None:
-    """The lines above a table: which moment, and what it can be proved with."""
-    history = found.history
-    part = f" and {history.part:,} commits of the next frame" if history.part else ""
-    click.echo(
-        f"Journal {history.partition.journal_id} after sequence {history.sequence:,}{part}, {iso(history.at)}"
-    )
-    click.echo(f"Digest  {found.digest}")
-    if found.beyond:
+def print_head(head: Head) -> None:
+    """The lines above a table: which moment, and what proves it."""
+    part = f" and {head.part:,} commits of the next frame" if head.part else ""
+    click.echo(f"Journal {head.journal_id} after sequence {head.sequence:,}{part}, {iso(head.at)}")
+    click.echo(f"Digest  {head.digest}")
+    if head.beyond:
         click.echo("Nothing is recorded between that and the time asked about.")
 
 

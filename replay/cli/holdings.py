@@ -29,7 +29,7 @@ def positions(
     if as_json:
         render.print_json({**head(found), "rows": shown})
         return
-    print_head(found)
+    print_head(found.head)
     show(render.POSITIONS, shown, "no open positions")
 
 
@@ -47,7 +47,7 @@ def balances(
     if as_json:
         render.print_json({**head(found), "rows": shown})
         return
-    print_head(found)
+    print_head(found.head)
     show(render.BALANCES, shown, "no balances")
 
 
@@ -89,7 +89,7 @@ def pnl(
     if as_json:
         render.print_json({**head(found), "rows": shown, "totals": totals})
         return
-    print_head(found)
+    print_head(found.head)
     show(render.PNL, shown, "no trades yet")
     if len(shown) > 1:
         show(render.TOTALS, totals, "")

@@ -48,7 +48,7 @@ def orders(
     if as_json:
         render.print_json({**head(found), **completeness(found.orders), "rows": shown})
         return
-    print_head(found)
+    print_head(found.head)
     show(render.ORDERS, shown, "no such orders")
     if not only_open:
         print_missing(found.orders, "finished orders")
@@ -72,6 +72,6 @@ def trades(
     if as_json:
         render.print_json({**head(found), **completeness(found.trades), "rows": shown})
         return
-    print_head(found)
+    print_head(found.head)
     show(render.TRADES, shown, "no such trades")
     print_missing(found.trades, "trades")

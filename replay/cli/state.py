@@ -35,7 +35,7 @@ def state(
         raise click.UsageError("--digest and --json exclude each other")
     found = ask(where, at, read_models=EVERYTHING, from_zero=from_zero)
     if only_digest:
-        click.echo(found.digest)
+        click.echo(found.head.digest)
     else:
         with exactly():
             document = _document(found)
@@ -43,8 +43,8 @@ def state(
             render.print_json(document)
         else:
             _print_tables(found, document)
-    if expect is not None and expect != found.digest:
-        raise c.Ended(Exit.REFUSED, f"the digest is {found.digest}, expected {expect}")
+    if expect is not None and expect != found.head.digest:
+        raise c.Ended(Exit.REFUSED, f"the digest is {found.head.digest}, expected {expect}")
 
 
 def _document(found: AsOf) -> Document:
@@ -64,7 +64,7 @@ def _document(found: AsOf) -> Document:
 
 
 def _print_tables(found: AsOf, document: Document) -> None:
-    print_head(found)
+    print_head(found.head)
     click.echo(f"Head    {found.history.head}")
     out = console()
     for title, columns, shown in (
