@@ -1,0 +1,316 @@
+"""An order's whole life, told from the journal; the controls explained as they were decided."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from oms.aggregates.money import exactly
+from oms.aggregates.partition import Partition
+from oms.config import CacheConfig
+from oms.handlers.place import decide_place
+from oms.handlers.target import Target, full_target
+from oms.messages import codec
+from oms.messages.codes import Code, Refused
+from oms.messages.events import OrderDenied
+from oms.messages.subjects import parse_subject
+from replay.controls import denied_by, explain_place
+from replay.rebuild import new_history
+from replay.steps import Steps
+from replay.story import Story, story
+from tests import strategies as gen
+from tests.replay.journal import Maker
+from tests.unit.desk import BTC, PERP, START, Desk
+
+NOW = START + 10**12
+
+
+# -- controls
+
+
+@st.composite
+def desks(draw: st.DrawFn) -> Desk:
+    """A desk of any instrument terms, sessions, funds, marks, position and working orders."""
+    desk = Desk(ready=False)
+    desk.register("main", "MAIN")
+    market = draw(st.sampled_from(["spot", "perp"]))
+    spec = draw(
+        st.sampled_from([{**BTC, "max_quantity": "50", "max_notional": "400"}, BTC])
+        if market == "spot"
+        else st.just({**PERP, "symbol": "BTCUSDT"})
+    )
+    spec = spec | {"trading": draw(st.sampled_from([True] * 9 + [False]))}
+    if draw(st.sampled_from([True, True, True, False])):
+        desk.list(market, spec)
+    else:
+        desk.list(market, draw(gen.instruments(market=market)))
+    place = f"binance.main.{market}._"
+    session = draw(st.sampled_from(["ready"] * 9 + ["open", "closed", "never"]))
+    if session != "never":
+        desk.ask(f"open_session.{place}", {"session": "s1", "ready": False})
+        totals = {
+            asset: draw(st.sampled_from(["0", "9", "300", "9000", "9000"])) for asset in ("USDT", "BTC")
+        }
+        desk.ask(f"report_balances.{place}", {"session": "s1", "totals": totals})
+        if draw(st.booleans()):
+            fill = {
+                "report": "filled",
+                "order_id": "someone",
+                "symbol": "BTCUSDT",
+                "side": draw(gen.SIDES),
+                "trade_id": "t1",
+                "quantity": draw(gen.decimals("1", "5", 0)),
+                "price": "100",
+                "fee": "0",
+                "fee_asset": "",
+                "maker": False,
+                "venue_time": 1,
+            }
+            desk.ask(f"report.{place}", {"session": "s1", "reports": [fill]})
+    if draw(st.sampled_from([True, True, True, False])):
+        desk.ask(
+            f"report_marks.binance._.{market}._", {"marks": {"BTCUSDT": draw(gen.decimals("1", "150", 0))}}
+        )
+    if session == "ready":
+        desk.ask(f"open_session.{place}", {"session": "s1", "ready": True})
+        for terms in draw(st.lists(PLACES, max_size=3)):
+            payload = {"command_id": desk.next_id(), **terms}
+            desk.ask(f"place.binance.main.{market}.BTCUSDT", payload)
+    if session == "closed":
+        desk.ask(f"close_session.{place}", {"session": "s1", "reason": ""})
+    return desk
+
+
+PLACES = gen.places(
+    quantities=st.sampled_from(["1", "2", "3", "5", "1.5", "0.0005", "0.02", "60"]),
+    prices=gen.decimals("90", "110", 0) | st.sampled_from(["100.005", "0.01"]),
+    now=NOW,
+)
+
+
+def decided(state: Partition, target: Target, command: Any) -> tuple[Code | None, Code | None]:
+    """The code that a place is refused with, and the one it is denied with."""
+    try:
+        (made,) = decide_place(state, target, command, NOW)
+    except Refused as refused:
+        return refused.code, None
+    return None, made.code if isinstance(made, OrderDenied) else None
+
+
+@given(desk=desks(), terms=PLACES)
+def test_controls_are_explained_as_decided(desk: Desk, terms: dict[str, Any]) -> None:
+    """For any state and any place, the first control that is told not to hold is the code that the decision denies with;
+    all hold where it places; and what it refuses without a trace is refused here with the same code."""
+    market = next(iter(desk.state.instruments))[1]
+    subject = parse_subject(f"place.binance.main.{market}.BTCUSDT")
+    command = codec.decode_command("place", json.dumps({"command_id": "c", **terms}).encode())
+    target = full_target(subject, command)
+    with exactly():
+        refused, denied = decided(desk.state, target, command)
+        if refused is not None:
+            with pytest.raises(Refused) as told:
+                explain_place(desk.state, target, command, NOW)
+            assert told.value.code is refused
+            return
+        controls = explain_place(desk.state, target, command, NOW)
+    first = denied_by(controls)
+    event(f"{denied}")
+    assert (None if first is None else first.code) == denied
+    if denied is None:
+        assert all(control.held for control in controls)
+
+
+# -- a life
+
+
+def told(maker: Maker, order_id: str) -> Story:
+    """The story of an order, by moving over a whole journal."""
+    history, steps = new_history(CacheConfig()), Steps([order_id])
+    for stored in maker.stored:
+        steps.apply(history, stored)
+    with exactly():
+        return story(order_id, steps.of[order_id], (1, maker.sequence))
+
+
+def test_a_life_from_command_to_end() -> None:
+    """An order's story has the command as it came, the controls, what was sent, each report as written, the trades with
+    what they realised, the states in between and how long each answer took."""
+    maker = Maker()
+    maker.begin()
+    maker.place(quantity="3", price="90")
+    bought = maker.place(quantity="3", price="100", strategy="arb", client_order_id="mine")
+    maker.cut()
+    maker.accept(bought)
+    maker.fill(bought, "1", "100", fee="0.5")
+    sold = maker.place(side="sell", quantity="2", price="110", strategy="arb")
+    maker.cut()
+    maker.accept(sold)
+    maker.fill(sold, "0.5", "110", fee="0.001", fee_asset="BNB")
+    asked = {"command_id": "gone", "order_id": sold}
+    maker.ask("cancel.binance.main.spot.BTCUSDT", **asked)
+    maker.report(
+        {"report": "accepted", "order_id": sold, "venue_order_id": "again", "venue_time": 1},
+        {"report": "canceled", "order_id": sold, "reason": "asked", "venue_time": maker.clock + 700},
+    )
+    maker.cut()
+
+    life = told(maker, sold)
+    assert (life.origin, life.status, life.filled, life.average) == (
+        "placed",
+        "CANCELED",
+        Decimal("0.5"),
+        110,
+    )
+    assert (life.realised, life.settle, life.fees) == (Decimal(5), "USDT", {"BNB": Decimal("0.001")})
+    assert [change.status for change in life.changes] == [
+        "PENDING_NEW",
+        "NEW",
+        "PARTIALLY_FILLED",
+        "PENDING_CANCEL",
+        "CANCELED",
+    ]
+    placed, accepted, filled, cancel, canceled = life.steps
+    assert [step.by for step in life.steps] == ["client", "connector", "connector", "client", "connector"]
+    assert placed.command is not None
+    assert json.loads(bytes(placed.command)) == {
+        "command_id": "c5",
+        "side": "sell",
+        "type": "limit",
+        "quantity": "2",
+        "price": "110",
+        "strategy": "arb",
+    }
+    assert placed.made is not None
+    assert (placed.made.account_kind, placed.made.engine, placed.made.session) == ("MAIN", "e1", "s1")
+    controls = {control.name: control for control in placed.made.controls or []}
+    assert all(control.held for control in controls.values())
+    assert controls["free funds"].limit == 1_000_000_001
+    (sent,) = placed.parts[0].sent
+    assert (sent.session, type(sent.instruction).__name__) == ("s1", "Submit")
+    assert json.loads(bytes(accepted.parts[0].report or b""))["venue_order_id"] == f"v{sold}"
+    assert [type(sent.instruction).__name__ for sent in cancel.parts[0].sent] == ["Cancel"]
+    nothing, ended = canceled.parts
+    assert (nothing.events, len(ended.events)) == ([], 1)
+    assert filled.parts[0].realised == [5]
+    step = maker.step
+    assert {(each.name, each.ours, each.venue) for each in life.latencies} == {
+        ("place → acknowledged", step, 0),
+        ("acknowledged → first trade", step, step),
+        ("place → first trade", 2 * step, step),
+        ("cancel → canceled", step, 700),
+        ("place → end", 4 * step, None),
+    }
+
+
+def test_a_denied_order_says_why() -> None:
+    """The story of a denied order names the control, and shows it as the first that did not hold."""
+    maker = Maker()
+    maker.begin(fund="99")
+    denied = maker.place(quantity="1", price="100")
+    maker.cut()
+    life = told(maker, denied)
+    assert (life.origin, life.status) == ("denied", "DENIED")
+    assert life.denied is not None
+    assert (life.denied.code, life.denied.message) == (
+        "INSUFFICIENT_FUNDS",
+        "needs 100.0000000 USDT, free is 99",
+    )
+    made = life.steps[0].made
+    assert made is not None
+    assert made.controls is not None
+    control = denied_by(made.controls)
+    assert control is not None
+    assert (control.code, control.limit, control.value) == ("INSUFFICIENT_FUNDS", 99, 100)
+
+
+def test_an_adopted_order_says_so() -> None:
+    """An order that was found at the venue has no command and no controls, and is known by both of its ids."""
+    maker = Maker()
+    maker.begin()
+    maker.report(
+        {"report": "found", "order_id": "web_1", "venue_order_id": "v9", "symbol": "BTCUSDT", "side": "buy"}
+        | {"type": "limit", "quantity": "2", "price": "100"},
+        {"report": "filled", "order_id": "web_1", "symbol": "BTCUSDT", "side": "buy", "trade_id": "t"}
+        | {"quantity": "2", "price": "100", "fee": "0", "fee_asset": "", "maker": True, "venue_time": 5},
+    )
+    maker.cut()
+    (adopted,) = maker.state.orders
+    life = told(maker, adopted)
+    assert (life.origin, life.status, life.venue_order_ids) == ("adopted", "FILLED", ["v9"])
+    (step,) = life.steps
+    assert [len(part.events) for part in step.parts] == [1, 1]
+    assert step.made is not None
+    assert step.made.controls is None
+    assert step.made.why
+
+
+def test_trades_without_an_order_say_so() -> None:
+    """Trades under an id that no order ever had are told as such."""
+    maker = Maker()
+    maker.begin()
+    maker.report(
+        {"report": "filled", "order_id": "nobodys", "symbol": "BTCUSDT", "side": "buy", "trade_id": "t"}
+        | {"quantity": "2", "price": "100", "fee": "0", "fee_asset": "", "maker": True, "venue_time": 5},
+    )
+    maker.cut()
+    life = told(maker, "nobodys")
+    assert (life.origin, life.terms, life.status, life.filled) == ("stranger", None, None, 2)
+
+
+def test_doubt_amend_sessions_and_late_trades_are_told() -> None:
+    """Doubts with the look-ups that followed, amends, a cancel repeated to a new session, what was asked while nobody
+    served the account, and a trade that came after the end and after the order left the hot state: all are in the story."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place(quantity="2")
+    maker.report({"report": "in_doubt", "order_id": order_id, "reason": "timeout"})
+    maker.accept(order_id)
+    maker.command("amend.binance.main.spot._", order_id=order_id, quantity="3")
+    maker.report(
+        {"report": "amended", "order_id": order_id, "venue_order_id": "v2", "venue_time": 1, "revision": 1}
+    )
+    maker.cut()
+    maker.ask("close_session.binance.main.spot._", session="s1", reason="gone")
+    maker.command("cancel.binance.main.spot._", order_id=order_id)
+    maker.ask("open_session.binance.main.spot._", session="s2", ready=False)
+    maker.ask("open_session.binance.main.spot._", session="s2", ready=True)
+    end = {"report": "canceled", "order_id": order_id, "reason": "asked", "venue_time": 9, "revision": 1}
+    maker.ask("report.binance.main.spot._", session="s2", reports=[end])
+    maker.cut()
+    maker.clock += 2 * 3_600 * 10**9
+    maker.place()
+    assert order_id not in maker.state.orders
+    late = {"report": "filled", "order_id": order_id, "symbol": "BTCUSDT", "side": "buy", "trade_id": "t"}
+    late |= {"quantity": "1", "price": "100", "fee": "0", "fee_asset": "", "maker": True, "venue_time": 5}
+    maker.ask("report.binance.main.spot._", session="s2", reports=[late])
+    maker.cut()
+
+    life = told(maker, order_id)
+    sent = [
+        (step.verb, each.session, type(each.instruction).__name__)
+        for step in life.steps
+        for part in step.parts
+        for each in part.sent
+    ]
+    assert sent == [
+        ("place", "s1", "Submit"),
+        ("report", "s1", "LookUp"),
+        ("amend", "s1", "Amend"),
+        ("cancel", "", "Cancel"),
+        ("open_session", "s2", "Cancel"),
+    ]
+    assert (life.quantity, life.status, life.filled, life.reason) == (3, "CANCELED", 1, "asked")
+    assert [fill.late for fill in life.fills] == [True]
+    assert life.venue_order_ids == [f"v{order_id}", "v2"]
+    assert [each.name for each in life.latencies] == [
+        "place → acknowledged",
+        "doubt → resolved",
+        "amend → amended",
+        "cancel → canceled",
+        "acknowledged → first trade",
+        "place → first trade",
+        "place → end",
+    ]
