@@ -15,6 +15,7 @@ class JournalFault(StrEnum):
     NEWER = "NEWER"
     ARCHIVE = "ARCHIVE"
     LOST = "LOST"
+    RECEIPT = "RECEIPT"
 
 
 class JournalBroken(Exception):
