@@ -123,12 +123,8 @@ async def start_from(
     Raises:
         SnapshotRefused: it is ahead of the journal, or of another one.
     """
-    for snapshot in snapshots.newest_first():
+    for snapshot in snapshots.newest_first(until_sequence, until_time):
         header = snapshot.header
-        if until_sequence is not None and header.sequence > until_sequence:
-            continue
-        if until_time is not None and header.at > until_time:
-            continue
         await check_against_journal(source, snapshot)
         try:
             history = over(snapshot.load_state(check_digest), cache, projections)
@@ -137,7 +133,7 @@ async def start_from(
         except SnapshotDamaged as error:
             log.warning("snapshot skipped for the one before: %s", error)
             continue
-        history.sequence, history.head = header.sequence, header.head
+        history.sequence, history.head, history.before = header.sequence, header.head, header.events
         return history
     return None
 

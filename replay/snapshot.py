@@ -1,8 +1,9 @@
 """Snapshots: state at one journal sequence, on disk. Disposable, never the truth.
 
 One JSON document, ``snapshots/YYYY/MM/DD/HH/state.json`` by the UTC hour it was written in; a later one of the same hour
-takes the place of the one before. It stands under its name only when every byte of it is on disk. Every member has a
-checksum of its exact bytes, so that a damaged file is told from a good one by reading it.
+takes the place of the one before, which stays as ``state-SEQUENCE.json`` where the next one left would be too far from it:
+so that any moment has a snapshot near it. A file stands under its name only when every byte of it is on disk. Every member
+has a checksum of its exact bytes, so that a damaged file is told from a good one by reading it.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import datetime
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -30,6 +32,11 @@ log = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 FILE: Final = "state.json"
+FILES: Final = "state*.json"
+APART_EVENTS: Final = 50_000
+"""Of two snapshots of one hour that are fewer events apart only the later one stays."""
+HEADER_BYTES: Final = 8 * 1024
+"""More than a header and its checksum take, at the start of a file."""
 MAX_BYTES: Final = 4 * 1024**3
 """A larger file is not one of ours."""
 KEPT_AT_LEAST: Final = 2
@@ -42,6 +49,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         sequence, head: last frame applied and the digest of its payload.
         at: time of its last commit. ``written_at``: wall clock. UTC ns.
+        events: how many the history had up to there; 0 in those of before this was noted.
         digest: of the state; ``shape`` of what was hashed (:data:`oms.aggregates.digest.SHAPE`).
         state_sha256, projections_sha256: of the bytes of these members.
     """
@@ -52,6 +60,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     head: str
     at: int
     written_at: int
+    events: int = 0
     digest: str
     shape: str = ""
     state_sha256: str
@@ -68,6 +77,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Document).decode
 _decode_header = msgspec.json.Decoder(Header).decode
+_HEADER: Final = re.compile(rb'\{"header":(\{.*?\}),"header_sha256":"([0-9a-f]{64})"', re.DOTALL)
 
 
 class SnapshotDamaged(Exception):
@@ -121,6 +131,7 @@ class Content:
 
     sequence: int
     head: str
+    events: int = 0
     state: bytes
     projections: bytes
 
@@ -131,6 +142,7 @@ def content_of(history: History) -> Content:
     return Content(
         sequence=history.sequence,
         head=history.head,
+        events=history.before + history.events,
         state=image.dump(history.partition),
         projections=history.projections.dump(),
     )
@@ -150,12 +162,22 @@ class Snapshots:
 
     def paths(self) -> list[Path]:
         """Every snapshot file, newest first by its path."""
-        return sorted(self.root.glob(f"[0-9]*/[0-9]*/[0-9]*/[0-9]*/{FILE}"), reverse=True)
+        return sorted(self.root.glob(f"[0-9]*/[0-9]*/[0-9]*/[0-9]*/{FILES}"), key=_age, reverse=True)
 
-    def newest_first(self) -> Iterator[Snapshot]:
-        """Every good snapshot; a damaged one is skipped with a warning."""
+    def newest_first(self, sequence: int | None = None, at: int | None = None) -> Iterator[Snapshot]:
+        """Every good snapshot; a damaged one is skipped with a warning. A later one than asked for is not read.
+
+        Args:
+            sequence, at: only those of this sequence or before, and of this time (UTC ns) or before.
+        """
         for path in self.paths():
             try:
+                if sequence is not None or at is not None:
+                    header = read_header(path)
+                    if sequence is not None and header.sequence > sequence:
+                        continue
+                    if at is not None and header.at > at:
+                        continue
                 yield read_snapshot(path)
             except SnapshotDamaged as error:
                 log.warning("snapshot skipped for the one before: %s", error)
@@ -180,6 +202,7 @@ class Snapshots:
             head=content.head,
             at=state.at,
             written_at=now,
+            events=content.events,
             digest=state.digest(),
             shape=SHAPE,
             state_sha256=_sha256(content.state),
@@ -207,6 +230,7 @@ class Snapshots:
                     file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
+            self._keep_apart(path, header)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -219,14 +243,55 @@ class Snapshots:
     def retain(self, days: int, now: int) -> list[Path]:
         """Remove what was written more than ``days`` before ``now`` (UTC ns), but never the newest; return what went."""
         oldest = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC) - datetime.timedelta(days=days)
-        keep_from = self.root / f"{oldest:%Y/%m/%d/%H}" / FILE
-        gone = [path for path in self.paths()[KEPT_AT_LEAST:] if path < keep_from]
+        keep_from = self.root / f"{oldest:%Y/%m/%d/%H}"
+        gone = [path for path in self.paths()[KEPT_AT_LEAST:] if path.parent < keep_from]
         for path in gone:
-            shutil.rmtree(path.parent)
+            path.unlink(missing_ok=True)
+            if not any(path.parent.glob(FILES)):
+                # With what a crash may have left of a write.
+                shutil.rmtree(path.parent, ignore_errors=True)
             for directory in list(path.parents)[1:4]:
                 with contextlib.suppress(OSError):  # not empty: another hour is in it
                     directory.rmdir()
         return gone
+
+    def _keep_apart(self, path: Path, by: Header) -> None:
+        """Give the snapshot that ``by`` will take the place of a name of its own, if else a gap would be left."""
+        paths = self.paths()
+        if path not in paths:
+            return
+        older = paths[paths.index(path) + 1 :]
+        try:
+            replaced = read_header(path)
+            reaches = read_header(older[0]).events if older else 0
+        except SnapshotDamaged:
+            return
+        if replaced.sequence != by.sequence and by.events - reaches > APART_EVENTS:
+            # Another follower may have done so already.
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(f"state-{replaced.sequence:012d}.json"))
+
+
+def _age(path: Path) -> tuple[Path, bool, str]:
+    """Sorts by age: the hour; within it, ``state.json`` is the last."""
+    return path.parent, path.name == FILE, path.name
+
+
+def read_header(path: Path) -> Header:
+    """Read one file's header alone, from its first bytes.
+
+    Raises:
+        SnapshotDamaged: with what was found.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
+    found = _HEADER.match(start)
+    if found is None:
+        raise SnapshotDamaged(f"{path}: does not begin with a header")
+    return _checked_header(path, found[1], found[2].decode())
 
 
 def read_snapshot(path: Path) -> Snapshot:
@@ -243,16 +308,21 @@ def read_snapshot(path: Path) -> Snapshot:
         raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotDamaged(f"{path}: {error}") from None
-    _check(path, "header", bytes(document.header), document.header_sha256)
+    header = _checked_header(path, bytes(document.header), document.header_sha256)
+    state = bytes(document.state)
+    _check(path, "state", state, header.state_sha256)
+    return Snapshot(path, header, state, bytes(document.projections))
+
+
+def _checked_header(path: Path, encoded: bytes, wanted: str) -> Header:
+    _check(path, "header", encoded, wanted)
     try:
-        header = _decode_header(document.header)
+        header = _decode_header(encoded)
     except msgspec.DecodeError as error:
         raise SnapshotDamaged(f"{path}: header: {error}") from None
     if header.format != FORMAT:
         raise SnapshotDamaged(f"{path}: format must be {FORMAT}, was {header.format}")
-    state = bytes(document.state)
-    _check(path, "state", state, header.state_sha256)
-    return Snapshot(path, header, state, bytes(document.projections))
+    return header
 
 
 def _check(path: Path, name: str, member: bytes, wanted: str) -> None:

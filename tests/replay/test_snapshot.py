@@ -143,3 +143,63 @@ def test_retention_removes_old_ones_but_never_the_newest_two(snapshots: Snapshot
     assert len(gone) == 1
     assert not gone[0].parent.exists()
     assert sequences(snapshots) == [3, 2]
+
+
+def taken(content: Content, sequence: int, events: int) -> Content:
+    """The same state as if it were of another moment."""
+    return Content(
+        sequence=sequence,
+        head=content.head,
+        events=events,
+        state=content.state,
+        projections=content.projections,
+    )
+
+
+def test_snapshots_of_one_hour_stay_when_they_are_far_apart(tmp_path: Path, contents: list[Content]) -> None:
+    """The one that is replaced stays under its sequence when the gap would be more than 50,000 events; the rest goes."""
+    snapshots = Snapshots(tmp_path)
+    for minute, events in enumerate([20_000, 40_000, 60_000, 80_000, 500_000, 510_000]):
+        snapshots.write(taken(contents[0], events // 100, events), NOW + minute * 60 * 10**9)
+    assert sequences(snapshots) == [5_100, 5_000, 800, 400]
+    names = ["state-000000000400.json", "state-000000000800.json", "state-000000005000.json", "state.json"]
+    assert sorted(os.listdir(snapshots.paths()[0].parent)) == names
+
+
+def test_a_moment_gets_the_nearest_snapshot_before_it_and_reads_no_later_one(
+    snapshots: Snapshots, contents: list[Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By sequence or time, the newest that is not later comes first; of a later one the header alone is read."""
+    read: list[Path] = []
+    whole = module.read_snapshot
+    monkeypatch.setattr(module, "read_snapshot", lambda path: read.append(path) or whole(path))
+    times = [snapshot.header.at for snapshot in snapshots.newest_first()]
+    for sequence, at, found in (
+        (2, None, [2, 1]),
+        (None, times[1], [2, 1]),
+        (None, times[1] - 1, [1]),
+        (0, None, []),
+    ):
+        read.clear()
+        assert [one.header.sequence for one in snapshots.newest_first(sequence, at)] == found
+        assert len(read) == len(found)
+
+
+@pytest.mark.parametrize("place", [5, 300])
+def test_a_header_that_was_changed_is_skipped(snapshots: Snapshots, place: int) -> None:
+    """A byte changed in the header, or before it, is found though only the header is read."""
+    path = snapshots.paths()[1]
+    good = path.read_bytes()
+    path.write_bytes(good[:place] + bytes([good[place] ^ 0x01]) + good[place + 1 :])
+    assert [one.header.sequence for one in snapshots.newest_first(sequence=2)] == [1]
+
+
+def test_retention_removes_single_files_of_an_hour(tmp_path: Path, contents: list[Content]) -> None:
+    """Of an hour with many, the newest two stay when all are too old."""
+    snapshots = Snapshots(tmp_path)
+    for minute in range(4):
+        events = (minute + 1) * 60_000
+        snapshots.write(taken(contents[0], minute + 1, events), NOW + minute * 60 * 10**9)
+    assert sequences(snapshots) == [4, 3, 2, 1]
+    assert len(snapshots.retain(days=1, now=NOW + 1_000 * HOUR_NS)) == 2
+    assert sequences(snapshots) == [4, 3]
