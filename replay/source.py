@@ -110,6 +110,15 @@ class Source:
             async for batch in frames:
                 yield batch
 
+    async def journalled(self, last: int) -> AsyncGenerator[list[StoredFrame], None]:
+        """Frames up to ``last`` that the journal itself still has, whatever the archive holds."""
+        if self._nc is None:
+            return
+        first, end = await journal_bounds(self._nc)
+        async with aclosing(read_frames(self._nc, first, min(last, end), None)) as frames:
+            async for batch in frames:
+                yield batch
+
     async def frame(self, sequence: int) -> StoredFrame | None:
         """One frame, its chain unchecked; None when it is nowhere."""
         if self._nc is not None and (found := await read_frame(self._nc, sequence)) is not None:

@@ -29,6 +29,8 @@ _MODULUS: Final = 1 << 256
 
 Line = tuple[Any, ...]
 """An entity as it is hashed: kind, key, content."""
+Noted = tuple[tuple[Any, ...], ...]
+"""What was touched: keys by kind, then whole lines."""
 
 _order_values = attrgetter(*attrs.fields_dict(Order))
 _encode = msgspec.json.Encoder().encode
@@ -55,6 +57,10 @@ class Changes:
     def many(self) -> bool:
         """Whether so much waits that it should be folded now."""
         return len(self.orders) + len(self.added) > MAX_NOTED
+
+    def noted(self) -> Noted:
+        """What waits to be folded, by kind, and what was added."""
+        return (*map(tuple, self.kinds()), tuple(self.added))
 
     def clear(self) -> None:
         """Begin anew."""
@@ -114,15 +120,15 @@ class Digest:
         self._total = int(digest, 16) - int.from_bytes(sha256(_encode(own_line(state))).digest())
 
 
-def touched(state: "Partition") -> list[str]:
-    """Names of the entities that the next fold hashes, in its order."""
+def touched(state: "Partition", noted: Noted) -> list[str]:
+    """Names of the entities that a fold hashed, in its order, from what :meth:`Changes.noted` was before it."""
     lines = [
         line
-        for noted, line_of in zip(state.changes.kinds(), _LINES, strict=True)
-        for key in noted
+        for keys, line_of in zip(noted, _LINES, strict=False)
+        for key in keys
         if (line := line_of(state, key)) is not None
     ]
-    return [name_of(line) for line in [*lines, *state.changes.added]]
+    return [name_of(line) for line in [*lines, *noted[-1]]]
 
 
 def from_scratch(state: "Partition") -> str:

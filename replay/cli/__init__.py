@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "pnl": "replay.cli.holdings:pnl",
     "limits": "replay.cli.limits:limits",
     "diff": "replay.cli.diff:diff",
+    "verify": "replay.cli.verify:command",
+    "order": "replay.cli.order:order",
     "export": "replay.cli.export:export",
 }
 """Command → where it is, in the order that the help shows. One line each."""

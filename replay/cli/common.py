@@ -19,12 +19,13 @@ from rich.progress import Progress as Bar
 from oms.cli.exits import Exit
 from oms.cli.options import json_option, nats_option
 from oms.journal.errors import JournalBroken
+from replay.archive import Archive
 from replay.asof import Unanswerable
 from replay.filters import Filters, UnknownName
 from replay.moment import Moment, parse_moment, parse_time
 from replay.rebuild import Progress, SnapshotRefused
 from replay.snapshot import Snapshots
-from replay.source import FrameArchive, Source
+from replay.source import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -76,9 +77,9 @@ class Where:
         return Snapshots(self.data_dir)
 
     @property
-    def archive(self) -> FrameArchive | None:
+    def archive(self) -> Archive:
         """That of the data directory."""
-        return None
+        return Archive(self.data_dir)
 
 
 def where_options(function: F) -> F:

@@ -1,0 +1,88 @@
+"""Snapshots: each must hold the very state that the frames up to it make."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from oms.aggregates.digest import SHAPE
+from oms.aggregates.partition import Partition
+from replay.history import History
+from replay.snapshot import Header, Snapshot, SnapshotDamaged, Snapshots, read_snapshot
+from replay.verify.report import Finding, Found, Report
+from replay.verify.state import recorded_fields
+
+
+class Stops:
+    """The snapshots in order of their sequences; each is compared when replay comes by."""
+
+    def __init__(self, snapshots: Snapshots, report: Report) -> None:
+        self._report = report
+        self._snapshots = snapshots
+        self._waiting = sorted(self._read(), key=lambda found: found[1].sequence, reverse=True)
+
+    def at(self, history: History, diverged: list[str] | None) -> None:
+        """Compare every snapshot that is of this sequence.
+
+        Args:
+            diverged: entities that are known to differ, where replay has diverged already.
+        """
+        while self._waiting and self._waiting[-1][1].sequence <= history.sequence:
+            path, header = self._waiting.pop()
+            if header.sequence == history.sequence:
+                self._compare(path, header, history, diverged)
+
+    def end(self, last: int) -> None:
+        """Say what is of frames behind the last."""
+        for path, header in self._waiting:
+            self._found(
+                path, header.sequence, f"is at sequence {header.sequence:,}, but frames end at {last:,}"
+            )
+
+    def _read(self) -> Iterator[tuple[Path, Header]]:
+        for path in self._snapshots.paths():
+            try:
+                yield path, self._open(path).header
+            except SnapshotDamaged as error:
+                self._found(path, 0, str(error))
+
+    def _open(self, path: Path) -> Snapshot:
+        return read_snapshot(path)
+
+    def _compare(self, path: Path, header: Header, history: History, diverged: list[str] | None) -> None:
+        if header.head != history.head:
+            self._found(
+                path, header.sequence, f"is of a frame with digest {header.head}, this one has {history.head}"
+            )
+            return
+        try:
+            state = self._open(path).load_state(check_digest=True)
+        except SnapshotDamaged as error:
+            self._found(path, header.sequence, str(error))
+            return
+        if header.shape != SHAPE or state.digest() == history.partition.digest():
+            self._report.snapshots += 1
+            return
+        self._differs(path, header, history.partition, state, diverged)
+
+    def _differs(
+        self, path: Path, header: Header, ours: Partition, theirs: Partition, diverged: list[str] | None
+    ) -> None:
+        if diverged is None:
+            message = "was edited: the frames up to it are proven by seals, and make another state"
+            if not self._report.seals:
+                message = "holds another state than the frames up to it make"
+        else:
+            message = "holds what was recorded"
+        self._report.add(
+            Found(
+                kind=Finding.SNAPSHOT if diverged is None else Finding.STATE,
+                sequence=header.sequence,
+                message=f"{path} {message}",
+                what=str(path),
+                fields=recorded_fields(ours, theirs, diverged or ()),
+            )
+        )
+
+    def _found(self, path: Path, sequence: int, message: str) -> None:
+        self._report.add(
+            Found(kind=Finding.SNAPSHOT, sequence=sequence, message=f"{path}: {message}", what=str(path))
+        )
