@@ -6,7 +6,7 @@ the instruction that follows from an event, what a trade realised.
 
 import copy
 import decimal
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -52,16 +52,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was said of the order, and what came of it.
 
     Args:
-        report: as the connector wrote it; None for what a client, the engine or a change of sessions said.
+        report: the very text that the connector wrote; None for what a client, the engine or a session's change said.
         events: none when it told nothing new.
-        realised: by each ``OrderFilled`` of ``events``, before fees, in the settlement asset.
+        realised: by each ``OrderFilled`` of ``events``, before fees, in ``settle``.
         status, filled, in_doubt: of the order after it.
     """
 
-    report: msgspec.Raw | None = None
+    report: str | None = None
     events: list[e.Event] = []
     sent: list[Sent] = []
     realised: list[Decimal] = []
+    settle: str = ""
     status: OrderStatus | None = None
     filled: Decimal = ZERO
     in_doubt: bool = False
@@ -73,7 +74,6 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         account_kind, engine, version: who asked, and which engine decided.
         session: that served the account then; empty for none.
-        settle: asset that realised figures are in.
         controls: each that was checked; None with ``why`` when they cannot be told, and for what was adopted.
     """
 
@@ -81,7 +81,6 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     version: str
     session: str
-    settle: str
     controls: list[Control] | None
     why: str
 
@@ -92,7 +91,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Args:
         at: UTC ns. ``commit``: its index in the frame. ``digest``: SHA-256 of the frame.
         by: CLIENT, CONNECTOR or ENGINE.
-        command: as it came; None for a connector's, whose reports stand in ``parts``.
+        command: the very text that came; None for a connector's, whose reports stand in ``parts``.
         session: the connector's.
     """
 
@@ -105,7 +104,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: list[Part]
     command_id: str = ""
     fingerprint: str = ""
-    command: msgspec.Raw | None = None
+    command: str | None = None
     session: str = ""
     made: Made | None = None
 
@@ -130,6 +129,7 @@ class _Happened:
     event: Any
     sent: list[Sent]
     realised: Decimal | None
+    settle: str
     status: OrderStatus
     filled: Decimal
     in_doubt: bool
@@ -223,7 +223,7 @@ class Steps:
                     parts=parts,
                     command_id=commit.command_id,
                     fingerprint=commit.fingerprint,
-                    command=None if verb == "report" else commit.command,
+                    command=None if verb == "report" else bytes(commit.command).decode(),
                     session=session,
                     made=made.get(order_id),
                 )
@@ -237,20 +237,21 @@ class Steps:
             )
             for ours, happened in self._happened.items():
                 sent = [_sent(history, order, found) for order, found in resumed if order.order_id == ours]
-                happened.append(self._after(ours, event, sent, None))
+                happened.append(self._after(ours, event, sent))
             return
         order_id: str = getattr(event, "order_id", "")
         if order_id not in self._happened:
             return
         self._follow(history, event, at)
         followed = instruction_for(state, event, at)
-        realised = None
+        sent = [] if followed is None else [_sent(history, *followed)]
+        after = self._after(order_id, event, sent)
         if isinstance(event, e.OrderFilled):
             assert history.projections is not None, "what a trade realised is in the read models"
             trades = history.projections.trades
-            realised = trades.by_number[trades.last].realised
-        sent = [] if followed is None else [_sent(history, *followed)]
-        self._happened[order_id].append(self._after(order_id, event, sent, realised))
+            after.realised = trades.by_number[trades.last].realised
+            after.settle = state.instruments[event.exchange, event.market, event.symbol].settle
+        self._happened[order_id].append(after)
 
     def _follow(self, history: History, event: Any, at: int) -> None:
         """Keep the order: the state's own while it is there, afterwards as trades that come late change it."""
@@ -265,13 +266,12 @@ class Steps:
         elif order_id in self.orders:
             self.orders[order_id].evolve(event, at)
 
-    def _after(self, order_id: str, event: Any, sent: list[Sent], realised: Decimal | None) -> _Happened:
+    def _after(self, order_id: str, event: Any, sent: list[Sent]) -> _Happened:
         order = self.orders.get(order_id)
         if order is None:
             # Trades under an id that was never an order's here.
-            return _Happened(event, sent, realised, OrderStatus.FILLED, event.quantity, False)
-        stands = _stands(order)
-        return attrs.evolve(stands, event=event, sent=sent, realised=realised)
+            return _Happened(event, sent, None, "", OrderStatus.FILLED, event.quantity, False)
+        return _stands(order, event, sent)
 
 
 def _by(verb: str) -> str:
@@ -304,13 +304,12 @@ def _made(history: History, commit: Commit, event: e.OrderPlaced | e.OrderDenied
         engine=state.engine,
         version=state.version,
         session="" if ledger is None else ledger.session,
-        settle=state.instruments[event.exchange, event.market, event.symbol].settle,
         controls=controls,
         why=why,
     )
 
 
-def _part(report: msgspec.Raw | None, happened: list[_Happened], last: _Happened | None = None) -> Part:
+def _part(report: str | None, happened: list[_Happened], last: _Happened | None = None) -> Part:
     """``last`` tells how the order stood when nothing happened."""
     after = happened[-1] if happened else last
     return Part(
@@ -318,6 +317,7 @@ def _part(report: msgspec.Raw | None, happened: list[_Happened], last: _Happened
         events=[each.event for each in happened],
         sent=[sent for each in happened for sent in each.sent],
         realised=[each.realised for each in happened if each.realised is not None],
+        settle=next((each.settle for each in happened if each.settle), ""),
         status=None if after is None else after.status,
         filled=ZERO if after is None else after.filled,
         in_doubt=False if after is None else after.in_doubt,
@@ -355,15 +355,15 @@ def _by_report(
             before = orders.make(
                 taken[0].event, commit.at, OrderStatus.NEW, order.reserve_asset, order.reserve_price
             )
-        parts.append(_part(written, taken, last))
+        parts.append(_part(bytes(written).decode(), taken, last))
         last = taken[-1] if taken else last
     if left:
         parts.append(_part(None, left))
     return command.session, parts
 
 
-def _stands(order: Order) -> _Happened:
-    return _Happened(None, [], None, order.status, order.cumulative, order.in_doubt)
+def _stands(order: Order, event: Any = None, sent: Sequence[Sent] = ()) -> _Happened:
+    return _Happened(event, list(sent), None, "", order.status, order.cumulative, order.in_doubt)
 
 
 def _count(report: r.Report, order: Order | None, left: list[_Happened]) -> int:

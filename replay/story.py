@@ -140,7 +140,6 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
         if isinstance(event, e.OrderAmended):
             quantity, price = event.quantity, event.price
     last = steps[-1].parts[-1]
-    made = steps[0].made
     return Story(
         order_id=order_id,
         origin=origin,
@@ -153,7 +152,7 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
         filled=filled,
         average=share(cost, ONE, filled) if filled else None,
         realised=sum((fill.realised for fill in fills), ZERO),
-        settle="" if made is None else made.settle,
+        settle=next((part.settle for step in steps for part in step.parts if part.settle), ""),
         fees=fees,
         venue_order_ids=list(venue_order_ids),
         denied=_denial(first),

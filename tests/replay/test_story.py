@@ -175,7 +175,7 @@ def test_a_life_from_command_to_end() -> None:
     placed, accepted, filled, cancel, canceled = life.steps
     assert [step.by for step in life.steps] == ["client", "connector", "connector", "client", "connector"]
     assert placed.command is not None
-    assert json.loads(bytes(placed.command)) == {
+    assert json.loads(placed.command) == {
         "command_id": "c5",
         "side": "sell",
         "type": "limit",
@@ -190,7 +190,7 @@ def test_a_life_from_command_to_end() -> None:
     assert controls["free funds"].limit == 1_000_000_001
     (sent,) = placed.parts[0].sent
     assert (sent.session, type(sent.instruction).__name__) == ("s1", "Submit")
-    assert json.loads(bytes(accepted.parts[0].report or b""))["venue_order_id"] == f"v{sold}"
+    assert json.loads(accepted.parts[0].report or "")["venue_order_id"] == f"v{sold}"
     assert [type(sent.instruction).__name__ for sent in cancel.parts[0].sent] == ["Cancel"]
     nothing, ended = canceled.parts
     assert (nothing.events, len(ended.events)) == ([], 1)

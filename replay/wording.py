@@ -1,0 +1,211 @@
+"""Wording: what was asked, said, sent and recorded, a line each, for people. The whole of it is in the JSON answers."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from oms.messages import commands as c
+from oms.messages import events as e
+from oms.messages import instructions as i
+from oms.messages import reports as r
+from oms.messages.codec import decode_command
+from oms.messages.codes import Refused
+from oms.messages.subjects import ANY
+from replay.moment import iso
+
+_UNITS: Final = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))
+
+
+def number(value: Decimal) -> str:
+    """A decimal without exponent or idle zeros."""
+    text = format(value, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def duration(ns: int) -> str:
+    """A time in the unit that reads best, to three places, such as ``1.250 ms``."""
+    for size, unit in _UNITS:
+        if abs(ns) >= size:
+            return f"{ns / size:,.3f} {unit}"
+    return f"{ns} ns"
+
+
+def _priced(thing: Any) -> str:
+    parts = [] if thing.price is None else [f"at {number(thing.price)}"]
+    if getattr(thing, "trigger_price", None) is not None:
+        parts.append(f"triggered at {number(thing.trigger_price)}")
+    return " ".join(parts)
+
+
+def terms(thing: Any) -> str:
+    """The terms of an order, from whatever carries them, such as ``buy 2 BTCUSDT limit at 100``."""
+    flags = [flag for flag in ("post_only", "reduce_only") if getattr(thing, flag, False)]
+    force = thing.time_in_force
+    parts = [thing.side, number(thing.quantity), getattr(thing, "symbol", None) or "", thing.type]
+    parts += [_priced(thing), "" if force == "GTC" else force, *flags]
+    return " ".join(
+        part.replace("_", "-") if part in ("stop_limit", "stop_market", *flags) else part
+        for part in parts
+        if part
+    )
+
+
+def _because(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _to(quantity: Decimal | None, price: Decimal | None) -> str:
+    return " ".join(
+        part
+        for part in (
+            "" if quantity is None else f"to {number(quantity)}",
+            "" if price is None else f"at {number(price)}",
+        )
+        if part
+    )
+
+
+def _place(thing: Any) -> str:
+    return f"{thing.account} on {thing.exchange}.{thing.market}"
+
+
+def _trade(thing: Any) -> str:
+    fee = f", fee {number(thing.fee)} {thing.fee_asset}" if thing.fee else ""
+    role = "maker" if thing.maker else "taker"
+    return f"{thing.side} {number(thing.quantity)} {thing.symbol} at {number(thing.price)}, {role}{fee}, trade {thing.trade_id}"
+
+
+def _missing(thing: Any) -> str:
+    return ", trades are missing" if thing.missing_fills else ""
+
+
+def _revision(thing: Any) -> str:
+    return f" (revision {thing.revision})" if thing.revision else ""
+
+
+_EVENTS: Final[dict[type, Callable[[Any], str]]] = {
+    e.JournalCreated: lambda x: f"journal {x.journal_id} begins, partition {x.partition}",
+    e.EngineStarted: lambda x: (
+        f"engine {x.instance} starts, version {x.version}" + (f", code {x.code[:12]}" if x.code else "")
+    ),
+    e.Sealed: lambda x: f"sealed: the state's digest is {x.digest}",
+    e.SigningKeyDeclared: lambda x: f"receipts are signed with key {x.key_id} from here on",
+    e.LossAccepted: lambda x: f"{x.by} accepted the loss of {x.first:,} to {x.last:,}{_because(x.reason)}",
+    e.AccountRegistered: lambda x: f"account {x.account} registered as {x.kind}",
+    e.InstrumentListed: lambda x: (
+        f"{x.exchange}.{x.market}.{x.symbol} listed, tick {number(x.tick)}, step {number(x.step)}"
+        + ("" if x.trading else ", halted")
+    ),
+    e.SessionOpened: lambda x: (
+        f"session {x.session} serves {_place(x)}, {'ready' if x.ready else 'reconciling'}"
+    ),
+    e.SessionClosed: lambda x: f"session {x.session} of {_place(x)} closed{_because(x.reason)}",
+    e.BalanceAdjusted: lambda x: (
+        f"balance of {_place(x)} adjusted by {number(x.delta)} to {number(x.total)} {x.asset}"
+    ),
+    e.MarksRecorded: lambda x: (
+        f"marks on {x.exchange}.{x.market}: "
+        + ", ".join(f"{symbol} {number(mark)}" for symbol, mark in x.marks.items())
+    ),
+    e.OrderPlaced: lambda x: f"placed: {terms(x)}",
+    e.OrderDenied: lambda x: f"denied, {x.code}: {x.message}",
+    e.OrderAdopted: lambda x: (
+        f"found at the venue as {x.client_order_id}: {terms(x)}, venue order {x.venue_order_id}"
+    ),
+    e.OrderAccepted: lambda x: f"accepted, venue order {x.venue_order_id}",
+    e.OrderRejected: lambda x: f"rejected{_because(x.reason)}",
+    e.OrderFilled: lambda x: f"filled: {_trade(x)}",
+    e.OrderCancelRequested: lambda x: (
+        "cancel requested" + (", its time is over" if x.reason == "expired" else "")
+    ),
+    e.CancelAllRequested: lambda x: (
+        f"cancel of all on {x.exchange}.{x.market}.{x.symbol} requested: {x.count}"
+        + (f", {x.left} are left" if x.left else "")
+    ),
+    e.OrderCanceled: lambda x: f"canceled{_because(x.reason)}{_missing(x)}",
+    e.OrderExpired: lambda x: f"expired{_because(x.reason)}{_missing(x)}",
+    e.OrderCancelRejected: lambda x: f"cancel refused{_because(x.reason)}",
+    e.OrderAmendRequested: lambda x: f"amend requested, {_to(x.quantity, x.price)}{_revision(x)}",
+    e.OrderAmended: lambda x: (
+        f"amended, {_to(x.quantity, x.price)}{_revision(x)}, venue order {x.venue_order_id}"
+    ),
+    e.OrderAmendRejected: lambda x: f"amend refused{_because(x.reason)}",
+    e.OrderInDoubt: lambda x: f"in doubt{_because(x.reason)}",
+    e.OrderDoubtResolved: lambda x: "doubt resolved: it is as believed",
+}
+"""Every event; a test holds the table against :data:`oms.messages.events.Event`."""
+
+_REPORTS: Final[dict[type, Callable[[Any], str]]] = {
+    r.Accepted: lambda x: f"accepted as {x.venue_order_id}{_revision(x)}",
+    r.Rejected: lambda x: f"rejected{_because(x.reason)}{_revision(x)}",
+    r.Filled: lambda x: f"filled: {_trade(x)}",
+    r.Canceled: lambda x: f"canceled{_because(x.reason)}{_revision(x)}",
+    r.Expired: lambda x: f"expired{_because(x.reason)}{_revision(x)}",
+    r.CancelRejected: lambda x: f"cancel refused{_because(x.reason)}",
+    r.Amended: lambda x: f"amended as {x.venue_order_id}{_revision(x)}",
+    r.AmendRejected: lambda x: f"amend refused{_because(x.reason)}",
+    r.InDoubt: lambda x: f"in doubt{_because(x.reason)}",
+    r.Absent: lambda x: f"absent{_because(x.reason)}{_revision(x)}",
+    r.Finished: lambda x: f"finished with {number(x.cumulative)} filled",
+    r.Found: lambda x: f"found {x.order_id}: {terms(x)}",
+}
+
+_INSTRUCTIONS: Final[dict[type, Callable[[Any], str]]] = {
+    i.Submit: lambda x: f"submit as {x.client_id}",
+    i.Cancel: lambda x: f"cancel {x.client_id}",
+    i.Amend: lambda x: f"amend {x.client_id} {_to(x.quantity, x.price)} as {x.new_client_id}",
+    i.LookUp: lambda x: f"look up {x.client_id}",
+}
+
+_decode_report = msgspec.json.Decoder(r.Report).decode
+
+
+def event(found: e.Event) -> str:
+    """An event."""
+    return _EVENTS[type(found)](found)
+
+
+def report(written: str) -> str:
+    """A report as a connector wrote it."""
+    found = _decode_report(written)
+    venue_time = getattr(found, "venue_time", 0)
+    at = f", at {iso(venue_time)} by its clock" if venue_time else ""
+    return _REPORTS[type(found)](found) + at
+
+
+def instruction(found: i.Instruction) -> str:
+    """An instruction."""
+    return _INSTRUCTIONS[type(found)](found)
+
+
+def command(verb: str, raw: bytes) -> str:
+    """A command: what it asks for."""
+    try:
+        found: Any = decode_command(verb, raw)
+    except Refused:
+        return raw[:200].decode(errors="replace")
+    return _COMMANDS.get(type(found), lambda _: "")(found)
+
+
+_COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
+    c.PlaceOrder: terms,
+    c.AmendOrder: lambda x: f"{x.order_id} {_to(x.quantity, x.price)}",
+    c.CancelOrder: lambda x: str(x.order_id),
+    c.CancelAll: lambda x: ".".join(getattr(x, name) or ANY for name in ("exchange", "market", "symbol")),
+    c.RegisterAccount: lambda x: str(x.kind),
+    c.OpenSession: lambda x: f"{x.session}, {'ready' if x.ready else 'reconciling'}",
+    c.CloseSession: lambda x: f"{x.session}{_because(x.reason)}",
+    c.SubmitReports: lambda x: f"{len(x.reports):,} of session {x.session}",
+    c.ReportBalances: lambda x: f"{len(x.totals):,} assets of session {x.session}",
+    c.DoubtOrders: lambda x: f"{len(x.order_ids):,} orders{_because(x.reason)}",
+    c.ExpireOrders: lambda x: f"{len(x.order_ids):,} orders",
+    c.StartEngine: lambda x: f"{x.instance} {x.version}",
+    c.ListInstruments: lambda x: f"{len(x.instruments):,} instruments",
+    c.ReportMarks: lambda x: f"{len(x.marks):,} marks",
+    c.SealState: lambda x: "",
+    c.DeclareKey: lambda x: str(x.key_id),
+    c.AcceptLoss: lambda x: f"{x.first:,} to {x.last:,} by {x.by}{_because(x.reason)}",
+}
