@@ -14,16 +14,9 @@ SUBJECT: Final = f"journal.{PARTITION}"
 DEDUPE_WINDOW_S: Final = 120.0
 
 
-async def ensure_journal(js: JetStreamContext) -> tuple[int, int]:
-    """Make the stream when it is missing, check its settings when it is there.
-
-    Returns:
-        The first and the last sequence kept; (1, 0) when the journal is new.
-
-    Raises:
-        JournalBroken: a setting would let the truth be lost.
-    """
-    wanted = StreamConfig(
+def journal_settings(first: int = 1) -> StreamConfig:
+    """The stream as it is made; ``first`` is the sequence of its first message."""
+    return StreamConfig(
         name=STREAM,
         subjects=[SUBJECT],
         retention=RetentionPolicy.LIMITS,
@@ -35,7 +28,20 @@ async def ensure_journal(js: JetStreamContext) -> tuple[int, int]:
         duplicate_window=DEDUPE_WINDOW_S,
         deny_delete=True,
         allow_direct=True,
+        first_seq=first if first > 1 else None,
     )
+
+
+async def ensure_journal(js: JetStreamContext) -> tuple[int, int]:
+    """Make the stream when it is missing, check its settings when it is there.
+
+    Returns:
+        The first and the last sequence kept; (1, 0) when the journal is new.
+
+    Raises:
+        JournalBroken: a setting would let the truth be lost.
+    """
+    wanted = journal_settings()
     try:
         info = await js.stream_info(STREAM)
     except NotFoundError:
