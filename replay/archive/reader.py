@@ -9,7 +9,7 @@ import attrs
 from oms.encryption import Keys
 from oms.messages.frames import GENESIS
 from replay.archive.errors import ArchiveBroken
-from replay.archive.layout import MANIFEST_SUFFIX, Entry, Listing, list_files, root_of
+from replay.archive.layout import MANIFEST_SUFFIX, SEALED_SUFFIX, Entry, Listing, list_files, root_of
 from replay.archive.manifest import NO_MANIFEST, Manifest, digest_of, manifest_path, read_manifest
 from replay.archive.openfile import OpenFile
 from replay.archive.record import ArchivedFrame
@@ -143,26 +143,18 @@ class Archive:
 
     def _segments(self, listing: Listing) -> list[Segment]:
         _check_pairs(listing)
+        manifests = [(entry.path, read_manifest(entry)) for entry in listing.manifests]
         found: list[Segment] = []
-        previous: str | None = None
-        for entry in listing.manifests:
-            manifest = read_manifest(entry)
-            stored = entry.path.with_suffix(".zst")
-            _check_follows(found, entry.path, manifest.first, manifest.prev)
-            if previous is None and manifest.first == 1:
-                previous = NO_MANIFEST
-            if previous is not None and manifest.previous != previous:
-                before = manifest_path(found[-1].path) if found else entry.path
-                raise ArchiveBroken(
-                    before,
-                    found[-1].first if found else manifest.first,
-                    f"was changed: SHA-256 is {previous}, but {entry.path.name} follows {manifest.previous}",
-                )
-            previous = digest_of(manifest)
+        for index, (path, manifest) in enumerate(manifests):
+            _check_place(found, path, manifest.first)
+            _check_previous(manifests, index)
+            _check_seam(found, path, manifest.first, manifest.prev)
+            stored = path.with_suffix(SEALED_SUFFIX)
             found.append(Segment(stored, manifest.first, manifest.last, manifest.prev, manifest))
         for entry in _open_ones(listing):
             segment = _read_open(entry)
-            _check_follows(found, segment.path, segment.first, segment.prev)
+            _check_place(found, segment.path, segment.first)
+            _check_seam(found, segment.path, segment.first, segment.prev)
             found.append(segment)
         return found
 
@@ -193,10 +185,9 @@ def _check_pairs(listing: Listing) -> None:
             )
 
 
-def _check_follows(found: list[Segment], path: Path, first: int, prev: str) -> None:
+def _check_place(found: list[Segment], path: Path, first: int) -> None:
+    """Refuse a segment that does not begin behind the one before."""
     if not found:
-        if first == 1 and prev != GENESIS:
-            raise ArchiveBroken(path, first, f"says that frame 1 follows {prev}")
         return
     before = found[-1]
     expected = before.last + 1
@@ -208,9 +199,40 @@ def _check_follows(found: list[Segment], path: Path, first: int, prev: str) -> N
         raise ArchiveBroken(path, first, f"overlaps {before.path}, which holds frames up to {before.last}")
     if before.manifest is None:
         raise ArchiveBroken(before.path, before.first, f"is open, though {path} follows it")
-    if prev != before.manifest.head:
+
+
+def _check_previous(manifests: list[tuple[Path, Manifest]], index: int) -> None:
+    """Refuse a manifest that does not name the one before it, and say which of the two was changed."""
+    path, manifest = manifests[index]
+    if not index:
+        # The first one that is held may follow others that were moved away, but frame 1 follows none.
+        if manifest.first == 1 and manifest.previous != NO_MANIFEST:
+            raise ArchiveBroken(path, 1, f"is the first manifest, but follows {manifest.previous}")
+        return
+    before_path, before = manifests[index - 1]
+    if (digest := digest_of(before)) == manifest.previous:
+        return
+    if index + 1 < len(manifests) and manifests[index + 1][1].previous != digest_of(manifest):
+        raise ArchiveBroken(
+            path, manifest.first, f"was changed: neither does it name {before_path} nor is it named as it is"
+        )
+    raise ArchiveBroken(
+        before_path,
+        before.first,
+        f"was changed: its SHA-256 is {digest}, but {path} was written behind {manifest.previous}",
+    )
+
+
+def _check_seam(found: list[Segment], path: Path, first: int, prev: str) -> None:
+    """Refuse a segment whose first frame does not follow the last one of the segment before."""
+    if not found:
+        if first == 1 and prev != GENESIS:
+            raise ArchiveBroken(path, first, f"says that frame 1 follows {prev}")
+        return
+    before = found[-1]
+    if before.manifest is not None and prev != before.manifest.head:
         raise ArchiveBroken(
             path,
             first,
-            f"says that frame {first} follows {prev}, but frame {before.last} is {before.manifest.head}",
+            f"says that frame {first} follows {prev}, but by {before.path} frame {before.last} is {before.manifest.head}",
         )

@@ -162,7 +162,7 @@ class TestRefusals:
     def test_frame_that_does_not_follow(self, written: ArchiveWriter) -> None:
         """Its ``prev`` is not the digest of the frame before."""
         (frame,) = chain([MONDAY + 9], first=3, prev="b" * 64)
-        with pytest.raises(ArchiveBroken, match="the frame follows bbb.*, but the one before is"):
+        with pytest.raises(ArchiveBroken, match=r"the frame follows bbb.*, but the one before is"):
             append(written, [frame])
 
     def test_frame_that_names_itself_otherwise(self, written: ArchiveWriter) -> None:
