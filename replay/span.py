@@ -17,7 +17,7 @@ from oms.journal.reader import StoredFrame
 from replay.asof import Unanswerable
 from replay.history import EventId, History
 from replay.memory import no_collection
-from replay.moment import Moment, iso
+from replay.moment import Moment
 from replay.rebuild import STALL_S, Progress, rebuild
 from replay.snapshot import Snapshots
 from replay.source import Source
@@ -59,6 +59,13 @@ class Span:
         if backwards:
             raise SpanRefused(f"the span must not end before it starts, was from {start} to {end}")
         return found
+
+    @property
+    def end(self) -> Moment | None:
+        """Where it ends; None for the history's own end."""
+        if self.until is not None:
+            return Moment(time=self.until)
+        return None if self.last is None else Moment(sequence=self.last)
 
     def holds(self, at: int) -> bool:
         """Whether a commit at this time, UTC ns, is meant."""
@@ -157,11 +164,3 @@ def advance(history: History, stored: StoredFrame, span: Span, visitor: Visitor)
         if told:
             visitor.end()
     return whole
-
-
-def describe(span: Span) -> str:
-    """The span for people: ``sequence 1 to 81``, or with times where they were given."""
-    start = f"sequence {span.first:,}" if span.since is None else iso(span.since)
-    end = "the end" if span.last is None and span.until is None else ""
-    end = end or (f"sequence {span.last:,}" if span.until is None else iso(span.until))
-    return f"{start} to {end}"

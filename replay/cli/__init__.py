@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "verify": "replay.cli.verify:command",
     "order": "replay.cli.order:order",
     "export": "replay.cli.export:export",
+    "bundle": "replay.cli.bundle:bundle",
 }
 """Command → where it is, in the order that the help shows. One line each."""
 

@@ -16,7 +16,6 @@ from replay.cli import common as c
 from replay.cli.spans import span_options
 from replay.filters import Filters
 from replay.formats import Format, FormatMissing, sink, whole_file
-from replay.moment import Moment
 from replay.span import Span, before, walk
 
 
@@ -51,8 +50,6 @@ def export(
     what: str,
     form: str,
     output: Path | None,
-    start: Moment | None,
-    end: Moment | None,
     span: Span,
     filters: Filters,
     where: c.Where,
@@ -68,9 +65,9 @@ def export(
     """
     if output is None and form == Format.PARQUET:
         raise click.UsageError("parquet is no text: name a file with --output")
-    if start is not None and x.What(what) in x.AT_ONE_MOMENT:
+    if (span.first > 1 or span.since is not None) and x.What(what) in x.AT_ONE_MOMENT:
         raise click.UsageError(f"{what} are those at one moment: give --to alone")
-    made = c.run(_write(x.What(what), Format(form), output, end, span, filters, where))
+    made = c.run(_write(x.What(what), Format(form), output, span, filters, where))
     if made.lost:
         click.echo(
             f"oms: {made.lost:,} trades came for orders whose rows were written, or gone, long before: these rows lack"
@@ -85,7 +82,6 @@ async def _write(
     what: x.What,
     form: Format,
     output: Path | None,
-    end: Moment | None,
     span: Span,
     filters: Filters,
     where: c.Where,
@@ -98,7 +94,12 @@ async def _write(
                 raise c.Ended(Exit.REFUSED, str(error)) from None
             if what in x.AT_ONE_MOMENT:
                 asked = await as_of(
-                    source, where.snapshots, end, read_models=None, ends_now=not where.offline, progress=move
+                    source,
+                    where.snapshots,
+                    span.end,
+                    read_models=None,
+                    ends_now=not where.offline,
+                    progress=move,
                 )
                 found = x.rows_of(what, asked.history, filters, target.write)
             else:

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def span_options(function: F) -> F:
-    """``--from`` and ``--to``, given to the function as ``start`` and ``end`` and, the two together, as ``span``."""
+    """``--from`` and ``--to``, given to the function together as ``span``."""
 
     @click.option(
         "--from",
@@ -36,6 +36,6 @@ def span_options(function: F) -> F:
             span = Span.between(start, end)
         except SpanRefused as error:
             raise click.UsageError(str(error)) from None
-        return function(*args, start=start, end=end, span=span, **kwargs)
+        return function(*args, span=span, **kwargs)
 
     return wrapped  # type: ignore[return-value]
