@@ -64,6 +64,8 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
         return Exit.USAGE, f"configuration: {error}"
     if isinstance(error, Fenced):
         return Exit.FENCED, f"another engine has taken over, this one stopped: {error}"
+    if type(error).__name__ == "JournalLost":
+        return Exit.JOURNAL_BROKEN, f"the journal is not whole: {error}"
     if isinstance(error, JournalBroken):
         return Exit.JOURNAL_BROKEN, f"the journal is broken: {error}"
     if type(error).__name__ == "SnapshotRefused":
@@ -71,6 +73,8 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
     # By name, because the engine's module is heavy and only its own process can raise it.
     if type(error).__name__ == "EngineRunning":
         return Exit.ENGINE_RUNNING, str(error)
+    if type(error).__name__ in ("ReceiptsFailed", "KeyRefused"):
+        return Exit.REFUSED, str(error)
     if type(error).__name__ == "CredentialsMissing":
         return Exit.USAGE, str(error)
     if isinstance(error, StoppedError):

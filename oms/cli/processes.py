@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def engine(config_path: Path | None, nats_url: str | None) -> None:
     """Run the engine: takes commands, writes the journal. One at a time.
 
-    Refuses to start when nats-server does not sync before it acknowledges, or when another engine serves.
+    Refuses to start when nats-server does not sync before it acknowledges, when another engine serves, or when the
+    journal has lost what was durable (exit code 6, with the range; see `oms replay accept-loss`).
     """
     config = s.configured(config_path, nats_url=nats_url)
 
@@ -44,6 +45,7 @@ def engine(config_path: Path | None, nats_url: str | None) -> None:
             settings = EngineSettings(
                 accounts={name: account.kind for name, account in config.accounts.items()},
                 snapshots=Snapshots(config.storage.data_dir),
+                data_dir=config.storage.data_dir,
             )
             running = Engine(nc, settings)
             async with _announced(running.ready, "engine"):

@@ -12,6 +12,15 @@ MAX_FRAME_BYTES: Final = 960 * 1024
 """A frame stays below NATS' 1 MiB with room for its own head and headers."""
 
 
+@attrs.frozen
+class Seal:
+    """A seal among a frame's commits: its index there, the digest it states, its time (UTC ns)."""
+
+    commit: int
+    digest: str
+    at: int
+
+
 @attrs.define(slots=True)
 class Batch:
     """One frame in the making, and all that may be said once it is durable.
@@ -21,6 +30,7 @@ class Batch:
         commits: encoded, in order; ``size`` their bytes.
         replies: (reply subject, payload) for clients that wait.
         instructions: (account key, session, instruction), in order.
+        seal: the last one among the commits.
     """
 
     sequence: int
@@ -28,6 +38,7 @@ class Batch:
     size: int = 0
     replies: list[tuple[str, bytes]] = attrs.field(factory=list)
     instructions: list[tuple[AccountKey, str, Instruction]] = attrs.field(factory=list)
+    seal: Seal | None = None
 
 
 class BatchQueue:

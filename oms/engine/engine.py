@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -30,17 +31,21 @@ from oms.aggregates.account import AccountKey
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.code import code_digest, is_newer
-from oms.engine.batch import Batch, BatchQueue
+from oms.engine.batch import Batch, BatchQueue, Seal
+from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
 from oms.journal.errors import AppendRefused, AppendUnknown, Fenced, JournalBroken, JournalFault
+from oms.journal.evidence import Evidence, EvidenceHeld
+from oms.journal.loss import JournalLost
 from oms.journal.stream import PARTITION, ensure_journal
 from oms.journal.writer import JournalWriter
 from oms.messages import codec
 from oms.messages import commands as c
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind
-from oms.messages.frames import encode_commit
+from oms.messages.events import Sealed
+from oms.messages.frames import Commit, encode_commit
 from oms.messages.instructions import Instructions, LookUp
 from oms.messages.replies import failed
 from oms.tasks import end
@@ -84,12 +89,14 @@ class EngineSettings:
         accounts: to be registered at start, as configured.
         snapshots: where to start from; None to rebuild from the journal alone.
         archive: what the journal no longer has; None when nothing was ever trimmed.
+        data_dir: where mark, receipts and their key are; None to keep none, and notice no loss.
         give_up_s: how long an append may stay unconfirmed before the state is rebuilt.
     """
 
     accounts: dict[str, AccountKind]
     snapshots: Snapshots | None = None
     archive: FrameArchive | None = None
+    data_dir: Path | None = None
     give_up_s: float = 10.0
 
 
@@ -112,6 +119,8 @@ class Engine:
         self._queue: BatchQueue
         self._watch: Watch
         self._in_flight: list[tuple[str, bytes]] = []
+        self._evidence: Evidence | None = None
+        self._notary: Notary | None = None
         self._unsealed = 0
         self._sealed_at = 0.0
         self._defect = False
@@ -122,11 +131,28 @@ class Engine:
         """Serve until ``stop`` is set, rebuilding as often as the journal's server makes it necessary.
 
         Raises:
-            EngineRunning: another engine answers on this journal.
+            EngineRunning: another engine answers on this journal, or holds this one's data directory.
             Fenced: another engine has taken the journal over.
-            JournalBroken: the journal is not whole.
+            JournalBroken: the journal is not whole; JournalLost, when it has lost what was durable.
+            ReceiptsFailed: mark or receipts cannot be written.
+            KeyRefused: the receipts' key cannot be used.
         """
         await self._refuse_second()
+        if self._settings.data_dir is None:
+            await self._run(stop)
+            return
+        evidence = Evidence(self._settings.data_dir, __version__, code_digest())
+        try:
+            evidence.open()
+        except EvidenceHeld as error:
+            raise EngineRunning(str(error)) from None
+        self._evidence = evidence
+        try:
+            await self._run(stop)
+        finally:
+            evidence.close()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         fenced = 0
         while not stop.is_set():
             try:
@@ -136,6 +162,7 @@ class Engine:
             except (AppendUnknown, AppendRefused) as error:
                 log.error("the journal did not take a frame (%s): rebuilding the state from it", error)
             except Fenced as error:
+                await self._refuse_loss(error)
                 # Before it serves, it may be fenced by a frame of its own that arrived late. Look again, then believe it.
                 fenced += 1
                 if self._serving or fenced >= STARTS_MAX:
@@ -149,6 +176,11 @@ class Engine:
                 fenced = 0
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), 0.5)
+
+    async def _refuse_loss(self, fenced: Fenced) -> None:
+        """A journal that lost its end takes no frame either, and looks as if somebody else had written it."""
+        if self._evidence is not None and (loss := await self._evidence.compare(self._nc)) is not None:
+            raise JournalLost(loss) from fenced
 
     async def _refuse_second(self) -> None:
         with contextlib.suppress(nats.errors.NoRespondersError, nats.errors.TimeoutError):
@@ -174,12 +206,16 @@ class Engine:
                 0,
                 f"nats-server must take messages of {codec.MAX_MESSAGE_BYTES:,} bytes (max_payload), takes {self._nc.max_payload:,}",
             )
+        if self._evidence is not None:
+            await self._evidence.check_journal(self._nc)
         await ensure_journal(self._nc.jetstream())
         history = await rebuild(
             Source(self._nc, self._settings.archive), self._settings.snapshots, projections=False
         )
         self.state, sequence, head = history.partition, history.sequence, history.head
         self._check_fit(sequence)
+        if self._evidence is not None:
+            await self._evidence.check_state(self._nc, self.state.signing_key, sequence, head)
         self._tune_collection()
         self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
         self._queue = BatchQueue(sequence + 1)
@@ -189,7 +225,20 @@ class Engine:
         self._defect = False
         self._serving = False
         self._closing = False
+        if self._evidence is None:
+            await self._live(stop, started)
+            return
+        self._notary = Notary(self._evidence)
+        try:
+            await self._live(stop, started)
+        finally:
+            notary, self._notary = self._notary, None
+            await notary.close()
+
+    async def _live(self, stop: asyncio.Event, started: float) -> None:
         await self._take_over()
+        if self._evidence is not None:
+            self._evidence.settle(self._writer.sequence, self._writer.head)
         log.info(
             "engine %s serves from sequence %d after %.2f s",
             self._instance,
@@ -202,8 +251,11 @@ class Engine:
         self.ready.set()
         flushing, watching = asyncio.create_task(self._flush()), asyncio.create_task(self._watching())
         stopping = asyncio.create_task(stop.wait())
+        attesting = [] if self._notary is None else [self._notary.working]
         try:
-            await asyncio.wait([flushing, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [flushing, watching, stopping, *attesting], return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             self.ready.clear()
             leaving = asyncio.create_task(_quietly(service.stop()))
@@ -251,6 +303,8 @@ class Engine:
                 partition=PARTITION,
             ),
         )
+        if self._evidence is not None:
+            self._declare(self._evidence)
         for account, kind in self._settings.accounts.items():
             if account not in self.state.accounts:
                 command_id = f"config-{account}-{self._instance}"
@@ -261,6 +315,20 @@ class Engine:
             self._doubt(key, order_ids, "the engine was restarted before the venue answered")
         while (batch := self._queue.take()) is not None:
             await self._make_durable(batch)
+
+    def _declare(self, evidence: Evidence) -> None:
+        """Record a loss that was accepted, in the frame right behind what is left, and the key of the receipts to come."""
+        if (lost := evidence.accepted_event()) is not None:
+            self._internal(
+                "accept_loss._._._._",
+                c.AcceptLoss(
+                    first=lost.first, last=lost.last, head=lost.head, by=lost.by, reason=lost.reason
+                ),
+            )
+        key = evidence.key
+        if self.state.signing_key != key.public_key:
+            log.warning("receipts are signed with key %s from here on", key.key_id)
+            self._internal("declare_key._._._._", c.DeclareKey(key_id=key.key_id, public_key=key.public_key))
 
     async def _endpoints(self) -> Service:
         service = await micro.add_service(
@@ -333,14 +401,19 @@ class Engine:
                 self._queue.open.instructions.append((key, session, instruction))
         return outcome
 
-    def _internal(self, subject: str, command: c.Command) -> None:
+    def _internal(self, subject: str, command: c.Command) -> Commit | None:
         outcome = self._decide_one(subject, codec.encode(command))
         assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
         self._wake.set()
+        return outcome.commit
 
     def _seal(self) -> None:
         """Record the state's digest, so that every replay can be held against it."""
-        self._internal("seal._._._._", c.SealState())
+        commit = self._internal("seal._._._._", c.SealState())
+        assert commit is not None
+        batch, event = self._queue.open, commit.events[0]
+        assert isinstance(event, Sealed)
+        batch.seal = Seal(len(batch.commits) - 1, event.digest, commit.at)
         self._unsealed = 0
         self._sealed_at = time.monotonic()
 
@@ -365,8 +438,10 @@ class Engine:
         if batch.commits:
             self._in_flight = batch.replies
             sequence = await self._writer.append(batch.commits)
-            self._in_flight = []
             assert sequence == batch.sequence, f"frame {batch.sequence} became {sequence}"
+            if self._notary is not None:
+                await self._notary.durable(sequence, self._writer.head, batch.seal)
+            self._in_flight = []
         publish = self._nc.publish
         for subject, payload in batch.replies:
             if subject:

@@ -4,11 +4,12 @@ One process at a time holds it. It is compared with the journal before anything 
 was rebuilt; only then is it written to.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -71,17 +72,18 @@ class Evidence:
         Raises:
             EvidenceHeld: another process has it.
             KeyRefused: the key cannot be used.
-            OSError: the directory cannot be read or written.
+            ReceiptsFailed: the directory cannot be read or written.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise EvidenceHeld(f"another process writes the receipts in {self.directory}") from None
-        self._lock = lock
-        self.key = SigningKey.of(self._data_dir)
+        with self._disk():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise EvidenceHeld(f"another process writes the receipts in {self.directory}") from None
+            self._lock = lock
+            self.key = SigningKey.of(self._data_dir)
         self.receipts = Receipts(self._data_dir, self.key, self._version, self._code)
 
     def close(self) -> None:
@@ -98,12 +100,13 @@ class Evidence:
         """Hold the journal against mark and receipts, read anew. Changes nothing.
 
         Raises:
-            OSError, nats.errors.Error: one of both cannot be read now.
+            ReceiptsFailed: the files cannot be read. OSError, nats.errors.Error: the journal cannot be, now.
         """
         first, last = await _bounds(nc)
         self._journal_last = last
-        self._found = read_mark(self.directory / MARK_FILE)
-        damaged = self._open_receipts()
+        with self._disk():
+            self._found = read_mark(self.directory / MARK_FILE)
+            damaged = self._open_receipts()
         self._warn_of_mark()
         self._known = self._known_frames()
         held = {
@@ -228,28 +231,47 @@ class Evidence:
 
     # -- accepting
 
-    async def decide(self, nc: Client, loss: Loss | None) -> None:
-        """Decide what becomes of a loss: go on when it was accepted, else raise it.
-
-        Afterwards :attr:`accepted` is what the next frame must record, before :meth:`settle`.
+    async def check_journal(self, nc: Client) -> None:
+        """Before anything is rebuilt: :meth:`compare`, and refuse a loss that nobody accepted.
 
         Raises:
-            JournalLost: it was not accepted.
-            JournalBroken: the acceptance is damaged.
+            JournalLost: with the range.
+            JournalBroken: an acceptance is damaged.
+            ReceiptsFailed, OSError, nats.errors.Error: as :meth:`compare`.
         """
         self.accepted = None
-        waiting = read_acceptance(self.directory, self.key)
+        waiting = self._waiting()
         if waiting is not None and await self._is_recorded(nc, waiting):
             # Recorded, and then the engine ended before it could tidy up.
             _, last = await _bounds(nc)
             self._settle(waiting, last, await _digest_at(nc, last) or GENESIS)
-            loss, waiting = await self.compare(nc), None
-        if waiting is not None and (loss is None or not waiting.covers(loss)):
-            name = f"accepted-{waiting.at}-unused.json"
-            log.error("what %s accepted is not what is found now, so it is void (%s)", waiting.by, name)
-            file_away(self.directory, name)
-            waiting = None
-        if loss is not None and waiting is None:
+        self._admit(await self.compare(nc))
+
+    async def check_state(self, nc: Client, declared: str, sequence: int, head: str) -> None:
+        """After the rebuild: :meth:`compare_state`, refuse a loss that nobody accepted, and stand ready to write.
+
+        Where a loss was accepted, nothing is written before that is in the journal; then :meth:`settle` does it.
+
+        Raises:
+            as :meth:`check_journal`.
+        """
+        if self.accepted is None:
+            self._admit(await self.compare_state(nc, declared, sequence, head))
+        if self.accepted is not None:
+            return
+        if (unused := self._waiting()) is not None:
+            name = f"accepted-{unused.at}-unused.json"
+            log.error("what %s accepted as lost is there: the acceptance is void, see %s", unused.by, name)
+            with self._disk():
+                file_away(self.directory, name)
+        with self._disk():
+            self._set_mark(sequence, head)
+
+    def _admit(self, loss: Loss | None) -> None:
+        if loss is None:
+            return
+        waiting = self._waiting()
+        if waiting is None or not waiting.covers(loss):
             raise JournalLost(loss)
         self.accepted = waiting
 
@@ -265,29 +287,19 @@ class Evidence:
         return stored is not None and any(event in commit.events for commit in stored.frame.commits)
 
     def _settle(self, accepted: Acceptance, sequence: int, head: str) -> None:
-        self.receipts.cut_after(accepted.proven, self.directory / f"lost-{time.time_ns()}.jsonl")
-        self.receipts.open()
-        self._set_mark(sequence, head)
-        file_away(self.directory, f"accepted-{accepted.at}.json")
+        with self._disk():
+            self.receipts.cut_after(accepted.proven, self.directory / f"lost-{time.time_ns()}.jsonl")
+            self.receipts.open()
+            self._set_mark(sequence, head)
+            file_away(self.directory, f"accepted-{accepted.at}.json")
 
     # -- writing
-
-    def establish(self, sequence: int, head: str) -> None:
-        """Stand ready to write: the journal, which was compared, ends at ``sequence`` with digest ``head``.
-
-        Where a loss was accepted, nothing is written before that is in the journal; then :meth:`settle` does it.
-
-        Raises:
-            OSError: the mark could not be written.
-        """
-        if self.accepted is None:
-            self._set_mark(sequence, head)
 
     def settle(self, sequence: int, head: str) -> None:
         """An accepted loss is in the journal, which ends at ``sequence``: move the receipts of what is gone away.
 
         Raises:
-            OSError: not all was done; the next start does the rest.
+            ReceiptsFailed: not all was done; the next start does the rest.
         """
         if self.accepted is not None:
             self._settle(self.accepted, sequence, head)
@@ -300,13 +312,23 @@ class Evidence:
             ReceiptsFailed: it was not noted.
         """
         if self.accepted is None:
-            try:
+            with self._disk():
                 self.mark.write(sequence, head)
-            except OSError as error:
-                raise ReceiptsFailed(
-                    f"the mark in {self.directory} cannot be written ({error}): the engine stops, because it would"
-                    " go on without proof; mend the disk, then start it again"
-                ) from error
+
+    def _waiting(self) -> Acceptance | None:
+        with self._disk():
+            return read_acceptance(self.directory, self.key)
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        """What fails here is the disk: told apart from a nats-server that does not answer, which is tried again."""
+        try:
+            yield
+        except OSError as error:
+            raise ReceiptsFailed(
+                f"mark or receipts in {self.directory} cannot be read or written ({error}): the engine stops, because"
+                " it would go on without proof; mend the disk, then start it again"
+            ) from error
 
     def _set_mark(self, sequence: int, head: str) -> None:
         last = self.receipts.last

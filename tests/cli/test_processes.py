@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,14 +36,14 @@ def config_file(nats_server: EmbeddedNats, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(config_file: Path) -> Iterator[Callable[[], Engine]]:
+def start(config_file: Path) -> Iterator[Callable[..., Engine]]:
     """Start an engine process."""
     with contextlib.ExitStack() as stack:
 
-        def begin() -> Engine:
+        def begin(config: Path = config_file) -> Engine:
             process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "oms", "engine", "--config", str(config_file)],
+                    [sys.executable, "-m", "oms", "engine", "--config", str(config)],
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -85,12 +86,21 @@ async def test_a_second_engine_is_code_5(start: Callable[[], Engine]) -> None:
     assert first.poll() is None
 
 
-async def test_a_fenced_engine_is_code_4(start: Callable[[], Engine], nats_server: EmbeddedNats) -> None:
+async def test_a_fenced_engine_is_code_4(
+    start: Callable[..., Engine], nats_server: EmbeddedNats, config_file: Path, tmp_path: Path
+) -> None:
     """An engine that was out of the world while another took over ends at its next append, and never writes again."""
     first = start()
     await _ready(first)
     first.send_signal(signal.SIGSTOP)
-    second = start()
+    # On this host the directory of the first is held, though it does not answer; another host has a copy.
+    code, line = await _ended(start())
+    assert code == 5
+    assert "receipts" in line
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(dump_config(override(load_config(config_file), data_dir=tmp_path / "copy")))
+    second = start(elsewhere)
     await _ready(second)
     first.send_signal(signal.SIGCONT)
     async with OmsClient.connect(nats_server.url, patience_s=5.0) as oms:
