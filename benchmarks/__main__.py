@@ -12,10 +12,15 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import core, durable, replaying
+from benchmarks import auditing, core, durable, replaying
 from benchmarks.figures import Figure
 
-SUITES = {"core": core.measure, "durable": durable.measure, "replay": replaying.measure}
+SUITES = {
+    "core": core.measure,
+    "durable": durable.measure,
+    "replay": replaying.measure,
+    "audit": auditing.measure,
+}
 
 
 async def _run(names: tuple[str, ...]) -> list[Figure]:

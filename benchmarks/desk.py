@@ -45,3 +45,8 @@ def partition() -> Partition:
         outcome: Outcome = handle(state, subject, json.dumps(payload).encode(), 1, 1)
         assert outcome.reply.ok, outcome.reply
     return state
+
+
+def encoded(payload: dict[str, Any]) -> bytes:
+    """A payload as it goes over the wire."""
+    return json.dumps(payload).encode()

@@ -79,33 +79,42 @@ class Digest:
     """The running sum. The partition's own few fields change with every commit and are added only when the value is asked for."""
 
     _total: int = 0
-    _known: tuple[dict[Any, bytes], ...] = attrs.field(factory=lambda: ({}, {}, {}, {}, {}))
+    _known: tuple[dict[Any, int], ...] = attrs.field(factory=lambda: ({}, {}, {}, {}, {}))
 
     def fold(self, state: "Partition") -> list[bytes]:
         """Take in what changed; return the SHA-256 of the new lines, in the order of :func:`touched`."""
         changes = state.changes
-        found: list[bytes] = []
+        lines: list[Line] = []
+        places: list[tuple[dict[Any, int], Any]] = []
         total = self._total
+        # One pass, and one call of the encoder for all kinds: most commits touch one entity of each.
         for number, noted in enumerate(changes.kinds()):
             if noted:
                 known, line_of = self._known[number], _LINES[number]
-                lines = [line for key in noted if (line := line_of(state, key)) is not None]
-                hashes = _hashes(lines)
-                total -= sum(map(int.from_bytes, [known.pop(key) for key in noted if key in known]))
-                total += sum(map(int.from_bytes, hashes))
-                known.update(zip([line[1] for line in lines], hashes, strict=True))
-                found += hashes
+                for key in noted:
+                    if key in known:
+                        total -= known.pop(key)
+                    line = line_of(state, key)
+                    if line is not None:
+                        lines.append(line)
+                        places.append((known, key))
                 noted.clear()
         if changes.added:
-            hashes = _hashes(changes.added)
-            total += sum(map(int.from_bytes, hashes))
-            found += hashes
+            lines += changes.added
             changes.added.clear()
+        if not lines and not changes.removed:
+            self._total = total
+            return []
+        hashes = _hashes(lines)
+        values = list(map(int.from_bytes, hashes))
+        for (known, key), value in zip(places, values, strict=False):
+            known[key] = value
+        total += sum(values)
         if changes.removed:
             total -= sum(map(int.from_bytes, _hashes(changes.removed)))
             changes.removed.clear()
         self._total = total
-        return found
+        return hashes
 
     def value(self, state: "Partition") -> str:
         """The digest of the state as it is now, 64 hex digits."""
@@ -116,8 +125,11 @@ class Digest:
     def adopt(self, state: "Partition", digest: str) -> None:
         """Start over from a state that is known to have this digest. What never changes need not be hashed for that."""
         state.changes.clear()
-        self._known = tuple(dict(zip(keys, _hashes(lines), strict=True)) for keys, lines in _in_place(state))
-        self._total = int(digest, 16) - int.from_bytes(sha256(_encode(own_line(state))).digest())
+        self._known = tuple(
+            dict(zip(keys, map(int.from_bytes, _hashes(lines)), strict=True))
+            for keys, lines in _in_place(state)
+        )
+        self._total = (int(digest, 16) - int.from_bytes(sha256(_encode(own_line(state))).digest())) % _MODULUS
 
 
 def touched(state: "Partition", noted: Noted) -> list[str]:
