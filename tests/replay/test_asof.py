@@ -1,0 +1,285 @@
+"""As of any moment: exactly the commits up to it, from zero, from any snapshot, and from the archive."""
+
+import asyncio
+import decimal
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oms.aggregates import image
+from oms.aggregates.money import EXACT
+from oms.aggregates.partition import Partition
+from oms.config import CacheConfig
+from oms.nats_server import EmbeddedNats
+from oms.projections.projections import Projections
+from replay import rows
+from replay.archive import Archive, ArchiveWriter
+from replay.asof import EVERYTHING, AsOf, Unanswerable, as_of
+from replay.filters import Filters, UnknownName
+from replay.limits import limits
+from replay.moment import Moment
+from replay.rebuild import new_history
+from replay.snapshot import Snapshots, content_of
+from replay.source import Source
+from tests.replay.journal import START, Maker, busy, write
+
+ALL = Filters()
+_encode = msgspec.json.encode
+
+
+def archive(maker: Maker, data_dir: Path) -> Source:
+    """A source that reads a real archive of the journal, and nothing else."""
+    writer = ArchiveWriter(data_dir)
+    for stored, payload in zip(maker.stored, maker.payloads, strict=True):
+        writer.append(stored.sequence, payload, b"", stored.frame.commits[0].at)
+    writer.close()
+    return Source(None, Archive(data_dir))
+
+
+def ask(source: Source, snapshots: Snapshots | None, at: Moment | None, **options: Any) -> AsOf:
+    """Ask without an event loop around."""
+    return asyncio.run(as_of(source, snapshots, at, **options))
+
+
+def applied(maker: Maker, count: int) -> tuple[Partition, Projections]:
+    """State and read models after exactly so many commits, by nothing but evolving."""
+    state = Partition()
+    models = Projections(state, EVERYTHING.max_size, EVERYTHING.default_ttl)
+    commits = [(stored.sequence, commit) for stored in maker.stored for commit in stored.frame.commits]
+    with decimal.localcontext(EXACT):
+        for sequence, commit in commits[:count]:
+            for event in commit.events:
+                state.evolve(event, commit.at)
+                models.evolve(event, commit.at, sequence)
+            state.finish(commit, sequence)
+    return state, models
+
+
+def everything(found: AsOf) -> bytes:
+    """All that an answer can say."""
+    history = found.history
+    with decimal.localcontext(EXACT):
+        return _encode(
+            [
+                found.head.digest,
+                list(rows.orders(history, ALL)),
+                list(rows.trades(history, ALL)),
+                list(rows.positions(history, ALL)),
+                list(rows.balances(history, ALL)),
+                rows.pnl_rows(history, ALL, ["account", "strategy", "symbol", "day"]),
+                list(limits(history.partition, ALL)),
+            ]
+        )
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**32),
+    frame=st.sampled_from([1, 3, 20]),
+    step=st.sampled_from([0, 1, 10**9]),
+    data=st.data(),
+)
+def test_as_of_any_commit_is_exactly_the_commits_up_to_it(
+    seed: int, frame: int, step: int, data: st.DataObject
+) -> None:
+    """At the time of any commit of any journal the state is that of applying just the commits that are not later."""
+    maker = busy(seed, 25, frame=frame, step=step)
+    times = [commit.at for stored in maker.stored for commit in stored.frame.commits]
+    at = data.draw(st.sampled_from(times)) + data.draw(st.integers(0, max(0, step - 1)))
+    state, models = applied(maker, sum(time <= at for time in times))
+    with tempfile.TemporaryDirectory() as directory:
+        found = ask(archive(maker, Path(directory)), None, Moment(time=at))
+    history = found.history
+    assert history.at == max(time for time in times if time <= at)
+    assert image.dump(history.partition) == image.dump(state)
+    assert found.head.digest == image.digest(state)
+    assert history.projections is not None
+    assert history.projections.dump() == models.dump()
+    whole = [s for s in maker.stored if s.frame.commits[-1].at <= at]
+    assert history.sequence == len(whole)
+    assert history.part == sum(time <= at for time in times) - sum(len(s.frame.commits) for s in whole)
+
+
+@pytest.fixture(scope="module")
+def maker() -> Maker:
+    """A journal of ten frames."""
+    return busy(5, 120, frame=14)
+
+
+@pytest.fixture(scope="module")
+def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
+    """A server that holds it."""
+
+    async def fill() -> None:
+        nc = await nats.connect(nats_server_shared.url)
+        await write(nc, maker.payloads)
+        await nc.close()
+
+    asyncio.run(fill())
+    return nats_server_shared.url
+
+
+@pytest.fixture(scope="module")
+def data_dir(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of it, and a snapshot after each second frame."""
+    directory = tmp_path_factory.mktemp("data")
+    archive(maker, directory)
+    history = new_history(EVERYTHING)
+    for stored in maker.stored:
+        history.apply(stored)
+        if stored.sequence % 2 == 0:
+            now = (START // 10**9 + 3_600 * stored.sequence) * 10**9
+            Snapshots(directory).write(content_of(history), now)
+    return directory
+
+
+def test_every_way_to_the_same_moment_gives_the_same_bytes(maker: Maker, url: str, data_dir: Path) -> None:
+    """From zero, from the nearest snapshot, from journal and from archive: one answer at each commit's time and sequence."""
+    times = sorted({c.at for stored in maker.stored for c in stored.frame.commits})[::7]
+    moments = [Moment(time=time) for time in times] + [
+        Moment(sequence=s) for s in range(1, maker.sequence + 1)
+    ]
+
+    async def all_ways() -> None:
+        nc = await nats.connect(url)
+        held = Archive(data_dir)
+        for moment in moments:
+            answers = {
+                everything(await as_of(source, snapshots, moment))
+                for source in (Source(nc), Source(None, held), Source(nc, held))
+                for snapshots in (None, Snapshots(data_dir))
+            }
+            assert len(answers) == 1, str(moment)
+        await nc.close()
+
+    asyncio.run(all_ways())
+
+
+def test_an_answer_starts_from_the_nearest_snapshot(maker: Maker, data_dir: Path) -> None:
+    """Few events are applied: those behind the last snapshot that is not later."""
+    source = Source(None, Archive(data_dir))
+    found = ask(source, Snapshots(data_dir), Moment(sequence=7))
+    assert found.history.events == sum(len(c.events) for c in maker.stored[6].frame.commits)
+    assert ask(source, Snapshots(data_dir), Moment(sequence=7), from_zero=True).history.before == 0
+
+
+def test_a_snapshot_with_another_digest_is_not_started_from(maker: Maker, tmp_path: Path) -> None:
+    """A snapshot whose state is not what its header says is skipped, however whole its bytes are."""
+    source = archive(maker, tmp_path)
+    history = new_history(EVERYTHING)
+    for stored in maker.stored[:4]:
+        history.apply(stored)
+    written = Snapshots(tmp_path).write(content_of(history), START)
+    text = written.path.read_bytes()
+    header = text[len(b'{"header":') : text.index(b',"header_sha256"')]
+    forged = msgspec.json.encode(msgspec.structs.replace(written.header, digest=written.header.digest[::-1]))
+    text = text.replace(header, forged)
+    text = text.replace(
+        hashlib.sha256(header).hexdigest().encode(), hashlib.sha256(forged).hexdigest().encode()
+    )
+    written.path.write_bytes(text)
+    found = ask(source, Snapshots(tmp_path), Moment(sequence=5))
+    assert (found.history.before, found.history.sequence) == (0, 5)
+
+
+def test_a_moment_that_is_not_there_is_refused(maker: Maker, data_dir: Path) -> None:
+    """Before the first commit, after the last frame, or after what an archive knows: refused, with what there is."""
+    source = Source(None, Archive(data_dir))
+    begin, end = maker.stored[0].frame.commits[0].at, maker.stored[-1].frame.commits[-1].at
+    for moment, said in (
+        (Moment(sequence=0), f"from 1 to {maker.sequence}"),
+        (Moment(sequence=maker.sequence + 1), f"from 1 to {maker.sequence}"),
+        (Moment(time=begin - 1), "the history begins at"),
+    ):
+        with pytest.raises(Unanswerable, match=said):
+            ask(source, None, moment)
+    with pytest.raises(Unanswerable, match=f"ends at sequence {maker.sequence}"):
+        ask(source, None, Moment(time=end + 1), ends_now=False)
+    assert ask(source, None, Moment(time=end), ends_now=False).head.beyond is False
+    assert ask(source, None, Moment(time=end + 1)).head.beyond is True
+    with pytest.raises(Unanswerable, match="empty"):
+        ask(Source(None, Archive(data_dir / "nothing")), None, None)
+
+
+def test_what_a_snapshot_no_longer_held_is_told(maker: Maker, tmp_path: Path) -> None:
+    """From a snapshot with small bounds orders and trades are incomplete, by how many is said; from zero all are there."""
+    source = archive(maker, tmp_path)
+    history = new_history(CacheConfig(max_size=5))
+    for stored in maker.stored[:6]:
+        history.apply(stored)
+    Snapshots(tmp_path).write(content_of(history), START)
+    found = ask(source, Snapshots(tmp_path), None)
+    whole = ask(source, Snapshots(tmp_path), None, from_zero=True)
+    assert (whole.orders.missing, whole.orders.since) == (0, None)
+    assert (whole.trades.missing, whole.trades.since) == (0, None)
+    assert whole.orders.held == found.orders.ever == 120
+    assert found.orders.missing == 120 - found.orders.held > 0
+    assert found.trades.missing == whole.trades.held - found.trades.held > 0
+    models = whole.history.projections
+    assert models is not None
+    assert found.history.projections is not None
+    lost = models.orders.by_id.keys() - found.history.projections.orders.by_id.keys()
+    assert found.orders.since is not None
+    assert all(models.orders.finished[order_id] <= found.orders.since for order_id in lost)
+
+
+def test_filters_narrow_rows(maker: Maker, data_dir: Path) -> None:
+    """Rows are those of all that the filter means, and what the filters leave over adds up to everything."""
+    history = ask(Source(None, Archive(data_dir)), None, None).history
+    middle = maker.stored[5].frame.commits[0].at
+    with decimal.localcontext(EXACT):
+        every = list(rows.orders(history, ALL))
+        for split in (
+            [Filters(account="main"), Filters(account="sub_arb")],
+            [Filters(symbol="BTCUSDT"), Filters(symbol="ETHUSDT")],
+            [Filters(strategy=name) for name in ("", "arb", "mm")],
+            [Filters(until=middle), Filters(since=middle + 1)],
+        ):
+            parts = [list(rows.orders(history, one)) for one in split]
+            assert all(parts)
+            assert sorted((r.order_id for part in parts for r in part), reverse=True) == [
+                r.order_id for r in every
+            ]
+            trades = [list(rows.trades(history, one)) for one in split]
+            assert sum(map(len, trades)) == len(list(rows.trades(history, ALL)))
+        live = list(rows.orders(history, ALL, live=True))
+        assert live == [row for row in every if row.open]
+        assert list(rows.orders(history, ALL, live=False)) == [row for row in every if not row.open]
+        mine = list(limits(history.partition, Filters(account="main", symbol="BTCUSDT")))
+        assert {(row.account, row.symbol) for row in mine} <= {
+            (account, symbol) for account in ("_", "main") for symbol in ("_", "BTCUSDT")
+        }
+
+
+def test_limits_are_what_the_state_allows(data_dir: Path) -> None:
+    """Headroom is limit less use, and funds, accounts and instruments are those of the state."""
+    state = ask(Source(None, Archive(data_dir)), None, None, read_models=None).history.partition
+    with decimal.localcontext(EXACT):
+        found = list(limits(state, ALL))
+    for row in found:
+        if row.headroom is not None:
+            assert row.headroom == row.limit - row.use  # type: ignore[operator]
+    funds = {(r.account, r.unit): r for r in found if r.control == "free funds"}
+    for (_, account, _), ledger in state.ledgers.items():
+        for asset, balance in ledger.balances.items():
+            assert funds[account, asset].headroom == balance.free
+    assert {r.use for r in found if r.control == "SUB accounts"} == {1}
+    assert {(r.symbol, r.limit) for r in found if r.control == "price in ticks"} == {
+        (i.symbol, i.tick) for i in state.instruments.values()
+    }
+
+
+@pytest.mark.parametrize("what", ["account", "exchange", "market", "symbol"])
+def test_a_name_that_is_not_known_is_refused(data_dir: Path, what: str) -> None:
+    """An unknown account or symbol is no empty answer: it is refused with those that are known."""
+    state = ask(Source(None, Archive(data_dir)), None, None, read_models=None).history.partition
+    with pytest.raises(UnknownName, match=f"no {what} 'nope' at that moment, known: "):
+        Filters(**{what: "nope"}).check(state)
+    Filters(account="main", exchange="binance", market="spot", symbol="BTCUSDT").check(state)
