@@ -47,6 +47,11 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     instruction: Instruction
 
+    @property
+    def name(self) -> str:
+        """What is asked: ``submit``, ``cancel``, ``amend`` or ``look_up``."""
+        return str(self.instruction.__struct_config__.tag)
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was said of the order, and what came of it.

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "diff": "replay.cli.diff:diff",
     "verify": "replay.cli.verify:command",
     "order": "replay.cli.order:order",
+    "trace": "replay.cli.trace:trace",
     "export": "replay.cli.export:export",
     "bundle": "replay.cli.bundle:bundle",
 }
