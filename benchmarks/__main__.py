@@ -12,12 +12,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import auditing, core, durable, replaying
+from benchmarks import auditing, core, durable, replaying, sealing
 from benchmarks.figures import Figure
 
 SUITES = {
     "core": core.measure,
     "durable": durable.measure,
+    "sealing": sealing.measure,
     "replay": replaying.measure,
     "audit": auditing.measure,
 }

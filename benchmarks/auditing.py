@@ -217,21 +217,18 @@ def _terms(chance: random.Random) -> dict[str, Any]:
 
 def _told(order_id: str, number: int, terms: dict[str, Any], at: int) -> list[dict[str, Any]]:
     """What the connector tells of it: accepted, and filled in two halves."""
-    half = Decimal(terms["quantity"]) / 2
-    found: list[dict[str, Any]] = [
-        {
-            "report": "accepted",
-            "order_id": order_id,
-            "venue_order_id": str(8_000_000 + number),
-            "venue_time": at // 10**6 * 10**6,
-        }
+    half, venue_time = Decimal(terms["quantity"]) / 2, at // 10**6 * 10**6
+    accepted = {"report": "accepted", "venue_order_id": str(8_000_000 + number)}
+    trade = {
+        "report": "filled",
+        "symbol": "BTCUSDT",
+        "side": terms["side"],
+        "quantity": str(half),
+        "price": terms["price"],
+        "fee": str(half * Decimal(terms["price"]) / 1000),
+        "fee_asset": "USDT",
+    }
+    trades = [
+        {**trade, "trade_id": str(5_000_000 + 2 * number + part), "maker": bool(part)} for part in (0, 1)
     ]
-    for trade in (2 * number, 2 * number + 1):
-        found.append(
-            {
-                "report": "filled", "order_id": order_id, "symbol": "BTCUSDT", "side": terms["side"], "trade_id": str(5_000_000 + trade),
-                "quantity": str(half), "price": terms["price"], "fee": str(half * Decimal(terms["price"]) / 1000), "fee_asset": "USDT",
-                "maker": trade % 2 == 0, "venue_time": at // 10**6 * 10**6,
-            }
-        )  # fmt: skip
-    return found
+    return [{**report, "order_id": order_id, "venue_time": venue_time} for report in (accepted, *trades)]

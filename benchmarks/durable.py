@@ -4,11 +4,12 @@ nats-server, engine and client are processes of their own, as in production; the
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 import nats
@@ -27,12 +28,34 @@ IN_FLIGHT_SINGLES, IN_FLIGHT_BULKS = 2_000, 40
 
 async def measure() -> AsyncIterator[Figure]:
     """Floor, round trip, pipelined singles, bulks."""
-    with tempfile.TemporaryDirectory() as directory:
-        async with EmbeddedNats(Path(directory)) as server:
+    async with serving(str) as nc:
+        async for figure in _trips(nc):
+            yield figure
+        rates = [rate async for rate in rounds(nc, SINGLES, 1, IN_FLIGHT_SINGLES)]
+        yield _of(rates, "single commands, pipelined", ">= 15,000")
+        rates = [rate async for rate in rounds(nc, BULKS, BULK_OF, IN_FLIGHT_BULKS)]
+        yield _of(rates, f"bulks of {BULK_OF}", ">= 50,000")
+
+
+def _of(rates: list[float], name: str, target: str) -> Figure:
+    return of_rates(f"durable orders, {name}", rates, "orders/s", target, "p99: slowest round")
+
+
+@contextlib.asynccontextmanager
+async def serving(proof: Callable[[Path], str]) -> AsyncIterator[Client]:
+    """A nats-server and an engine that takes orders, each a process. ``proof``: see :mod:`benchmarks.engine_process`."""
+    with tempfile.TemporaryDirectory() as name:
+        async with EmbeddedNats(Path(name) / "nats") as server:
             nc = await nats.connect(server.url)
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.engine_process",
+                server.url,
+                proof(Path(name) / "data"),
+            ]
             engine = await asyncio.create_subprocess_exec(
-                *bound_to_parent([sys.executable, "-m", "benchmarks.engine_process", server.url]),
-                stdout=asyncio.subprocess.PIPE,
+                *bound_to_parent(command), stdout=asyncio.subprocess.PIPE
             )
             assert engine.stdout is not None
             await asyncio.wait_for(engine.stdout.readline(), 30)
@@ -41,14 +64,7 @@ async def measure() -> AsyncIterator[Figure]:
                 for subject, payload in SETUP:
                     answer = await nc.request(subject, json.dumps(payload).encode(), timeout=5)
                     assert json.loads(answer.data)["ok"], answer.data
-                async for figure in _trips(nc):
-                    yield figure
-                yield await _pipelined(
-                    nc, "single commands, pipelined", SINGLES, 1, IN_FLIGHT_SINGLES, ">= 15,000"
-                )
-                yield await _pipelined(
-                    nc, f"bulks of {BULK_OF}", BULKS, BULK_OF, IN_FLIGHT_BULKS, ">= 50,000"
-                )
+                yield nc
             finally:
                 beating.cancel()
                 engine.terminate()
@@ -96,9 +112,8 @@ async def _trips(nc: Client) -> AsyncIterator[Figure]:
     yield Figure("round trip / floor", "ratio", whole.p50 / least.p50, whole.p99 / least.p99)
 
 
-async def _pipelined(
-    nc: Client, name: str, messages: int, orders: int, in_flight: int, target: str
-) -> Figure:
+async def rounds(nc: Client, messages: int, orders: int, in_flight: int) -> AsyncGenerator[float, None]:
+    """Send ``messages`` of so many ``orders`` each, in :data:`ROUNDS` rounds; yield the orders a second of each round."""
     inbox = nc.new_inbox()
     room = asyncio.Semaphore(in_flight)
     bad: list[bytes] = []
@@ -115,7 +130,6 @@ async def _pipelined(
             done.set()
 
     subscription = await nc.subscribe(inbox, cb=answered)
-    rates = []
     for turn in range(ROUNDS):
         count = messages // ROUNDS
         prefix = f"{orders}-{turn}"
@@ -127,7 +141,6 @@ async def _pipelined(
             await room.acquire()
             await nc.publish(PLACE, message, reply=inbox)
         await asyncio.wait_for(done.wait(), 120)
-        rates.append(count * orders / (time.perf_counter() - started))
+        yield count * orders / (time.perf_counter() - started)
     await subscription.unsubscribe()
     assert not bad, bad[0]
-    return of_rates(f"durable orders, {name}", rates, "orders/s", target, "p99: slowest round")
