@@ -209,7 +209,7 @@ class Steps:
 
         history.step(stored.sequence, index, commit, watch)
         verb = commit.subject.partition(".")[0]
-        by = _by(verb)
+        by = by_whom(verb)
         for order_id in concerned:
             parts = [_part(None, self._happened[order_id])]
             session = ""
@@ -279,7 +279,8 @@ class Steps:
         return _stands(order, event, sent)
 
 
-def _by(verb: str) -> str:
+def by_whom(verb: str) -> str:
+    """Who asks with a verb: CLIENT, CONNECTOR or ENGINE."""
     if verb in INTERNAL_VERBS:
         return ENGINE
     return CLIENT if issubclass(COMMANDS.get(verb, c.Command), c.ClientCommand) else CONNECTOR

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "verify": "replay.cli.verify:command",
     "order": "replay.cli.order:order",
     "trace": "replay.cli.trace:trace",
+    "timeline": "replay.cli.timeline:timeline",
     "export": "replay.cli.export:export",
     "bundle": "replay.cli.bundle:bundle",
 }

@@ -1,0 +1,121 @@
+"""Everything that concerned an account, in order."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms.config import CacheConfig
+from replay.filters import Filters
+from replay.rebuild import new_history
+from replay.span import Span, advance
+from replay.timeline import Enough, Line, Timeline, parse_cursor, text_of
+from tests.replay.journal import Maker, busy
+
+
+def lines(maker: Maker, account: str = "main", **options: Any) -> list[Line]:
+    """The timeline of an account over a whole journal."""
+    found: list[Line] = []
+    fields = {name: options.pop(name) for name in ("symbol", "strategy", "market") if name in options}
+    history = new_history(CacheConfig(), projections=False)
+    visitor = Timeline(history, Filters(account=account, **fields), found.append, **options)
+    try:
+        for stored in maker.stored:
+            advance(history, stored, Span(), visitor)
+    except Enough:
+        assert len(found) == options["limit"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def maker() -> Maker:
+    """A journal of two accounts."""
+    return busy(5, 80, frame=9)
+
+
+def test_it_is_the_accounts_own(maker: Maker) -> None:
+    """A line is the account's own or concerns every account, and nothing of the account is left out."""
+    found = lines(maker)
+    assert {line.account for line in found} == {"main", "_"}
+    events = [line.event for line in found if line.event is not None and line.account == "main"]
+    wanted = [event for commit, event in _events(maker) if commit.subject.split(".")[2] == "main"]
+    assert events == wanted
+    commands = [line.command_id for line in found if line.command is not None]
+    assert commands == list(
+        dict.fromkeys(c.command_id for c, _ in _events(maker) if c.command_id and ".main." in c.subject)
+    )
+
+
+def _events(maker: Maker) -> Iterator[tuple[Any, Any]]:
+    for stored in maker.stored:
+        for commit in stored.frame.commits:
+            for event in commit.events:
+                yield commit, event
+
+
+def test_it_is_in_order_and_each_line_names_its_place(maker: Maker) -> None:
+    """Lines are in the journal's order, a command right before its first event, and each has a place of its own."""
+    found = lines(maker)
+    places = [parse_cursor(line.place) for line in found]
+    assert places == sorted(set(places))
+    for line, after in pairwise(found):
+        if line.command is not None:
+            assert after.command_id == line.command_id
+            assert after.event is not None
+
+
+def test_it_is_narrowed_by_symbol_and_strategy(maker: Maker) -> None:
+    """Only what is about the symbol or the strategy is left: orders, by what their order is, and nothing of all."""
+    for line in lines(maker, symbol="ETHUSDT"):
+        assert line.symbol == "ETHUSDT"
+    mine = lines(maker, strategy="arb")
+    assert {line.strategy for line in mine} == {"arb"}
+    assert {line.name for line in mine} >= {"place", "OrderPlaced", "OrderAccepted", "OrderFilled"}
+    assert all(not line.strategy for line in lines(maker, strategy=""))
+
+
+def test_all_tells_the_rest() -> None:
+    """Seals, instruments, marks and what connectors asked are told with ``everything`` alone."""
+    maker = Maker()
+    maker.begin()
+    maker.accept(maker.place())
+    maker.ask("seal._._._._")
+    maker.cut()
+    plain, everything = lines(maker), lines(maker, everything=True)
+    places = {line.place for line in plain}
+    assert [line for line in everything if line.place in places] == plain
+    assert {line.name for line in everything if line.place not in places} == {
+        "Sealed",
+        "seal",
+        "InstrumentListed",
+        "list_instruments",
+        "MarksRecorded",
+        "report_marks",
+        "start",
+        "open_session",
+        "report_balances",
+        "report",
+    }
+
+
+@given(limit=st.integers(1, 60), symbol=st.sampled_from(["_", "ETHUSDT"]), everything=st.booleans())
+def test_pages_are_the_whole(maker: Maker, limit: int, symbol: str, everything: bool) -> None:
+    """Pages of any size, each behind the last line of the one before, are together the whole timeline."""
+    whole = lines(maker, symbol=symbol, everything=everything)
+    paged: list[Line] = []
+    after = (0, 0, 0)
+    while page := lines(maker, symbol=symbol, everything=everything, limit=limit, after=after):
+        paged += page
+        after = parse_cursor(page[-1].place)
+    assert paged == whole
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.2", "1.2.x", "1.2.3.4", "-1.2.3", "1..3"])
+def test_what_is_no_place_is_refused(text: str) -> None:
+    """A place that is none is refused, and says what one looks like."""
+    with pytest.raises(ValueError, match=r"12\.3\.1"):
+        parse_cursor(text)
+    assert parse_cursor(text_of((12, 3, 1))) == (12, 3, 1)
