@@ -78,7 +78,7 @@ async def verify(
                 message=f"{error.fault}: {error.message}",
             )
         )
-    walk.end()
+    await walk.end()
     await walk.explain()
     report.seconds = time.perf_counter() - started
     return report
@@ -180,12 +180,14 @@ class _Walk:
                         )
                         return
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Say what is stated of frames that are not there, and the figures."""
         report, history = self.report, self.history
         if self._whole:
-            self.witness.end(report.last)
-            self.stops.end(report.last)
+            # A system that runs has gone on meanwhile, and its receipts with it.
+            _, last = await self.source.bounds()
+            self.witness.end(last)
+            self.stops.end(last)
         partition = history.partition
         report.journal_id, report.version = partition.journal_id, partition.version
         report.digest = partition.digest()
