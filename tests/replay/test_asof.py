@@ -249,6 +249,10 @@ def test_filters_narrow_rows(maker: Maker, data_dir: Path) -> None:
             ]
             trades = [list(rows.trades(history, one)) for one in split]
             assert sum(map(len, trades)) == len(list(rows.trades(history, ALL)))
+        one = every[20]
+        then = Filters(since=one.updated_at, until=one.updated_at)
+        assert one in list(rows.orders(history, then))
+        assert {row.updated_at for row in rows.orders(history, then)} == {one.updated_at}
         live = list(rows.orders(history, ALL, live=True))
         assert live == [row for row in every if row.open]
         assert list(rows.orders(history, ALL, live=False)) == [row for row in every if not row.open]
@@ -274,6 +278,20 @@ def test_limits_are_what_the_state_allows(data_dir: Path) -> None:
     assert {(r.symbol, r.limit) for r in found if r.control == "price in ticks"} == {
         (i.symbol, i.tick) for i in state.instruments.values()
     }
+
+
+def test_what_reduce_only_orders_take_is_used(tmp_path: Path) -> None:
+    """Of a position, what working reduce-only orders may take off is used, and the rest is left."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place(quantity="5")
+    maker.fill(order_id, "5", "100")
+    maker.place(side="sell", quantity="2", reduce_only=True)
+    maker.cut()
+    state = ask(archive(maker, tmp_path), None, None, read_models=None).history.partition
+    with decimal.localcontext(EXACT):
+        (row,) = [row for row in limits(state, ALL) if row.control == "reduce-only quantity"]
+    assert (row.limit, row.use, row.headroom) == (5, 2, 3)
 
 
 @pytest.mark.parametrize("what", ["account", "exchange", "market", "symbol"])
