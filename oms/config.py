@@ -4,6 +4,7 @@
 Durations are nanoseconds, amounts `Decimal`.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ SUPPORTED_VENUES = ("binance.spot",)
 
 SUB_ACCOUNTS_MAX = 200
 FILE_BYTES_MAX = 256 * 1024
+_SECRET_PATH = r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,199}"
 
 
 @attrs.frozen(kw_only=True)
@@ -58,13 +60,38 @@ class NatsConfig:
         return [url.strip() for url in self.url.split(",")]
 
 
+def _address(value: object, place: str) -> str:
+    # A refused address is not repeated: it may hold a password.
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]{1,200}/?", value):
+        raise ConfigError(
+            place,
+            "must be an address such as https://vault.desk:8200, without user and password, was another",
+        )
+    return value
+
+
+def _encryption(value: object, place: str) -> str:
+    # YAML 1.1 reads a bare `off` as false.
+    return "off" if value is False else str(v.choice(("off", "vault"))(value, place))
+
+
 @attrs.frozen(kw_only=True)
 class StorageConfig:
-    """Where state lies on this host, and how long it is kept."""
+    """Where state lies on this host, how long it is kept, and whether archives and snapshots are encrypted."""
 
     data_dir: Path = v.key(v.path, lambda: Path("data"))
     snapshot_interval: int = v.key(v.duration("1s"), v.UNITS_NS["h"], dump=v.from_ns)
     retention_days: int = v.key(v.integer(1, 3_650), 30)
+    encryption: str = v.key(_encryption, "off")
+
+
+@attrs.frozen(kw_only=True)
+class VaultConfig:
+    """Where the storage keys are. How to log in is never here: the environment says it."""
+
+    address: str | None = v.key(v.optional(_address), None)
+    mount: str = v.key(v.text(_SECRET_PATH, "a mount such as secret"), "secret")
+    path: str = v.key(v.text(_SECRET_PATH, "a path such as mexoms/storage"), "mexoms/storage")
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +164,7 @@ class Config:
     )
     nats: NatsConfig = v.key(v.section(NatsConfig), NatsConfig)
     storage: StorageConfig = v.key(v.section(StorageConfig), StorageConfig)
+    vault: VaultConfig = v.key(v.section(VaultConfig), VaultConfig)
     cache: CacheConfig = v.key(v.section(CacheConfig), CacheConfig)
     accounts: Mapping[str, AccountConfig] = v.key(
         v.mapping_of(v.name, v.section(AccountConfig)),

@@ -97,6 +97,25 @@ def test_durations_are_nanoseconds(tmp_path: Path, text: str, ns: int) -> None:
     assert _load(tmp_path, f"storage: {{snapshot_interval: {text}}}").storage.snapshot_interval == ns
 
 
+@pytest.mark.parametrize("text", ["off", "'off'", "OFF", "false"])
+def test_encryption_is_off_however_yaml_says_it(tmp_path: Path, text: str) -> None:
+    """YAML makes false of a bare off; both mean off, and it is the default."""
+    assert _load(tmp_path, f"storage: {{encryption: {text}}}") == load_config()
+
+
+def test_a_vault_is_where_the_file_says(tmp_path: Path) -> None:
+    """Address, mount and path are read, and come back from a dump."""
+    text = "storage: {encryption: vault}\nvault: {address: 'https://vault.desk:8200', mount: kv, path: desk/keys}"
+    config = _load(tmp_path, text)
+    assert config.storage.encryption == "vault"
+    assert (config.vault.address, config.vault.mount, config.vault.path) == (
+        "https://vault.desk:8200",
+        "kv",
+        "desk/keys",
+    )
+    assert _load(tmp_path, dump_config(config)) == config
+
+
 def test_a_disabled_venue_of_any_exchange_is_fine(tmp_path: Path) -> None:
     """A file may hold what a later version will connect to, as long as it is off."""
     text = "exchanges: {binance: {spot: {enabled: true}}, bybit: {futures: {enabled: false}}}"
@@ -110,7 +129,7 @@ REFUSALS = [
     # Unknown keys, at every depth.
     (
         "nast: {}",
-        "nast: is not a key here: the keys are exchanges, nats, storage, cache, accounts, simulator",
+        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, accounts, simulator",
     ),
     (
         _SPOT % "rate_limits: {orders_per_sec: 1}",
@@ -204,6 +223,14 @@ REFUSALS = [
     ("accounts: [main]", "accounts: must be a mapping, was a list"),
     ("nats: {true: 1}", "nats: must have strings as keys, was True: put it in quotes"),
     ("nats: {[a]: 1}", "FILE: is not valid YAML: found unhashable key in line 1, column 8"),
+    ("storage: {encryption: on}", "storage.encryption: must be one of off, vault, was True"),
+    ("storage: {encryption: null}", "storage.encryption: must be one of off, vault, was nothing"),
+    (
+        "vault: {address: 'https://user:hunter2@vault'}",
+        "vault.address: must be an address such as https://vault.desk:8200, without user and password, was another",
+    ),
+    ("vault: {path: /x}", "vault.path: must be a path such as mexoms/storage, was '/x'"),
+    ("vault: {mount: ''}", "vault.mount: must be a mount such as secret, was ''"),
     ("storage: {data_dir: ''}", "storage.data_dir: must be a path, and not start with a tilde, was ''"),
     (
         "storage: {data_dir: ~/oms}",
@@ -365,10 +392,10 @@ def test_a_configuration_is_frozen() -> None:
 
 def test_a_repr_hides_the_password() -> None:
     """Logging a configuration does not tell the password of the server."""
-    config = override(load_config(), nats_url="nats://user:secret@a:4222,nats://b")
-    assert "secret" not in repr(config)
+    config = override(load_config(), nats_url="nats://user:hunter2@a:4222,nats://b")
+    assert "hunter2" not in repr(config)
     assert "@a:4222,nats://b" in repr(config)
-    assert config.nats.servers == ["nats://user:secret@a:4222", "nats://b"]
+    assert config.nats.servers == ["nats://user:hunter2@a:4222", "nats://b"]
 
 
 class TestOverride:

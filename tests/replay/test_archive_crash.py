@@ -57,7 +57,9 @@ def test_killed_between_any_two_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys | None
 ) -> None:
     """Whichever call is the last one, all that was appended is there, and the writer goes on from it to the same archive."""
-    frames = chain([MONDAY, MONDAY + 2, MONDAY + DAY_NS, MONDAY + DAY_NS + 2, MONDAY + 2 * DAY_NS])
+    times = [MONDAY, MONDAY + 2, MONDAY + DAY_NS, MONDAY + DAY_NS + 2, MONDAY + 2 * DAY_NS]
+    # One more of the last day for the second life: what a cut seal left is then sealed with it, under another name.
+    *frames, more = chain([*times, times[-1] + 2])
     (tmp_path / "data").mkdir()
     with monkeypatch.context() as patched:
         states = States(tmp_path / "data", tmp_path / "states", patched)
@@ -74,9 +76,9 @@ def test_killed_between_any_two_calls(
         assert len(held) in (durable, durable + 1)
         with ArchiveWriter(directory, keys) as again:
             assert again.sequence == len(held)
-            append(again, frames[again.sequence :])
+            append(again, [*frames[again.sequence :], more])
             again.seal()
-        assert read_all(Archive(directory, keys)) == [made.frame for made in frames]
+        assert read_all(Archive(directory, keys)) == [made.frame for made in (*frames, more)]
         assert [f for f in files(directory) if f.endswith((".open", ".tmp"))] == []
         for segment in Archive(directory, keys).segments():
             verify_segment(segment.path, keys)
