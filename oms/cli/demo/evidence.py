@@ -58,7 +58,7 @@ def last_snapshot(config: Config) -> Snapshot:
 
 
 async def replay_until(nc: Client, sequence: int, config: Config) -> History:
-    """Rebuild state and read models from the first frame, as `oms replay --from-zero` does."""
+    """Rebuild state and read models from the first frame, as `oms replay state --from-zero` does."""
     return await rebuild(Source(nc), None, from_zero=True, until_sequence=sequence, cache=config.cache)
 
 
