@@ -243,8 +243,7 @@ class Evidence:
         waiting = self._waiting()
         if waiting is not None and await self._is_recorded(nc, waiting):
             # Recorded, and then the engine ended before it could tidy up.
-            _, last = await _bounds(nc)
-            self._settle(waiting, last, await _digest_at(nc, last) or GENESIS)
+            self._settle(waiting, *await journal_end(nc))
         self._admit(await self.compare(nc))
 
     async def check_state(self, nc: Client, declared: str, sequence: int, head: str) -> None:
@@ -333,6 +332,12 @@ class Evidence:
     def _set_mark(self, sequence: int, head: str) -> None:
         last = self.receipts.last
         self.mark.set(sequence, head, last.sequence if last else 0)
+
+
+async def journal_end(nc: Client) -> tuple[int, str]:
+    """The journal's last sequence and its frame's digest; 0 and GENESIS where there is none."""
+    _, last = await _bounds(nc)
+    return last, await _digest_at(nc, last) or GENESIS if last else GENESIS
 
 
 async def _bounds(nc: Client) -> tuple[int, int]:

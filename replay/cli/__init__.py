@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "timeline": "replay.cli.timeline:timeline",
     "export": "replay.cli.export:export",
     "bundle": "replay.cli.bundle:bundle",
+    "accept-loss": "replay.cli.accept_loss:accept_loss",
 }
 """Command → where it is, in the order that the help shows. One line each."""
 
