@@ -53,7 +53,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.instruction.__struct_config__.tag)
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was said of the order, and what came of it.
 
     Args:
@@ -90,7 +90,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A commit as far as it concerns one order.
 
     Args:
