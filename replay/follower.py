@@ -4,58 +4,68 @@ From the newest snapshot on, every frame is checked, applied, and its public eve
 are answered between frames. A snapshot is written on the interval and at a clean stop, and only once the public events
 up to its sequence are stored: so whoever starts from it misses none. When the publisher cannot keep up, its bounded
 queue holds the tail back: answers stay true at the sequence they name, which falls behind (``lag`` in ``show_status``);
-commands are not concerned. A broken chain ends the follower with ``JournalBroken``.
+commands are not concerned.
+
+Frames, trades and P&L are written down as they are applied (:mod:`replay.keeper`), and what the archive holds is trimmed
+from the journal when it is old enough (:mod:`replay.trim`). The follower is also the continuous audit: a broken chain, or a
+seal that differs from the state it has itself come to, is alerted and ends it with ``JournalBroken``.
 """
 
 import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import attrs
-import nats.errors
 from nats.aio.client import Client
-from nats.js.errors import APIError
 from nats.micro.service import Service
 
 from oms.config import CacheConfig, StorageConfig
-from oms.journal.reader import tail_frames
+from oms.encryption import EncryptionError, Keys
+from oms.journal.errors import JournalBroken, JournalFault
+from oms.journal.reader import StoredFrame, tail_frames
 from oms.messages.queries import StatusRow
 from oms.messages.subjects import Subject
 from oms.tasks import end, until_first
+from replay.alarm import stop_trading, tell
 from replay.answers import status
-from replay.history import History, Watch
+from replay.archive import ArchiveBroken
+from replay.beginning import POLL_S, RETRY_S, SERVER_AWAY, begin, wait_for_journal, when_there, whole
+from replay.history import EventId, History, Watch
+from replay.keeper import Keeper
 from replay.publisher import Publisher
 from replay.queries import Queries
-from replay.rebuild import new_history, start_from
+from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
-from replay.source import Source, journal_bounds
+from replay.source import journal_bounds
+from replay.trim import trim
 
 log = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
-
 MAX_STRETCH_S: Final = 0.02
 """Frames are applied for so long before questions get their turn."""
-POLL_S: Final = 0.1
-"""How often to look for a journal that is not there yet."""
-RETRY_S: Final = 0.5
 STATUS_TIMEOUT_S: Final = 1.0
-SERVER_AWAY: Final = (nats.errors.Error, APIError, OSError, TimeoutError)
-"""What nats-server's absence looks like; it is waited for."""
+TRIM_INTERVAL_S: Final = 3_600.0
 STOP_TIMEOUT_S: Final = 5.0
 """How long a clean stop waits for public events to be stored before it goes without a snapshot, and for tasks to end."""
 
 
 @attrs.frozen(kw_only=True)
 class FollowerSettings:
-    """What a follower needs to know: where snapshots go and how often, what stays in memory and on NATS, how long."""
+    """What a follower needs to know: where files go and how often, what stays in memory and on NATS, how long.
+
+    Args:
+        keys: to encrypt the archive and snapshots with; None for plain files.
+        kill: stop trading when the state differs from a seal (``audit.on_difference``).
+    """
 
     storage: StorageConfig = attrs.field(factory=StorageConfig)
     cache: CacheConfig = attrs.field(factory=CacheConfig)
+    keys: Keys | None = None
+    kill: bool = False
 
 
 class Follower:
@@ -75,6 +85,8 @@ class Follower:
         self._snapshot_sequence = 0
         self._snapshot_at = 0
         self.history: History = new_history(settings.cache)
+        self.keeper = Keeper(nc, settings.storage.data_dir, settings.keys, self._alert)
+        self._trimmed = ""
         self._queries = Queries(self.history, self._status)
         self._publisher = Publisher(nc, settings.storage.retention_days)
         self.ready = asyncio.Event()
@@ -83,7 +95,7 @@ class Follower:
         """Follow until ``stop`` is set, then write a snapshot.
 
         Raises:
-            JournalBroken: a frame is not what it must be.
+            JournalBroken: a frame is not what it must be, a seal differs, or the archive knows more than the journal.
             SnapshotRefused: the newest snapshot is not of this journal.
         """
         stopping = asyncio.create_task(stop.wait())
@@ -98,32 +110,43 @@ class Follower:
             self.ready.clear()
             await end([stopping])
             await end([working], STOP_TIMEOUT_S)
+            await asyncio.shield(self.keeper.close())
             await end([publishing], STOP_TIMEOUT_S)
         for task in (working, publishing):
             if not task.cancelled() and (error := task.exception()) is not None:
+                if isinstance(error, JournalBroken):
+                    await self._sound(error)
                 raise error
 
     async def _work(self) -> None:
-        last = await self._journal()
-        cache = self._settings.cache
-        found = await _when_there(lambda: start_from(Source(self._nc), self._snapshots, cache=cache))
-        if found is not None:
-            self.history = found
-            self._snapshot_sequence, self._snapshot_at = found.sequence, found.at
-            self._queries = Queries(found, self._status)
+        keeper, cache = self.keeper, self._settings.cache
+        head = await keeper.open()
+        last = await wait_for_journal(self._nc, keeper, head)
+        self.history = await when_there(lambda: begin(self._nc, keeper, self._snapshots, cache))
+        self._snapshot_sequence, self._snapshot_at = self.history.sequence, self.history.at
+        self._queries = Queries(self.history, self._status)
         models = self.history.projections
         assert models is not None, "a follower has projections"
-        await _when_there(self._publisher.open)
-        watch = self._publisher.watcher(models)
-        await until_first([self._tail(watch), self._serve(last), self._write_snapshots()])
+        await keeper.attach(self.history)
+        await when_there(self._publisher.open)
+        await until_first(
+            [
+                self._tail(self._watch(self._publisher.watcher(models))),
+                self._serve(last),
+                keeper.run(),
+                self._write_snapshots(),
+                self._trim(),
+            ]
+        )
 
-    async def _journal(self) -> int:
-        """Wait until there is a journal; its last sequence."""
-        while True:
-            _, last = await _when_there(lambda: journal_bounds(self._nc))
-            if last:
-                return last
-            await asyncio.sleep(POLL_S)
+    def _watch(self, publish: Watch) -> Watch:
+        def watch(event: Any, at: int, event_id: EventId) -> None:
+            publish(event, at, event_id)
+            self.keeper.watch(event)
+
+        return watch
+
+    # -- follow
 
     async def _tail(self, watch: Watch) -> None:
         """Apply frames as they come. After a reconnect the server's consumer may be gone: begin a new one behind what
@@ -147,22 +170,32 @@ class Follower:
 
     async def _read(self, watch: Watch) -> None:
         history = self.history
-        frames = tail_frames(self._nc, history.sequence + 1, history.head)
+        first, _ = await journal_bounds(self._nc)
+        if history.sequence + 1 < first:
+            # Trimmed meanwhile, or since the snapshot.
+            source = whole(self._nc, self.keeper)
+            await self._apply(source.frames(history.sequence + 1, first - 1, history.head), watch)
+        await self._apply(tail_frames(self._nc, history.sequence + 1, history.head), watch)
+
+    async def _apply(self, frames: AsyncGenerator[list[StoredFrame], None], watch: Watch) -> None:
+        history = self.history
         turn = time.monotonic()
         async with aclosing(frames):
             async for batch in frames:
                 for stored in batch:
                     history.apply(stored, watch)
+                    self.keeper.applied(history, stored)
                     if time.monotonic() - turn > MAX_STRETCH_S:
                         self._queries.moved()
                         await asyncio.sleep(0)
                         turn = time.monotonic()
                     await self._publisher.room()
+                    await self.keeper.room()
                 self._queries.moved()
 
     async def _serve(self, last: int) -> None:
         await self._queries.reached(last)
-        serving = asyncio.create_task(_when_there(lambda: self._queries.serve(self._nc)))
+        serving = asyncio.create_task(when_there(lambda: self._queries.serve(self._nc)))
         try:
             await asyncio.shield(serving)
             gc.freeze()  # what was read so far stays, and need not be looked through for cycles again
@@ -185,18 +218,22 @@ class Follower:
     async def _status(self, subject: Subject) -> StatusRow:
         models = self.history.projections
         assert models is not None, "a follower has projections"
-        last = None
+        first = last = None
         with suppress(*SERVER_AWAY):
             async with asyncio.timeout(STATUS_TIMEOUT_S):
-                _, last = await journal_bounds(self._nc)
+                first, last = await journal_bounds(self._nc)
         return status(
             models,
             subject,
+            journal_first=first,
             journal_sequence=last,
             lag=None if last is None else max(0, last - self.history.sequence),
             snapshot_sequence=self._snapshot_sequence,
             snapshot_at=self._snapshot_at,
             published=self._publisher.last,
+            archived=self.keeper.archiver.sequence if self.keeper.archiver.holds else None,
+            trimmed=self._trimmed,
+            faults=dict(self.keeper.faults),
         )
 
     # -- snapshots
@@ -207,7 +244,9 @@ class Follower:
             await self._write_snapshot()
 
     async def _write_snapshot(self, within_s: float | None = None) -> None:
-        """Write one, once the public events up to it are stored, which may take until the server is back."""
+        """Write one, once the public events up to it are stored, which may take until the server is back, and what the
+        keeper keeps is on disk.
+        """
         history = self.history
         if history.sequence == self._snapshot_sequence or history.projections is None:
             return
@@ -215,6 +254,7 @@ class Follower:
         try:
             async with asyncio.timeout(within_s):
                 await self._publisher.stored(content.sequence)
+                await self.keeper.write(reports=True)
         except TimeoutError:
             log.error(
                 "no snapshot at sequence %d: %d public events of it are not stored; the one before stands",
@@ -234,12 +274,41 @@ class Follower:
             "snapshot at sequence %d: %s; %d old ones removed", content.sequence, written.path, len(gone)
         )
 
+    # -- trim and audit
 
-async def _when_there(ask: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
-    """Ask the server until it answers."""
-    while True:
+    async def _trim(self) -> None:
+        while True:
+            await asyncio.sleep(TRIM_INTERVAL_S)
+            await self._trim_once()
+
+    async def _trim_once(self) -> None:
+        keeper, storage = self.keeper, self._settings.storage
+        if not keeper.keeps:
+            if keeper.faults:
+                self._trimmed = f"nothing: {', '.join(keeper.faults)} must work first"
+            return
         try:
-            return await ask()
-        except SERVER_AWAY as error:
-            log.warning("nats-server does not answer as needed: %r; trying again", error)
-            await asyncio.sleep(RETRY_S)
+            done = await trim(
+                self._nc,
+                keeper.archiver.archive,
+                self._settings.keys,
+                self._snapshots,
+                storage.retention_days,
+                time.time_ns(),
+            )
+        except (*SERVER_AWAY, ArchiveBroken, EncryptionError) as error:
+            self._trimmed = f"nothing: {error!r}"
+            await self._alert("TRIM", str(error) or repr(error))
+            return
+        self._trimmed = f"{done.frames:,} frames, up to {done.first - 1:,}; then {done.why}"
+        log.info("trimmed %s", self._trimmed)
+
+    async def _alert(self, code: str, message: str) -> None:
+        await tell(self._nc, code, self.history.sequence, message)
+
+    async def _sound(self, error: JournalBroken) -> None:
+        """Tell that the journal is broken; stop trading when it differs from its seals and is to be stopped for that."""
+        kill = self._settings.kill and error.fault is JournalFault.SEAL
+        await tell(self._nc, error.fault, error.sequence, error.message, kill=kill)
+        if kill:
+            await stop_trading(self._nc, self.history.partition.accounts)

@@ -101,18 +101,17 @@ class PnlReports:
         return turned
 
     def take(self, models: Projections) -> list[Report]:
-        """The reports of this month and of every month that changed since :meth:`written`; empty months have none."""
+        """The reports of this month, and of every month that changed since they were last taken."""
         if self._day < 0:
             return []
-        return [
-            found
-            for month in sorted(self._months)
-            if (found := make_report(models, month, utc_day(self._day * _DAY_NS))).rows
-        ]
+        today = utc_day(self._day * _DAY_NS)
+        taken = [make_report(models, month, today) for month in sorted(self._months)]
+        self._months = {today[:7]}
+        return taken
 
-    def written(self) -> None:
-        """What was taken is on disk: only the present month will change."""
-        self._months = {utc_day(self._day * _DAY_NS)[:7]}
+    def failed(self, reports: list[Report]) -> None:
+        """What was taken could not be written: take it again."""
+        self._months |= {report.month for report in reports}
 
     def write(self, reports: list[Report]) -> list[Path]:
         """Replace the files of these months, each durable when this returns; return those that changed.
@@ -126,6 +125,8 @@ class PnlReports:
         changed: list[Path] = []
         broken: list[str] = []
         for report in reports:
+            if not report.rows:
+                continue
             path = self.path(report.month)
             try:
                 if _replace(path, report):

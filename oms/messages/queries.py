@@ -265,16 +265,21 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         journal_id: starts the ids of all orders of this journal.
         engine: instance that wrote last; ``at``: time of the last commit.
-        journal_sequence: last frame of the journal; ``lag``: frames not applied yet. None when it cannot be asked.
+        journal_first, journal_sequence: first and last frame that the journal keeps; ``lag``: frames not applied yet. None
+            when it cannot be asked.
         orders: held for queries; ``open_orders``, ``in_doubt``, ``unanswered`` (waiting for the venue) are live ones.
         snapshot_sequence, snapshot_at: of the last snapshot this follower wrote or started from; 0 for none.
         published: stream → id of its last public event (``sequence.commit.event``), empty for none.
+        archived: last frame that is on disk in the archive; None while this follower does not write it.
+        trimmed: what the last trimming of the journal did, and why it went no further; empty before the first.
+        faults: what does not work now → why: ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``. Nothing is trimmed meanwhile.
     """
 
     journal_id: str
     partition: str
     engine: str
     at: int
+    journal_first: int | None
     journal_sequence: int | None
     lag: int | None
     orders: int
@@ -288,6 +293,9 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_sequence: int
     snapshot_at: int
     published: dict[str, str]
+    archived: int | None
+    trimmed: str
+    faults: dict[str, str]
 
 
 # -- answers

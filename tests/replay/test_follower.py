@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -265,15 +266,32 @@ async def test_broken_chain_stops_it(nc: Client, following: Following) -> None:
         await follow()
 
 
-async def test_foreign_snapshot_stops_it(nc: Client, following: Following) -> None:
-    """A data directory of another journal is refused at start."""
+async def test_foreign_snapshot_stops_it(nc: Client, following: Following, tmp_path: Path) -> None:
+    """A data directory of another journal is refused at start, by its archive, and by its snapshot without one."""
     maker = busy(43, 60, frame=10)
     await write(nc, maker.payloads)
     async with following():
         pass
     await nc.jetstream().delete_stream("JOURNAL")
-    await write(nc, busy(44, 20, frame=10).payloads)
+    await write(nc, busy(44, 90, frame=10).payloads)
+    with pytest.raises(JournalBroken, match=rf"CHAIN at sequence {maker.sequence}: .* different journals"):
+        await following().__aenter__()
+    shutil.rmtree(tmp_path / "data" / "archive")
     with pytest.raises(SnapshotRefused):
+        await following().__aenter__()
+
+
+async def test_journal_that_lost_its_end_stops_it(nc: Client, following: Following) -> None:
+    """A journal that ends before the archive does, or is gone, is refused with the range that is lost."""
+    maker = busy(48, 60, frame=10)
+    await write(nc, maker.payloads)
+    async with following():
+        pass
+    await nc.jetstream().delete_stream("JOURNAL")
+    with pytest.raises(JournalBroken, match=f"LOST at sequence 1: .* frames 1 to {maker.sequence}"):
+        await following().__aenter__()
+    await write(nc, maker.payloads[:4])
+    with pytest.raises(JournalBroken, match=f"LOST at sequence 5: .* frames 5 to {maker.sequence}"):
         await following().__aenter__()
 
 

@@ -34,9 +34,12 @@ def follow(maker: Maker, reports: PnlReports, first: int, last: int, history: Hi
 def write(reports: PnlReports, history: History) -> list[Path]:
     """Write what there is to write; return the files that changed."""
     assert history.projections is not None
-    changed = reports.write(reports.take(history.projections))
-    reports.written()
-    return changed
+    taken = reports.take(history.projections)
+    try:
+        return reports.write(taken)
+    except (OSError, ReportBroken):
+        reports.failed(taken)
+        raise
 
 
 def rows(root: Path) -> list[dict[str, str]]:
