@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "order": "replay.cli.order:order",
     "trace": "replay.cli.trace:trace",
     "timeline": "replay.cli.timeline:timeline",
+    "whatif": "replay.cli.whatif:whatif",
     "export": "replay.cli.export:export",
     "bundle": "replay.cli.bundle:bundle",
     "accept-loss": "replay.cli.accept_loss:accept_loss",

@@ -1,0 +1,141 @@
+"""``oms replay whatif``: a span of the history again, under other limits."""
+
+import decimal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from oms._config_values import ConfigError
+from oms.aggregates.money import EXACT
+from oms.cli import render
+from oms.cli.exits import EPILOG, Exit
+from replay.cli import common as c
+from replay.cli.asking import show
+from replay.cli.spans import span_options
+from replay.moment import iso
+from replay.span import Span, before, walk
+from replay.whatif import Report, WhatIf
+from replay.whatif_limits import LimitsFile, check_names, read_limits
+
+_DENIED: Final = (
+    render.Column("TIME (UTC)", lambda row: render.time_text(row.at)),
+    render.Column("SEQUENCE", lambda row: row.sequence),
+    render.Column("WHAT", lambda row: row.what),
+    render.Column("ORDER", lambda row: row.order_id),
+    render.Column("ACCOUNT", lambda row: row.account),
+    render.Column("SYMBOL", lambda row: row.symbol),
+    render.Column("SIDE", lambda row: row.side.value),
+    render.Column("QUANTITY", lambda row: row.quantity),
+    render.Column("PRICE", lambda row: "" if row.price is None else row.price),
+    render.Column("CODE", lambda row: row.code),
+    render.Column("LIMIT", lambda row: row.limit),
+    render.Column("VALUE", lambda row: row.value),
+    render.Column("FROM", lambda row: row.scope, lambda _row: "dim"),
+)
+
+
+def _of(world: str, name: str) -> Callable[[Any], Any]:
+    return lambda row: getattr(getattr(row, world), name)
+
+
+def _both(title: str, name: str) -> tuple[render.Column, render.Column]:
+    return (
+        render.Column(title, _of("actual", name)),
+        render.Column("→ WHAT IF", _of("whatif", name), lambda _row: "bold"),
+    )
+
+
+_ACCOUNT: Final = (
+    render.Column("ACCOUNT", lambda row: row.account),
+    render.Column("IN", lambda row: row.settle),
+)
+_TRADING: Final = (
+    *_ACCOUNT,
+    *_both("ORDERS", "orders"),
+    *_both("FILLS", "fills"),
+    *_both("VOLUME", "volume"),
+    *_both("PEAK EXPOSURE", "peak_exposure"),
+    *_both("PEAK OPEN ORDERS", "peak_open_notional"),
+)
+_PNL: Final = (
+    *_ACCOUNT,
+    *_both("REALISED", "realised"),
+    *_both("UNREALISED", "unrealised"),
+    *_both("FEES", "fees"),
+    *_both("NET", "net"),
+)
+_POSITIONS: Final = (
+    render.Column("ACCOUNT", lambda row: row.account),
+    render.Column("SYMBOL", lambda row: f"{row.exchange}.{row.market}.{row.symbol}"),
+    *_both("POSITION", "quantity"),
+    *_both("PEAK", "peak"),
+)
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--limits",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="The limits, in YAML; configs/whatif-limits.yaml explains every key.",
+)
+@span_options
+@c.json_option
+@c.where_options
+def whatif(file: Path, span: Span, as_json: bool, where: c.Where) -> None:
+    """Go through a span again under other limits: what would have been denied, and what would have followed.
+
+    An order that was let through but breaks a limit is taken away with all its fills; everything else is as recorded.
+    What that leaves out is said with the answer.
+
+    \b
+    oms replay whatif --limits limits.yaml --from 2026-11-20 --to 2026-11-21
+    """
+    try:
+        limits = read_limits(file)
+        report = c.run(_gone_through(limits, span, where))
+    except ConfigError as error:
+        raise c.Ended(Exit.USAGE, f"{file}: {error}") from None
+    if as_json:
+        render.print_json(report)
+        return
+    _print(report)
+
+
+async def _gone_through(limits: LimitsFile, span: Span, where: c.Where) -> Report:
+    async with c.opened(where) as source:
+        with c.progress("what if") as move:
+            history = await before(source, where.snapshots, span, projections=False, progress=move)
+            found = WhatIf(history, limits)
+            await walk(source, history, span, found, progress=move)
+    check_names(limits, history.partition)
+    with decimal.localcontext(EXACT):
+        return found.report()
+
+
+def _print(report: Report) -> None:
+    if not report.last:
+        click.echo("The span holds no commit.")
+        return
+    click.echo(
+        f"Frames {report.first:,} to {report.last:,}, {iso(report.at_first)} to {iso(report.at_last)}\n\n"
+        f"Denied: {report.denied:,}"
+        + "".join(f", {number:,} by {code}" for code, number in sorted(report.denied_by.items()))
+    )
+    show(_DENIED, report.denials, "nothing would have been denied")
+    click.echo("\nTrading")
+    show(_TRADING, report.accounts, "none")
+    click.echo("\nP&L of the span")
+    show(_PNL, report.accounts, "none")
+    click.echo("\nPositions")
+    show(_POSITIONS, report.positions, "none")
+    for name, number in sorted(report.untold.items()):
+        click.echo(f"{name} could not be held against {number:,} orders: no price was known")
+    if report.unpriced:
+        click.echo(f"Taken at cost, because no price was known: {', '.join(report.unpriced)}")
+    click.echo("\nNot modelled")
+    for line in report.not_modelled:
+        click.echo(f"- {line}")
