@@ -121,20 +121,20 @@ def is_encrypted(beginning: bytes) -> bool:
     return beginning.startswith(MAGIC)
 
 
-def file_cipher(keys: Keys | None, key_id: str, salt: bytes, context: str) -> AESGCM:
+def file_cipher(keys: Keys | None, key_id: str, salt: bytes, context: str, name: str) -> AESGCM:
     """The cipher of one file.
 
     Args:
         keys: None when there are none, which :class:`KeyMissing` then says.
         salt: random, in the file's header.
-        context: what file this is, such as ``archive/1``; also what an error calls it.
+        context: what file this is, such as ``archive/1``. ``name``: what an error calls it, its path.
 
     Raises:
         KeyMissing: the key is not among them.
     """
     key = None if keys is None else keys.find(key_id)
     if key is None:
-        raise KeyMissing(key_id, context, 0 if keys is None else len(keys))
+        raise KeyMissing(key_id, name, 0 if keys is None else len(keys))
     info = b"\x00".join((MAGIC, key_id.encode(), context.encode()))
     return AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(key))
 
@@ -169,7 +169,7 @@ class EncryptedWriter:
         salt = secrets.token_bytes(SALT_BYTES)
         key_id = keys.current.encode()
         self._sink = sink
-        self._cipher = file_cipher(keys, keys.current, salt, context)
+        self._cipher = file_cipher(keys, keys.current, salt, context, context)
         self._chunk = 0
         self._plain = bytearray()
         sink.write(MAGIC + bytes((len(key_id),)) + key_id + salt)
@@ -199,26 +199,26 @@ class EncryptedReader:
 
     Args:
         source: at the beginning of the file.
-        context: as it was written with.
+        context: as it was written with. ``name``: what an error calls it, its path.
 
     Raises:
         KeyMissing: the key it names is not there.
         DecryptionFailed: the header is not one.
     """
 
-    def __init__(self, source: Source, keys: Keys | None, context: str) -> None:
+    def __init__(self, source: Source, keys: Keys | None, context: str, name: str) -> None:
         self._source = source
-        self._context = context
+        self._name = name
         start = _read_all(source, len(MAGIC) + 1)
         if len(start) != len(MAGIC) + 1 or not is_encrypted(start):
-            raise DecryptionFailed(f"{context} does not begin as an encrypted file does")
+            raise DecryptionFailed(f"{name} does not begin as an encrypted file does")
         named = _read_all(source, start[-1])
         salt = _read_all(source, SALT_BYTES)
         key_id = named.decode("ascii", "replace")
         if len(salt) != SALT_BYTES or not _KEY_ID.fullmatch(key_id):
-            raise DecryptionFailed(f"{context}: the header of the encrypted file is damaged")
+            raise DecryptionFailed(f"{name}: the header of the encrypted file is damaged")
         self.key_id = key_id
-        self._cipher = file_cipher(keys, key_id, salt, context)
+        self._cipher = file_cipher(keys, key_id, salt, context, name)
         self._chunk = 0
         self._next: bytes | None = _read_all(source, CHUNK_BYTES + TAG_BYTES)
         self._plain = memoryview(b"")
@@ -247,7 +247,7 @@ class EncryptedReader:
             plain = self._cipher.decrypt(_nonce(self._chunk, final=not following), data, None)
         except (InvalidTag, ValueError):
             raise DecryptionFailed(
-                f"{self._context}: chunk {self._chunk} does not decrypt: the file was changed or cut off,"
+                f"{self._name}: chunk {self._chunk} does not decrypt: the file was changed or cut off,"
                 f" or key {self.key_id!r} is not the one it was written with"
             ) from None
         self._next = following or None

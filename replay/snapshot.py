@@ -4,6 +4,8 @@ One JSON document, ``snapshots/YYYY/MM/DD/HH/state.json`` by the UTC hour it was
 takes the place of the one before, which stays as ``state-SEQUENCE.json`` where the next one left would be too far from it:
 so that any moment has a snapshot near it. A file stands under its name only when every byte of it is on disk. Every member
 has a checksum of its exact bytes, so that a damaged file is told from a good one by reading it.
+
+With keys the document is encrypted as a file; its first bytes say so, and plain ones are still read.
 """
 
 import contextlib
@@ -16,7 +18,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import attrs
 import msgspec
@@ -24,6 +26,7 @@ import msgspec
 from oms.aggregates import image
 from oms.aggregates.digest import SHAPE
 from oms.aggregates.partition import Partition
+from oms.encryption import DecryptionFailed, EncryptedReader, EncryptedWriter, KeyMissing, Keys, is_encrypted
 from oms.projections.projections import Projections
 from replay.history import History
 from replay.memory import no_collection
@@ -78,6 +81,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Document).decode
 _decode_header = msgspec.json.Decoder(Header).decode
 _HEADER: Final = re.compile(rb'\{"header":(\{.*?\}),"header_sha256":"([0-9a-f]{64})"', re.DOTALL)
+
+
+_CONTEXT: Final = "snapshot"
+"""What an encrypted one is bound to: not its name, which may change."""
 
 
 class SnapshotDamaged(Exception):
@@ -153,10 +160,12 @@ class Snapshots:
 
     Args:
         data_dir: where ``snapshots/`` is or will be.
+        keys: to encrypt with and to read what is encrypted; None writes plain files.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, keys: Keys | None = None) -> None:
         self.root = data_dir / "snapshots"
+        self.keys = keys
 
     # -- read
 
@@ -169,16 +178,19 @@ class Snapshots:
 
         Args:
             sequence, at: only those of this sequence or before, and of this time (UTC ns) or before.
+
+        Raises:
+            KeyMissing: one is encrypted with a key that is not there: a wrong start, and no damage.
         """
         for path in self.paths():
             try:
                 if sequence is not None or at is not None:
-                    header = read_header(path)
+                    header = read_header(path, self.keys)
                     if sequence is not None and header.sequence > sequence:
                         continue
                     if at is not None and header.at > at:
                         continue
-                yield read_snapshot(path)
+                yield read_snapshot(path, self.keys)
             except SnapshotDamaged as error:
                 log.warning("snapshot skipped for the one before: %s", error)
 
@@ -216,6 +228,7 @@ class Snapshots:
         encoded = _encode(header)
         try:
             with temporary.open("wb") as file:
+                encrypted = None if self.keys is None else EncryptedWriter(file, self.keys, _CONTEXT)
                 for part in (
                     b'{"header":',
                     encoded,
@@ -227,7 +240,9 @@ class Snapshots:
                     content.projections,
                     b"}\n",
                 ):
-                    file.write(part)
+                    (encrypted or file).write(part)
+                if encrypted is not None:
+                    encrypted.finish()
                 file.flush()
                 os.fsync(file.fileno())
             self._keep_apart(path, header)
@@ -262,9 +277,9 @@ class Snapshots:
             return
         older = paths[paths.index(path) + 1 :]
         try:
-            replaced = read_header(path)
-            reaches = read_header(older[0]).events if older else 0
-        except SnapshotDamaged:
+            replaced = read_header(path, self.keys)
+            reaches = read_header(older[0], self.keys).events if older else 0
+        except (SnapshotDamaged, KeyMissing):
             return
         if replaced.sequence != by.sequence and by.events - reaches > APART_EVENTS:
             # Another follower may have done so already.
@@ -277,41 +292,52 @@ def _age(path: Path) -> tuple[Path, bool, str]:
     return path.parent, path.name == FILE, path.name
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, keys: Keys | None = None) -> Header:
     """Read one file's header alone, from its first bytes.
 
     Raises:
-        SnapshotDamaged: with what was found.
+        SnapshotDamaged: with what was found. KeyMissing: it is encrypted with a key that is not there.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
+    start = _read(path, keys, HEADER_BYTES)
     found = _HEADER.match(start)
     if found is None:
         raise SnapshotDamaged(f"{path}: does not begin with a header")
     return _checked_header(path, found[1], found[2].decode())
 
 
-def read_snapshot(path: Path) -> Snapshot:
+def read_snapshot(path: Path, keys: Keys | None = None) -> Snapshot:
     """Read one file and check it.
 
     Raises:
-        SnapshotDamaged: with what was found.
+        SnapshotDamaged: with what was found. KeyMissing: it is encrypted with a key that is not there.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SnapshotDamaged(f"{path}: larger than {MAX_BYTES:,} bytes")
-        document = _decode(path.read_bytes())
-    except OSError as error:
-        raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
+        document = _decode(_read(path, keys))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotDamaged(f"{path}: {error}") from None
     header = _checked_header(path, bytes(document.header), document.header_sha256)
     state = bytes(document.state)
     _check(path, "state", state, header.state_sha256)
     return Snapshot(path, header, state, bytes(document.projections))
+
+
+def _read(path: Path, keys: Keys | None, size: int = -1) -> bytes:
+    """The first ``size`` bytes of the document, or all of it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SnapshotDamaged(f"{path}: larger than {MAX_BYTES:,} bytes")
+        with path.open("rb") as file:
+            return _document(path, file, keys).read(size)
+    except DecryptionFailed as error:
+        raise SnapshotDamaged(str(error)) from None
+    except OSError as error:
+        raise SnapshotDamaged(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _document(path: Path, file: BinaryIO, keys: Keys | None) -> BinaryIO | EncryptedReader:
+    encrypted = is_encrypted(file.read(HEADER_BYTES))
+    file.seek(0)
+    return EncryptedReader(file, keys, _CONTEXT, str(path)) if encrypted else file
 
 
 def _checked_header(path: Path, encoded: bytes, wanted: str) -> Header:

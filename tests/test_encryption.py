@@ -35,7 +35,7 @@ def encrypt(plain: bytes, context: str = "file/1", keys: Keys = KEYS, piece: int
 
 def decrypt(data: bytes, context: str = "file/1", keys: Keys | None = KEYS) -> bytes:
     """All that the file holds."""
-    return EncryptedReader(io.BytesIO(data), keys, context).read()
+    return EncryptedReader(io.BytesIO(data), keys, context, "the file").read()
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
@@ -45,7 +45,7 @@ def test_file_of_any_size_comes_back(size: int) -> None:
     data = encrypt(plain[:size])
     assert encryption.is_encrypted(data)
     assert decrypt(data) == plain[:size]
-    reader = EncryptedReader(io.BytesIO(data), KEYS, "file/1")
+    reader = EncryptedReader(io.BytesIO(data), KEYS, "file/1", "the file")
     assert b"".join(iter(lambda: reader.read(99_991), b"")) == plain[:size]
 
 
@@ -89,7 +89,7 @@ def test_swapped_and_repeated_chunks_are_found(small_chunks: None) -> None:
 
 def test_another_context_is_found() -> None:
     """A file under another file's name does not decrypt."""
-    with pytest.raises(DecryptionFailed, match="file/2: chunk 0"):
+    with pytest.raises(DecryptionFailed, match="the file: chunk 0"):
         decrypt(encrypt(b"x"), "file/2")
 
 
@@ -102,14 +102,14 @@ def test_old_keys_read_and_the_current_one_writes() -> None:
     """After a rotation old files read with their key and new ones are written with the current."""
     old = Keys("k1", {"k1": b"1" * 32})
     assert decrypt(encrypt(b"old", keys=old)) == b"old"
-    assert EncryptedReader(io.BytesIO(encrypt(b"new")), KEYS, "file/1").key_id == "k2"
+    assert EncryptedReader(io.BytesIO(encrypt(b"new")), KEYS, "file/1", "the file").key_id == "k2"
 
 
 def test_missing_key_is_named() -> None:
     """Without the key the error says which one, and what to do."""
     data = encrypt(b"x")
     with pytest.raises(
-        KeyMissing, match=r"file/1 is encrypted with key 'k2', and no keys were given: set"
+        KeyMissing, match=r"the file is encrypted with key 'k2', and no keys were given: set"
     ) as e:
         decrypt(data, keys=None)
     assert e.value.key_id == "k2"
@@ -147,7 +147,7 @@ def test_keys_are_never_shown() -> None:
 @given(st.binary(max_size=200), st.integers(0, 2**63))
 def test_records_come_back_under_their_number_only(plain: bytes, number: int) -> None:
     """A record decrypts at its own place in its own file."""
-    cipher = file_cipher(KEYS, "k1", b"s" * 32, "file/1")
+    cipher = file_cipher(KEYS, "k1", b"s" * 32, "file/1", "the file")
     data = encrypt_record(cipher, number, plain)
     assert decrypt_record(cipher, number, data) == plain
     for bad in (data[:-1], data + b"x", data[:5], b"", data[:-1] + bytes((data[-1] ^ 1,))):
@@ -156,4 +156,4 @@ def test_records_come_back_under_their_number_only(plain: bytes, number: int) ->
     with pytest.raises(DecryptionFailed):
         decrypt_record(cipher, number + 1, data)
     with pytest.raises(DecryptionFailed):
-        decrypt_record(file_cipher(KEYS, "k1", b"s" * 32, "file/2"), number, data)
+        decrypt_record(file_cipher(KEYS, "k1", b"s" * 32, "file/2", "the file"), number, data)

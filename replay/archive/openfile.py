@@ -81,7 +81,7 @@ def create_open(path: Path, first: int, prev: str, keys: Keys | None) -> OpenHea
     return header
 
 
-def record_cipher(header: OpenHeader, keys: Keys | None) -> AESGCM | None:
+def record_cipher(path: Path, header: OpenHeader, keys: Keys | None) -> AESGCM | None:
     """The cipher of a file's records, None when they are plain.
 
     Raises:
@@ -90,7 +90,7 @@ def record_cipher(header: OpenHeader, keys: Keys | None) -> AESGCM | None:
     if header.encryption is None:
         return None
     salt = bytes.fromhex(header.encryption.salt)
-    return file_cipher(keys, header.encryption.key_id, salt, f"archive/{header.first}.open")
+    return file_cipher(keys, header.encryption.key_id, salt, f"archive/{header.first}.open", str(path))
 
 
 def encode_body(cipher: AESGCM | None, sequence: int, record: bytes) -> bytes:
@@ -146,7 +146,7 @@ class OpenFile:
         Raises:
             ArchiveBroken: as :meth:`bodies`. KeyMissing: they are encrypted with a key that is not there.
         """
-        cipher = record_cipher(self.header, keys)
+        cipher = record_cipher(self.path, self.header, keys)
         for sequence, body in self.bodies():
             try:
                 record = body if cipher is None else decrypt_record(cipher, sequence, body)

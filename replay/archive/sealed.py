@@ -196,7 +196,7 @@ def read_sealed(path: Path, manifest: Manifest, keys: Keys | None) -> Iterator[A
 def _decompressed(path: Path, file: BinaryIO, manifest: Manifest, keys: Keys | None) -> io.BufferedReader:
     source: BinaryIO | EncryptedReader = file
     if manifest.encryption is not None:
-        source = EncryptedReader(file, keys, context(manifest.first))
+        source = EncryptedReader(file, keys, context(manifest.first), str(path))
         if source.key_id != manifest.encryption.key_id:
             raise ArchiveBroken(
                 manifest_path(path),

@@ -189,7 +189,7 @@ class ArchiveWriter:
         self._open.at_first = at_ns
 
     def _opened(self, path: Path, header: OpenHeader) -> _Open:
-        cipher = record_cipher(header, self._keys)
+        cipher = record_cipher(path, header, self._keys)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         return _Open(path, header.first, descriptor, cipher, os.fstat(descriptor).st_size)
 

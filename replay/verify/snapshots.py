@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from oms.aggregates.digest import SHAPE
 from oms.aggregates.partition import Partition
+from oms.projections.projections import Projections
 from replay.history import History
 from replay.snapshot import Header, Snapshot, SnapshotDamaged, Snapshots, read_snapshot
 from replay.verify.report import Finding, Found, Report
@@ -31,11 +31,12 @@ class Stops:
                 self._compare(path, header, history, diverged)
 
     def end(self, last: int) -> None:
-        """Say what is of frames behind the last."""
+        """Say what is of frames behind the last there is."""
         for path, header in self._waiting:
-            self._found(
-                path, header.sequence, f"is at sequence {header.sequence:,}, but frames end at {last:,}"
-            )
+            if header.sequence > last:
+                self._found(
+                    path, header.sequence, f"is at sequence {header.sequence:,}, but frames end at {last:,}"
+                )
 
     def _read(self) -> Iterator[tuple[Path, Header]]:
         for path in self._snapshots.paths():
@@ -45,7 +46,7 @@ class Stops:
                 self._found(path, 0, str(error))
 
     def _open(self, path: Path) -> Snapshot:
-        return read_snapshot(path)
+        return read_snapshot(path, self._snapshots.keys)
 
     def _compare(self, path: Path, header: Header, history: History, diverged: list[str] | None) -> None:
         if header.head != history.head:
@@ -53,12 +54,22 @@ class Stops:
                 path, header.sequence, f"is of a frame with digest {header.head}, this one has {history.head}"
             )
             return
+        for name, said, known in (
+            ("journal", header.journal_id, history.partition.journal_id),
+            ("time", header.at, history.at),
+            ("number of events", header.events or history.events, history.events),
+        ):
+            if said != known:
+                self._found(path, header.sequence, f"names {name} {said}, after this frame it is {known}")
+                return
         try:
-            state = self._open(path).load_state(check_digest=True)
+            snapshot = self._open(path)
+            state = snapshot.load_state(check_digest=True)
+            snapshot.load_projections(Projections(state, 1, 0))
         except SnapshotDamaged as error:
             self._found(path, header.sequence, str(error))
             return
-        if header.shape != SHAPE or state.digest() == history.partition.digest():
+        if state.digest() == history.partition.digest():
             self._report.snapshots += 1
             return
         self._differs(path, header, history.partition, state, diverged)

@@ -286,9 +286,9 @@ class TestKeys:
         other = Keys("x", {"x": b"x" * 32})
         assert Archive(tmp_path).bounds() == (1, 2)
         for keys in (None, other):
-            with pytest.raises(KeyMissing, match="archive/1 is encrypted with key 'k1'"):
+            with pytest.raises(KeyMissing, match=r"0001-000000000001\.zst is encrypted with key 'k1'"):
                 list(Archive(tmp_path, keys).read(1, 1))
-            with pytest.raises(KeyMissing, match=r"archive/2\.open is encrypted with key 'k1'"):
+            with pytest.raises(KeyMissing, match=r"0002\.open is encrypted with key 'k1'"):
                 list(Archive(tmp_path, keys).read(2, 2))
             with pytest.raises(KeyMissing):
                 ArchiveWriter(tmp_path, keys)

@@ -9,6 +9,7 @@ import pytest
 
 from oms.aggregates import image
 from oms.config import CacheConfig
+from oms.encryption import KeyMissing, Keys, is_encrypted
 from replay import snapshot as module
 from replay.rebuild import new_history, over
 from replay.snapshot import Content, Snapshots
@@ -172,7 +173,7 @@ def test_a_moment_gets_the_nearest_snapshot_before_it_and_reads_no_later_one(
     """By sequence or time, the newest that is not later comes first; of a later one the header alone is read."""
     read: list[Path] = []
     whole = module.read_snapshot
-    monkeypatch.setattr(module, "read_snapshot", lambda path: read.append(path) or whole(path))
+    monkeypatch.setattr(module, "read_snapshot", lambda path, keys: read.append(path) or whole(path, keys))
     times = [snapshot.header.at for snapshot in snapshots.newest_first()]
     for sequence, at, found in (
         (2, None, [2, 1]),
@@ -203,3 +204,68 @@ def test_retention_removes_single_files_of_an_hour(tmp_path: Path, contents: lis
     assert sequences(snapshots) == [4, 3, 2, 1]
     assert len(snapshots.retain(days=1, now=NOW + 1_000 * HOUR_NS)) == 2
     assert sequences(snapshots) == [4, 3]
+
+
+KEYS = Keys("k1", {"k1": b"1" * 32})
+
+
+class TestEncrypted:
+    """A snapshot that is encrypted is the same document."""
+
+    def test_comes_back(self, tmp_path: Path, contents: list[Content]) -> None:
+        """State and projections read back with the key, by their header too, and nothing lies in the clear."""
+        snapshots = Snapshots(tmp_path, KEYS)
+        written = snapshots.write(contents[0], NOW)
+        data = written.path.read_bytes()
+        assert is_encrypted(data)
+        assert b"journal_id" not in data
+        (snapshot,) = snapshots.newest_first(sequence=contents[0].sequence)
+        assert (snapshot.header, snapshot.state) == (written.header, contents[0].state)
+        assert snapshot.projections == contents[0].projections
+        assert snapshot.load_state(check_digest=True).digest() == written.header.digest
+
+    def test_plain_and_encrypted_ones_lie_side_by_side(self, tmp_path: Path, contents: list[Content]) -> None:
+        """Each file says itself what it is, so encryption may be switched on at any time; and off, with the keys kept."""
+        Snapshots(tmp_path).write(contents[0], NOW)
+        Snapshots(tmp_path, KEYS).write(contents[1], NOW + HOUR_NS)
+        Snapshots(tmp_path).write(contents[2], NOW + 2 * HOUR_NS)
+        assert sequences(Snapshots(tmp_path, KEYS)) == [3, 2, 1]
+
+    def test_missing_key_is_no_damage(self, tmp_path: Path, contents: list[Content]) -> None:
+        """Without the key reading stops with its name and the file's; it does not go on with an older snapshot."""
+        Snapshots(tmp_path).write(contents[0], NOW)
+        path = Snapshots(tmp_path, KEYS).write(contents[1], NOW + HOUR_NS).path
+        for keys in (None, Keys("k2", {"k2": b"2" * 32})):
+            with pytest.raises(KeyMissing, match=f"{path} is encrypted with key 'k1'"):
+                sequences(Snapshots(tmp_path, keys))
+            with pytest.raises(KeyMissing):
+                next(Snapshots(tmp_path, keys).newest_first(sequence=9))
+
+    def test_key_that_is_gone_stops_no_writing(self, tmp_path: Path, contents: list[Content]) -> None:
+        """A snapshot of the same hour that cannot be read is replaced like any other."""
+        Snapshots(tmp_path, KEYS).write(contents[0], NOW)
+        snapshots = Snapshots(tmp_path)
+        snapshots.write(contents[1], NOW)
+        assert sequences(snapshots) == [2]
+
+    def test_any_flipped_byte_is_found(self, tmp_path: Path, contents: list[Content]) -> None:
+        """Whichever byte is flipped, the file is refused; where it names its key, as of an unknown one."""
+        path = Snapshots(tmp_path, KEYS).write(contents[0], NOW).path
+        good = path.read_bytes()
+        for place in [*range(100), *range(100, len(good), 997), len(good) - 1]:
+            path.write_bytes(good[:place] + bytes([good[place] ^ 0x01]) + good[place + 1 :])
+            with pytest.raises((module.SnapshotDamaged, KeyMissing)):
+                module.read_snapshot(path, KEYS)
+            with pytest.raises((module.SnapshotDamaged, KeyMissing)):
+                module.read_header(path, KEYS)
+
+    def test_damaged_one_is_skipped(
+        self, tmp_path: Path, contents: list[Content], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One that does not decrypt is skipped for the one before, and named."""
+        snapshots = Snapshots(tmp_path, KEYS)
+        snapshots.write(contents[0], NOW)
+        path = snapshots.write(contents[1], NOW + HOUR_NS).path
+        path.write_bytes(path.read_bytes()[:-1])
+        assert sequences(snapshots) == [1]
+        assert f"{path}: chunk 0 does not decrypt" in caplog.text
