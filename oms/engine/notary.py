@@ -67,7 +67,6 @@ class Notary:
             await self.working
 
     async def _work(self) -> None:
-        receipts, mark = self._evidence.receipts, self._evidence.mark
         closing = False
         while not closing:
             lot = [await self._waiting.get()]
@@ -76,8 +75,8 @@ class Notary:
             sealings = [each for each in lot if each is not None]
             closing = len(sealings) < len(lot)
             if sealings:
-                await asyncio.to_thread(receipts.append, sealings)
-                mark.receipt = sealings[-1].sequence
+                await asyncio.to_thread(self._evidence.receipts.append, sealings)
+                self._evidence.receipted(sealings[-1].sequence)
 
 
 @contextlib.asynccontextmanager

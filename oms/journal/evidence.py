@@ -87,9 +87,9 @@ class Evidence:
         self.receipts = Receipts(self._data_dir, self.key, self._version, self._code)
 
     def close(self) -> None:
-        """Close all and unlock."""
+        """Close all and unlock; but keep all, until the process ends, while a thread is stuck in writing receipts."""
         self.mark.close()
-        if self._lock is not None:
+        if self._lock is not None and not self.receipts.busy:
             self.receipts.close()
             os.close(self._lock)
             self._lock = None
@@ -313,6 +313,16 @@ class Evidence:
         if self.accepted is None:
             with self._disk():
                 self.mark.write(sequence, head)
+
+    def receipted(self, sequence: int) -> None:
+        """Note that the receipts up to this frame's are durable.
+
+        Raises:
+            ReceiptsFailed: it was not noted.
+        """
+        if self.accepted is None:
+            with self._disk():
+                self.mark.write_receipt(sequence)
 
     def _waiting(self) -> Acceptance | None:
         with self._disk():

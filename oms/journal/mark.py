@@ -72,17 +72,14 @@ def read_mark(path: Path) -> FoundMark:
 
 
 class MarkFile:
-    """The mark of a writer, kept open. Use :meth:`set` once; then :meth:`write` is one small write.
-
-    Args:
-        receipt: what :attr:`Mark.receipt` is to be from the next write on.
-    """
+    """The mark of a writer, kept open. Use :meth:`set` once; then every other call is one small write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
         self._turn = 0
-        self.receipt = 0
+        self._last = (0, GENESIS)
+        self._receipt = 0
 
     def set(self, sequence: int = 0, head: str = GENESIS, receipt: int = 0) -> None:
         """Put a file with this mark in both slots in the place of what is there, durably; open it for writing.
@@ -91,7 +88,7 @@ class MarkFile:
             OSError: it could not be written; what was there still stands.
         """
         self.close()
-        self._turn, self.receipt = 2, receipt
+        self._turn, self._last, self._receipt = 2, (sequence, head), receipt
         temporary = self._path.with_name(f".{self._path.name}")
         with temporary.open("wb") as file:
             for turn in (2, 1):
@@ -110,9 +107,19 @@ class MarkFile:
         """
         assert self._file is not None, "set() comes first"
         self._turn = turn = self._turn + 1
-        record = _encode(sequence, head, self.receipt, turn)
+        self._last = (sequence, head)
+        record = _encode(sequence, head, self._receipt, turn)
         if os.pwrite(self._file, record, (turn % 2) * SLOT_BYTES) != _SIZE:
             raise OSError(f"{self._path}: the mark was written in part")
+
+    def write_receipt(self, sequence: int) -> None:
+        """Note that the receipt for this frame is durable.
+
+        Raises:
+            OSError: it was not noted.
+        """
+        self._receipt = sequence
+        self.write(*self._last)
 
     def close(self) -> None:
         """Close the file; it stays as it is."""

@@ -103,8 +103,28 @@ async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncGenerato
     """Frames from ``first`` in order, in batches; waits for new ones without end.
 
     Raises:
-        JournalBroken: at the first frame that is not what it must be.
+        JournalBroken: at the first frame that is not what it must be, after the good ones before it.
     """
+    expected = first
+    if prev is None and first == 1:
+        prev = GENESIS
+    async with contextlib.aclosing(tail_payloads(nc, first)) as tail:
+        async for payloads in tail:
+            batch: list[StoredFrame] = []
+            try:
+                for sequence, payload in payloads:
+                    stored = check_frame(sequence, payload, expected, prev)
+                    expected, prev = stored.sequence + 1, stored.digest
+                    batch.append(stored)
+            except JournalBroken:
+                if batch:
+                    yield batch
+                raise
+            yield batch
+
+
+async def tail_payloads(nc: Client, first: int) -> AsyncGenerator[list[tuple[int, bytes]], None]:
+    """Sequences and payloads from ``first`` as the server gives them, unchecked; waits for new ones without end."""
     arrived: list[Msg] = []
     wake, room = asyncio.Event(), asyncio.Event()
     room.set()
@@ -125,21 +145,13 @@ async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncGenerato
         pending_msgs_limit=-1,
         pending_bytes_limit=PENDING_BYTES,
     )
-    expected = first
-    if prev is None and first == 1:
-        prev = GENESIS
     try:
         while True:
             await wake.wait()
             wake.clear()
             messages, arrived = arrived, []
             room.set()
-            batch: list[StoredFrame] = []
-            for message in messages:
-                stored = check_frame(message.metadata.sequence.stream, message.data, expected, prev)
-                expected, prev = stored.sequence + 1, stored.digest
-                batch.append(stored)
-            if batch:
-                yield batch
+            if messages:
+                yield [(message.metadata.sequence.stream, message.data) for message in messages]
     finally:
         await subscription.unsubscribe()

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -130,6 +131,7 @@ class Chain:
     def __init__(self, prev: str | None = GENESIS) -> None:
         self.prev = prev
         self.last: Receipt | None = None
+        self._before = 0
 
     def next(self, path: Path, line: int, raw: bytes) -> Receipt:
         """Take the next line, without its line feed; its signature is not looked at.
@@ -151,23 +153,28 @@ class Chain:
             raise self.damaged(
                 path, line, f"a receipt for {receipt.sequence:,} after one for {self.last.sequence:,}"
             )
+        self._before = self.last.sequence if self.last else 0
         self.prev, self.last = line_digest(raw), receipt
         return receipt
 
     def check_signature(
         self, path: Path, line: int, receipt: Receipt, raw: bytes, keys: Mapping[str, str]
     ) -> None:
-        """Hold a receipt's signature against the keys that may sign.
+        """Hold the signature of the line taken last, ``receipt``, against the keys that may sign.
 
         Raises:
             ReceiptDamaged: it is of none of them, or forged.
         """
-        public_key = keys.get(receipt.key_id)
+        key_id = receipt.key_id
+        public_key = keys.get(key_id)
         if public_key is None:
             known = ", ".join(keys) or "none"
-            raise self.damaged(path, line, f"signed with key {receipt.key_id}, which is not known ({known})")
-        if not verified(public_key, signed_bytes(raw), receipt.signature):
-            raise self.damaged(path, line, f"the signature is not that of key {receipt.key_id}")
+            message = f"signed with key {key_id}, which is not known ({known})"
+        elif not verified(public_key, signed_bytes(raw), receipt.signature):
+            message = f"the signature is not that of key {key_id}"
+        else:
+            return
+        raise ReceiptDamaged(path, line, self._before, message)
 
     def damaged(self, path: Path, line: int, message: str) -> ReceiptDamaged:
         """The error for a line that comes next."""
@@ -212,6 +219,7 @@ class Receipts:
         self._path: Path | None = None
         self._end = 0
         self._file: int | None = None
+        self._appending = threading.Lock()
         self.last: Receipt | None = None
         self.last_line = b""
 
@@ -241,17 +249,21 @@ class Receipts:
                 self._end += len(raw) + 1
                 self.last_line = raw
             if chain.last is not None:
-                self._prev, self.last = chain.prev or GENESIS, chain.last
                 keys = known_keys(self._data_dir)
                 if chain.last.key_id in keys:
                     chain.check_signature(files[-1], line, chain.last, self.last_line, keys)
+                self._prev, self.last = chain.prev or GENESIS, chain.last
 
     def append(self, sealings: Sequence[Sealing]) -> None:
-        """Sign and write one receipt for each, durable when this returns. Blocks: not for an event loop.
+        """Sign and write one receipt for each, durable when this returns. Blocks: for a thread of its own.
 
         Raises:
             ReceiptsFailed: they may be durable in part. Nothing can be appended after it.
         """
+        with self._appending:
+            self._append(sealings)
+
+    def _append(self, sealings: Sequence[Sealing]) -> None:
         lines, prev, last = [], self._prev, self.last
         for sealing in sealings:
             statement = Statement(
@@ -308,6 +320,11 @@ class Receipts:
         if offset:
             os.truncate(away[0], offset)
         sync_directory(self._directory)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread appends."""
+        return self._appending.locked()
 
     def close(self) -> None:
         """Close the file."""

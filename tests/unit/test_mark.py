@@ -36,8 +36,8 @@ def test_the_last_write_counts(path: Path, mark: MarkFile) -> None:
     """After any number of writes the last one is read, with the receipt it was told of."""
     assert read_mark(path) == FoundMark(Mark(7, _head(7), 5, 2), 0, True)
     for number in range(8, 40):
-        mark.receipt = number - 2
         mark.write(number, _head(number))
+        mark.write_receipt(number - 2)
         found = read_mark(path)
         assert found.mark is not None
         assert (found.mark.sequence, found.mark.head, found.mark.receipt) == (
