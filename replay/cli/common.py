@@ -11,14 +11,19 @@ import attrs
 import click
 import nats
 import nats.errors
+from click.core import ParameterSource
 from nats.aio.client import Client
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from oms._config_values import ConfigError
 from oms.cli.exits import Exit
 from oms.cli.options import json_option, nats_option
+from oms.config import load_config
+from oms.encryption import EncryptionError, Keys
 from oms.journal.errors import JournalBroken
+from oms.vault import VaultError, storage_keys
 from replay.archive import Archive
 from replay.asof import Unanswerable
 from replay.filters import Filters, UnknownName
@@ -65,40 +70,66 @@ class Ended(click.ClickException):
 
 @attrs.frozen
 class Where:
-    """Where a command reads. ``offline``: the data directory alone."""
+    """Where a command reads. ``offline``: the data directory alone. ``keys``: of archive and snapshots, if encrypted."""
 
     url: str
     data_dir: Path
     offline: bool
+    keys: Keys | None = None
 
     @property
     def snapshots(self) -> Snapshots:
         """Those of the data directory."""
-        return Snapshots(self.data_dir)
+        return Snapshots(self.data_dir, self.keys)
 
     @property
     def archive(self) -> Archive:
         """That of the data directory."""
-        return Archive(self.data_dir)
+        return Archive(self.data_dir, self.keys)
 
 
 def where_options(function: F) -> F:
-    """``--nats``, ``--data-dir`` and ``--offline``, given to the function as ``where``."""
+    """``--config``, ``--nats``, ``--data-dir`` and ``--offline``, given to the function as ``where``."""
 
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="OMS_CONFIG",
+        show_envvar=True,
+        help="Take nats-server, data directory and encryption from this configuration.",
+    )
     @nats_option
     @click.option(
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        default=Path("data"),
-        show_default=True,
-        help="Where archive, snapshots and receipts are.",
+        help="Where archive, snapshots and receipts are.  [default: data]",
     )
     @click.option("--offline", is_flag=True, help="Read archive and snapshots alone; no nats-server.")
     @wraps(function)
-    def wrapped(*args: Any, url: str, data_dir: Path, offline: bool, **kwargs: Any) -> Any:
-        return function(*args, where=Where(url, data_dir, offline), **kwargs)
+    def wrapped(
+        *args: Any, config_path: Path | None, url: str, data_dir: Path | None, offline: bool, **kwargs: Any
+    ) -> Any:
+        where = _where(config_path, url, data_dir, offline)
+        return function(*args, where=where, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _where(config_path: Path | None, url: str, data_dir: Path | None, offline: bool) -> Where:
+    if config_path is None:
+        return Where(url, data_dir or Path("data"), offline)
+    try:
+        config = load_config(config_path)
+        keys = storage_keys(config)
+    except ConfigError as error:
+        raise Ended(Exit.USAGE, f"configuration: {error}") from None
+    except VaultError as error:
+        raise Ended(Exit.REFUSED, str(error)) from None
+    source = click.get_current_context().get_parameter_source("url")
+    if source is ParameterSource.DEFAULT:
+        url = config.nats.url
+    return Where(url, data_dir or config.storage.data_dir, offline, keys)
 
 
 @asynccontextmanager
@@ -159,7 +190,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (JournalBroken, SnapshotRefused) as error:
         raise Ended(Exit.JOURNAL_BROKEN, str(error)) from None
-    except (UnknownName, Unanswerable) as error:
+    except (UnknownName, Unanswerable, EncryptionError) as error:
         raise Ended(Exit.REFUSED, str(error)) from None
     except (nats.errors.Error, TimeoutError) as error:
         raise Ended(Exit.NO_ANSWER, f"nats-server stopped answering: {error or repr(error)}") from None
