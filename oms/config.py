@@ -103,6 +103,13 @@ class CacheConfig:
 
 
 @attrs.frozen(kw_only=True)
+class AuditConfig:
+    """What becomes of a difference between the follower's state and the engine's seals."""
+
+    on_difference: str = v.key(v.choice(("alert", "kill")), "alert")
+
+
+@attrs.frozen(kw_only=True)
 class AccountConfig:
     """One account of the desk and the venues it trades on, each `exchange.market`."""
 
@@ -166,6 +173,7 @@ class Config:
     storage: StorageConfig = v.key(v.section(StorageConfig), StorageConfig)
     vault: VaultConfig = v.key(v.section(VaultConfig), VaultConfig)
     cache: CacheConfig = v.key(v.section(CacheConfig), CacheConfig)
+    audit: AuditConfig = v.key(v.section(AuditConfig), AuditConfig)
     accounts: Mapping[str, AccountConfig] = v.key(
         v.mapping_of(v.name, v.section(AccountConfig)),
         lambda: {

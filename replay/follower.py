@@ -81,12 +81,13 @@ class Follower:
     def __init__(self, nc: Client, settings: FollowerSettings) -> None:
         self._nc = nc
         self._settings = settings
-        self._snapshots = Snapshots(settings.storage.data_dir)
+        self._snapshots = Snapshots(settings.storage.data_dir, settings.keys)
         self._snapshot_sequence = 0
         self._snapshot_at = 0
         self.history: History = new_history(settings.cache)
         self.keeper = Keeper(nc, settings.storage.data_dir, settings.keys, self._alert)
         self._trimmed = ""
+        self._trim_fault = ""
         self._queries = Queries(self.history, self._status)
         self._publisher = Publisher(nc, settings.storage.retention_days)
         self.ready = asyncio.Event()
@@ -233,7 +234,7 @@ class Follower:
             published=self._publisher.last,
             archived=self.keeper.archiver.sequence if self.keeper.archiver.holds else None,
             trimmed=self._trimmed,
-            faults=dict(self.keeper.faults),
+            faults=self.keeper.faults | ({"TRIM": self._trim_fault} if self._trim_fault else {}),
         )
 
     # -- snapshots
@@ -282,11 +283,12 @@ class Follower:
             await self._trim_once()
 
     async def _trim_once(self) -> None:
-        keeper, storage = self.keeper, self._settings.storage
+        keeper = self.keeper
         if not keeper.keeps:
-            if keeper.faults:
-                self._trimmed = f"nothing: {', '.join(keeper.faults)} must work first"
+            # Another one on this data directory trims, or what is written here must be right first.
+            self._trimmed = f"nothing: {', '.join(keeper.faults)} must work first" if keeper.faults else ""
             return
+        storage = self._settings.storage
         try:
             done = await trim(
                 self._nc,
@@ -297,10 +299,12 @@ class Follower:
                 time.time_ns(),
             )
         except (*SERVER_AWAY, ArchiveBroken, EncryptionError) as error:
-            self._trimmed = f"nothing: {error!r}"
-            await self._alert("TRIM", str(error) or repr(error))
+            new, self._trim_fault = not self._trim_fault, str(error) or repr(error)
+            if new:
+                await self._alert("TRIM", self._trim_fault)
             return
-        self._trimmed = f"{done.frames:,} frames, up to {done.first - 1:,}; then {done.why}"
+        self._trim_fault = ""
+        self._trimmed = f"{done.frames:,} frames, the journal begins at {done.first:,}; then {done.why}"
         log.info("trimmed %s", self._trimmed)
 
     async def _alert(self, code: str, message: str) -> None:

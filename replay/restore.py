@@ -87,6 +87,7 @@ _decode_link = msgspec.json.Decoder(_Link).decode
 async def restore(
     nc: Client,
     archive: Archive,
+    snapshots: Snapshots,
     data_dir: Path,
     *,
     replace: bool = False,
@@ -95,7 +96,8 @@ async def restore(
     """Bring the journal to what the archive holds.
 
     Args:
-        data_dir: where receipts and snapshots are.
+        snapshots: to begin from when the archive does not begin at 1.
+        data_dir: where mark and receipts are.
         replace: delete the stream and make it anew.
         progress: is told (sequence, last sequence, frames written).
 
@@ -127,7 +129,7 @@ async def restore(
                 f"there are receipts up to {receipts:,}, the archive ends at {last:,}: to replace the journal would lose"
                 " what may still be in it. Find the rest of the archive first"
             )
-        _check_start(frames, Snapshots(data_dir))
+        _check_start(frames, snapshots)
         await nc.jetstream(timeout=TIMEOUT_S).delete_stream(STREAM)
         info, at = None, 0
     elif missing is not None:
@@ -140,7 +142,7 @@ async def restore(
         await nc.jetstream(timeout=TIMEOUT_S).delete_stream(STREAM)
         info = None
     if info is None:
-        _check_start(frames, Snapshots(data_dir))
+        _check_start(frames, snapshots)
         info = await nc.jetstream(timeout=TIMEOUT_S).add_stream(journal_settings(first))
         at = first - 1
     elif at < first - 1:

@@ -129,7 +129,7 @@ REFUSALS = [
     # Unknown keys, at every depth.
     (
         "nast: {}",
-        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, accounts, simulator",
+        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, audit, accounts, simulator",
     ),
     (
         _SPOT % "rate_limits: {orders_per_sec: 1}",

@@ -58,17 +58,25 @@ def engine(config_path: Path | None, nats_url: str | None) -> None:
 @s.config_option
 @s.nats_override_option
 def follower(config_path: Path | None, nats_url: str | None) -> None:
-    """Run a follower: answers queries, publishes events, writes snapshots.
+    """Run a follower: answers queries, publishes events, writes snapshots, archive, trade logs and P&L reports.
 
-    At a clean stop it writes a snapshot.
+    It holds its own state against the engine's seals, and trims the journal behind the archive. At a clean stop it writes a
+    snapshot. Of several on one data directory one writes.
     """
     config = s.configured(config_path, nats_url=nats_url)
 
     async def work(stop: asyncio.Event) -> None:
+        from oms.vault import storage_keys
         from replay.follower import Follower, FollowerSettings
 
+        settings = FollowerSettings(
+            storage=config.storage,
+            cache=config.cache,
+            keys=storage_keys(config),
+            kill=config.audit.on_difference == "kill",
+        )
         async with s.connection(config, "mexoms-follower") as nc:
-            running = Follower(nc, FollowerSettings(storage=config.storage, cache=config.cache))
+            running = Follower(nc, settings)
             async with _announced(running.ready, "follower"):
                 await running.run(stop)
 

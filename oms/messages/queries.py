@@ -272,7 +272,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
         published: stream → id of its last public event (``sequence.commit.event``), empty for none.
         archived: last frame that is on disk in the archive; None while this follower does not write it.
         trimmed: what the last trimming of the journal did, and why it went no further; empty before the first.
-        faults: what does not work now → why: ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``. Nothing is trimmed meanwhile.
+        faults: what does not work now → why: ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM``. Nothing is trimmed meanwhile.
     """
 
     journal_id: str

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "whatif": "replay.cli.whatif:whatif",
     "export": "replay.cli.export:export",
     "bundle": "replay.cli.bundle:bundle",
+    "restore": "replay.cli.restore:command",
     "accept-loss": "replay.cli.accept_loss:accept_loss",
 }
 """Command → where it is, in the order that the help shows. One line each."""

@@ -53,7 +53,7 @@ def maker() -> Maker:
 
 async def run(nc: Client, data_dir: Path, replace: bool = False) -> Restored:
     """Restore, as the command does."""
-    return await restore(nc, Archive(data_dir), data_dir, replace=replace)
+    return await restore(nc, Archive(data_dir), Snapshots(data_dir), data_dir, replace=replace)
 
 
 @pytest.mark.parametrize("there", ["no stream", "an empty stream"])
@@ -227,7 +227,7 @@ async def test_interrupted_restore_goes_on(nc: Client, tmp_path: Path) -> None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            await restore(nc, Archive(tmp_path), tmp_path, progress=stop)
+            await restore(nc, Archive(tmp_path), Snapshots(tmp_path), tmp_path, progress=stop)
         _, now = await journal_bounds(nc)
         assert now > reached
         reached = now
@@ -250,7 +250,7 @@ async def test_foreign_writer_is_noticed_before_anything_follows_it(nc: Client, 
             writing.append(asyncio.create_task(nc.publish(SUBJECT, b"foreign")))
 
     with pytest.raises(RestoreRefused, match="somebody else writes"):
-        await restore(nc, Archive(tmp_path), tmp_path, progress=intrude)
+        await restore(nc, Archive(tmp_path), Snapshots(tmp_path), tmp_path, progress=intrude)
     await asyncio.gather(*writing)
     assert (await payloads(nc))[-2:] == [maker.payloads[MAX_BATCH - 1], b"foreign"]
 
