@@ -42,6 +42,12 @@ EPILOG: Final = (
 )
 
 
+_REFUSALS: Final = frozenset(
+    {"ReceiptsFailed", "KeyRefused", "VaultError", "EncryptionError", "KeyMissing", "DecryptionFailed"}
+)
+"""Errors that say by themselves what to do. By name: their modules are heavy, and only some processes raise them."""
+
+
 def exit_of(error: BaseException) -> tuple[Exit, str] | None:
     """The exit code and the line for an error that was foreseen; None for a defect."""
     # Imported late: the slim commands do not need them, and each names its own kind of end.
@@ -73,7 +79,7 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
     # By name, because the engine's module is heavy and only its own process can raise it.
     if type(error).__name__ == "EngineRunning":
         return Exit.ENGINE_RUNNING, str(error)
-    if type(error).__name__ in ("ReceiptsFailed", "KeyRefused"):
+    if type(error).__name__ in _REFUSALS:
         return Exit.REFUSED, str(error)
     if type(error).__name__ == "CredentialsMissing":
         return Exit.USAGE, str(error)
