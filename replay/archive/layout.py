@@ -39,7 +39,7 @@ def stem(first: int, last: int) -> str:
     return f"{first:012d}-{last:012d}"
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Entry:
     """A file of the archive by its name; ``last`` is None for an open one, whose name does not say it."""
 

@@ -85,11 +85,14 @@ def record_cipher(path: Path, header: OpenHeader, keys: Keys | None) -> AESGCM |
     """The cipher of a file's records, None when they are plain.
 
     Raises:
-        KeyMissing: it is not among the keys.
+        KeyMissing: it is not among the keys. ArchiveBroken: the header has no salt.
     """
     if header.encryption is None:
         return None
-    salt = bytes.fromhex(header.encryption.salt)
+    try:
+        salt = bytes.fromhex(header.encryption.salt)
+    except ValueError:
+        raise ArchiveBroken(path, header.first, "the salt in the header must be hex") from None
     return file_cipher(keys, header.encryption.key_id, salt, f"archive/{header.first}.open", str(path))
 
 

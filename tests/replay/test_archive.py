@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -334,3 +335,29 @@ def test_any_span_reads_as_it_was_appended(
     for segment in Archive(tmp_path, keys).segments():
         if segment.manifest is not None:
             verify_segment(segment.path, keys)
+
+
+def test_reading_beside_a_busy_writer_is_never_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys | None
+) -> None:
+    """While a thread appends and seals all the time, every read gives a beginning of what was appended, each longer."""
+    monkeypatch.setattr(writer, "ROLL_BYTES", 3_000)
+    frames = chain([MONDAY + n * SECOND * 1_000 for n in range(120)], size=500)
+    archive = Archive(tmp_path, keys)
+
+    def write() -> None:
+        with ArchiveWriter(tmp_path, keys) as written:
+            append(written, frames)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen, reads, writing = 0, 0, True
+    while writing:
+        writing = thread.is_alive()
+        held = read_all(archive)
+        assert held == [made.frame for made in frames[: len(held)]]
+        assert len(held) >= seen
+        seen, reads = len(held), reads + 1
+    thread.join()
+    assert seen == len(frames)
+    assert reads > 3

@@ -293,6 +293,28 @@ def test_forged_record_is_found_by_the_chain(whole: dict[bool, Path], tmp_path: 
     assert error.value.sequence == 13
 
 
+def test_header_that_was_written_anew_is_found(whole: dict[bool, Path], tmp_path: Path) -> None:
+    """An open file's header with right checksums but another salt, another start or another past is refused."""
+    shutil.copytree(whole[True], tmp_path / "data")
+    path = tmp_path / "data/archive" / OPEN
+    good = path.read_bytes()
+    size = int.from_bytes(good[8:12], "big")
+    header = msgspec.json.decode(good[16 : 16 + size])
+    for change, message in (
+        ({"format": 2}, "format must be 1, was 2"),
+        ({"first": 9}, "the header says that it begins at 9"),
+        ({"prev": "f" * 64}, "says that frame 10 follows ffff"),
+        ({"more": 1}, "header: "),
+        ({"encryption": {"key_id": "k1", "salt": "no hex"}}, "the salt in the header must be hex"),
+        ({"encryption": {"key_id": "k1", "salt": "00" * 32}}, "record 10 does not decrypt"),
+        ({"encryption": None}, "record"),
+    ):
+        path.write_bytes(encode_entry(0, msgspec.json.encode(header | change)) + good[16 + size + 4 :])
+        with pytest.raises(ArchiveBroken, match=message) as error:
+            check(tmp_path / "data")
+        assert (error.value.path, error.value.sequence) == (path, 10)
+
+
 def test_decompression_is_bounded(whole: dict[bool, Path], tmp_path: Path) -> None:
     """A segment that would unpack to more than its manifest says is refused when it does, not when memory is full."""
     shutil.copytree(whole[False], tmp_path / "data")
