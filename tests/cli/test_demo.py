@@ -1,19 +1,30 @@
 """`oms demo` tells the truth: it runs through, and each of its comparisons finds what is wrong."""
 
+import io
 import re
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import nats
 import pytest
+from rich.console import Console
 
+from oms.aggregates.account import Account
 from oms.cli.demo import compare as c
+from oms.cli.demo.story import Story
 from oms.client import Result, new_order
 from oms.messages import events as e
 from oms.messages.enums import Side
-from oms.messages.frames import Commit
+from oms.messages.frames import GENESIS, Commit
 from oms.messages.queries import BalanceRow
+from oms.nats_server import EmbeddedNats
+from replay.archive import Archive
+from replay.snapshot import Snapshots
+from replay.source import Source
+from replay.verify import Finding, Found, Report, verify
 
 from .conftest import run_oms
 
@@ -188,7 +199,63 @@ def test_the_demonstration_runs_through() -> None:
     ran = run_oms("demo", timeout_s=100)
     assert ran.code == 0, ran.out + ran.err
     assert time.monotonic() - started < 60
-    assert ran.out.count("✓") == 11
+    assert ran.out.count("✓") == 12
     assert "✗" not in ran.out
     assert "\x1b[" not in ran.out
     assert ran.err == ""
+
+
+def test_a_record_without_a_proof_is_found() -> None:
+    """A proof that was not made counts as little as one that failed."""
+    report = Report(archived=1, checks=1, seals=1, receipts=1, snapshots=1, decided=1)
+    assert c.record_is_proven(report) == []
+    report.receipts = 0
+    report.add(Found(kind=Finding.JOURNAL, sequence=7, message="gone"))
+    assert len(c.record_is_proven(report)) == 2
+
+
+def _no_fee(account: Account, event: e.OrderFilled, *rest: Any) -> Any:
+    return _FILL(account, msgspec.structs.replace(event, fee=Decimal(0)), *rest)
+
+
+_FILL = Account.fill
+
+
+async def test_the_demonstrations_journal_is_verified_and_changed_code_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record holds; with one evolve rule changed (a fill's fee is not paid), commit, ledger and field are named."""
+    story = Story(Console(file=io.StringIO()), tmp_path)
+    try:
+        await story.tell()
+    finally:
+        await story.stack.stop()
+    config = story.stack.config
+    data_dir, archive = config.storage.data_dir, Archive(config.storage.data_dir)
+    async with EmbeddedNats(data_dir / "nats") as server:
+        nc = await nats.connect(server.url)
+        try:
+            source, snapshots = Source(nc, archive), Snapshots(data_dir)
+            report = await verify(source, data_dir, snapshots, archive)
+            assert report.findings == []
+            fill = await _first_fee(source, report.last)
+            monkeypatch.setattr(Account, "fill", _no_fee)
+            report = await verify(source, data_dir, snapshots, archive, decisions=False)
+        finally:
+            await nc.close()
+    first = report.findings[0]
+    assert (first.kind, (first.sequence, first.commit)) == (Finding.STATE, fill[0])
+    ledger = f"ledger {fill[1].exchange}.{fill[1].account}.{fill[1].market}"
+    place = (ledger, f"balances.{fill[1].fee_asset}.total")
+    assert place in {(field.entity, field.field) for field in first.fields}
+    assert report.whole
+
+
+async def _first_fee(source: Source, last: int) -> tuple[tuple[int, int], e.OrderFilled]:
+    async for batch in source.frames(1, last, GENESIS):
+        for stored in batch:
+            for index, commit in enumerate(stored.frame.commits):
+                for event in commit.events:
+                    if isinstance(event, e.OrderFilled) and event.fee:
+                        return (stored.sequence, index), event
+    raise AssertionError("the demonstration had no fee")

@@ -16,6 +16,7 @@ from oms.messages.commands import PlaceOrder
 from oms.messages.frames import Commit
 from oms.messages.instructions import venue_client_id
 from oms.messages.queries import BalanceRow, OrderRow
+from replay.verify import Report
 
 SHOWN: Final = 5
 """Differences of one kind that are spelled out."""
@@ -195,3 +196,19 @@ def states_agree(
     if live_models != replayed_models:
         found.append("the read models of the follower differ from those of the replay")
     return found
+
+
+def record_is_proven(report: Report) -> list[str]:
+    """Every proof was made, and none failed."""
+    made = {
+        "frame in the archive": report.archived,
+        "check": report.checks,
+        "seal": report.seals,
+        "receipt": report.receipts,
+        "snapshot": report.snapshots,
+        "decision": report.decided,
+    }
+    return [
+        *(f"no {name} was held against the journal" for name, count in made.items() if not count),
+        *(f"{found.kind} at frame {found.sequence}: {found.message}" for found in report.findings),
+    ]

@@ -15,10 +15,12 @@ from oms.config import Config
 from oms.journal.reader import read_frames
 from oms.messages.frames import GENESIS
 from oms.simulator.client import ControlClient
+from replay.archive import Archive
 from replay.history import History
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshot, Snapshots
 from replay.source import Source, journal_bounds
+from replay.verify import Report, verify
 
 
 async def connect(url: str) -> Client:
@@ -60,6 +62,13 @@ def last_snapshot(config: Config) -> Snapshot:
 async def replay_until(nc: Client, sequence: int, config: Config) -> History:
     """Rebuild state and read models from the first frame, as `oms replay state --from-zero` does."""
     return await rebuild(Source(nc), None, from_zero=True, until_sequence=sequence, cache=config.cache)
+
+
+async def verified(nc: Client, config: Config) -> Report:
+    """Hold journal, archive, receipts, seals, snapshots and decisions against each other, as `oms replay verify` does."""
+    data_dir = config.storage.data_dir
+    archive = Archive(data_dir)
+    return await verify(Source(nc, archive), data_dir, Snapshots(data_dir), archive)
 
 
 async def until(what: str, done: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:

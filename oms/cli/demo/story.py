@@ -328,6 +328,13 @@ class Story:
             f"replay of sequences 1 to {sequence:,} ({history.events:,} events, {took:.0f} ms): digest {digest[:16]}… is that of the live state",
             c.states_agree(snapshot.header.digest, digest, snapshot.projections, history.projections.dump()),
         )
+        report = await evidence.verified(nc, self.stack.config)
+        self._check(
+            f"the record proves itself: {report.frames:,} frames chained, {report.archived:,} of them in the archive too,"
+            f" {report.seals:,} seals and {report.receipts:,} signed receipts hold, {report.decided:,} commands decided again"
+            " give the same events",
+            c.record_is_proven(report),
+        )
 
     async def _stop(self) -> None:
         self._title("Stop")
