@@ -36,16 +36,20 @@ def engine(config_path: Path | None, nats_url: str | None) -> None:
     async def work(stop: asyncio.Event) -> None:
         from oms.engine.engine import Engine, EngineSettings
         from oms.nats_server import require_sync_always
+        from oms.vault import storage_keys
+        from replay.archive import Archive
         from replay.snapshot import Snapshots
 
+        data_dir, keys = config.storage.data_dir, storage_keys(config)
         async with s.connection(config, "mexoms-engine") as nc:
             await require_sync_always(
                 config.nats.monitor_url, nc=nc, allow_unsynced=config.nats.allow_unsynced
             )
             settings = EngineSettings(
                 accounts={name: account.kind for name, account in config.accounts.items()},
-                snapshots=Snapshots(config.storage.data_dir),
-                data_dir=config.storage.data_dir,
+                snapshots=Snapshots(data_dir, keys),
+                archive=Archive(data_dir, keys),
+                data_dir=data_dir,
             )
             running = Engine(nc, settings)
             async with _announced(running.ready, "engine"):
