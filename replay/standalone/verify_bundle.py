@@ -211,8 +211,9 @@ class Verification:
             if frame["sequence"] != sequence:
                 raise Wrong(f"frame {sequence:,}: in its place stands frame {frame['sequence']:,}")
             if frame["prev"] != self.prev:
+                before = f"frame {sequence - 1:,}" if self.counts["frames"] else "manifest.json: prev"
                 raise Wrong(
-                    f"frame {sequence:,}: follows {frame['prev']}, but what is before it has {self.prev}"
+                    f"{before}: is {self.prev}, but frame {sequence:,} follows {frame['prev']}: one was changed"
                 )
             seals = [
                 seal for n, commit in enumerate(frame["commits"]) for seal in self.commit(sequence, n, commit)

@@ -38,8 +38,13 @@ from tests.replay.journal import Maker, busy, write
 VERIFIER = Path(v.__file__)
 
 
-def sealed_journal(data_dir: Path, seed: int = 5, rounds: int = 6) -> Maker:
-    """A journal whose key is declared and that is sealed after every few frames, with its receipts in a directory."""
+def sealed_journal(
+    data_dir: Path, seed: int = 5, rounds: int = 6, rest_ns: int = 0, digest: str = ""
+) -> Maker:
+    """A journal whose key is declared and that is sealed after every few frames, with its receipts in a directory.
+
+    ``rest_ns`` passes between seals; receipts state ``digest`` where one is given.
+    """
     key = SigningKey.of(data_dir)
     receipts = Receipts(data_dir, key, "0.1.0", "c0de")
     (data_dir / "receipts").mkdir()
@@ -55,8 +60,17 @@ def sealed_journal(data_dir: Path, seed: int = 5, rounds: int = 6) -> Maker:
         event: Any = outcome.commit.events[0]
         maker.cut()
         receipts.append(
-            [Sealing(sequence=maker.sequence, head=maker.head, digest=event.digest, commit=1, at=maker.clock)]
+            [
+                Sealing(
+                    sequence=maker.sequence,
+                    head=maker.head,
+                    digest=digest or event.digest,
+                    commit=1,
+                    at=maker.clock,
+                )
+            ]
         )
+        maker.clock += rest_ns
     busy(seed, 6, maker=maker)
     receipts.close()
     return maker
@@ -66,19 +80,19 @@ def bundled(maker: Maker, data_dir: Path, path: Path, span: Span | None = None) 
     """Write a bundle of a journal's span."""
     span = span or Span()
     history = new_history(CacheConfig(), projections=False)
-    with path.open("wb") as file:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(path.open("wb"))
         made = None
         for stored in maker.stored:
             if stored.sequence < span.first:
                 history.apply(stored)
                 continue
             if made is None:
-                made = Bundle(file, path.parent, history, data_dir)
+                made = opened.enter_context(contextlib.closing(Bundle(file, path.parent, history, data_dir)))
             if not advance(history, stored, span, made) or stored.sequence == span.last:
                 break
         assert made is not None
-        with contextlib.closing(made):
-            made.finish()
+        made.finish()
     return path
 
 
@@ -318,10 +332,28 @@ def _edited(payloads: list[bytes]) -> list[bytes]:
     return [*payloads[:6], payloads[6].replace(b'"quantity":"', b'"quantity":"1', 1), *payloads[7:]]
 
 
+def _chained(payloads: list[bytes], start: int, **changed: Any) -> list[bytes]:
+    """The frames from the one at this index on with these members changed in it, and all chained anew."""
+    found, prev = payloads[:start], ""
+    for payload in payloads[start:]:
+        frame = json.loads(payload) | (changed if len(found) == start else {"prev": prev})
+        found.append(json.dumps(frame).encode())
+        prev = hashlib.sha256(found[-1]).hexdigest()
+    return found
+
+
 def _back_in_time(payloads: list[bytes]) -> list[bytes]:
-    frame = json.loads(payloads[6])
-    frame["commits"][-1]["at"] -= 10**9
-    return [*payloads[:6], json.dumps(frame).encode(), *payloads[7:]]
+    commits = json.loads(payloads[6])["commits"]
+    commits[0]["at"] -= 10**9
+    return _chained(payloads, 6, commits=commits)
+
+
+def _renumbered(payloads: list[bytes]) -> list[bytes]:
+    return _chained(payloads, 6, sequence=70)
+
+
+def _beginning_elsewhere(payloads: list[bytes]) -> list[bytes]:
+    return _chained(payloads, 0, prev="ab" * 32)
 
 
 def _unreadable(payloads: list[bytes]) -> list[bytes]:
@@ -335,9 +367,10 @@ def _unreadable(payloads: list[bytes]) -> list[bytes]:
         (_doubled, 7),
         (_swapped, 7),
         (_inserted, 7),
-        # An edited frame is itself well-formed: it shows in that the next one does not follow it.
-        (_edited, 8),
+        (_edited, 7),
         (_back_in_time, 7),
+        (_renumbered, 7),
+        (_beginning_elsewhere, 1),
         (_unreadable, 7),
     ],
 )
@@ -349,7 +382,7 @@ def test_changed_frames_are_found_and_located(
     assert payloads != maker.payloads
     path = forged(tmp_path / "forged.zip", members_of(good) | {"frames.bin": records(payloads)})
     said = wrong(path)
-    assert said.startswith((f"frame {frame}: ", "trades.csv: trade ")), said
+    assert said.startswith((f"frame {frame}: ", "trades.csv: trade ", "manifest.json: prev")), said
     if said.startswith("trades.csv"):
         assert "of frame 7," in said
 
@@ -486,6 +519,70 @@ def test_trades_that_differ_are_located(good: Path, tmp_path: Path) -> None:
         assert wrong(path).startswith("trades.csv: trade ")
     path = forged(tmp_path / "forged.zip", members | {"trades.csv": members["trades.csv"] + lines[-1]})
     assert wrong(path).startswith("trades.csv: ")
+
+
+def test_a_manifest_that_says_otherwise_is_found(good: Path, tmp_path: Path) -> None:
+    """Every figure of the manifest is held against the frames, though its own digest was made to fit."""
+    members = members_of(good)
+    was = json.loads(members["manifest.json"])
+    for name, value in was.items():
+        if name in ("members", "made_by", "public_keys", "journal_id"):
+            continue
+        other = value + 1 if isinstance(value, int) else "ab" * 32
+        said = wrong(forged(tmp_path / "forged.zip", members, **{name: other}))
+        assert name in said or "frame 1" in said or (name == "first" and "frame 2" in said), (name, said)
+    assert "a newer verifier" in wrong(forged(tmp_path / "forged.zip", members, format=2))
+
+
+def test_a_journal_that_begins_elsewhere_is_found(good: Path, maker: Maker, tmp_path: Path) -> None:
+    """Frame 1 has nothing before it, whatever the manifest says."""
+    payloads = _beginning_elsewhere(maker.payloads)
+    members = members_of(good) | {"frames.bin": records(payloads)}
+    head = hashlib.sha256(payloads[-1]).hexdigest()
+    said = wrong(forged(tmp_path / "forged.zip", members, prev="ab" * 32, head=head))
+    assert "nothing before it" in said
+
+
+def test_receipts_of_another_span_or_state_are_found(
+    good: Path, maker: Maker, data_dir: Path, tmp_path: Path, key: str
+) -> None:
+    """Receipts of the right key, but for a frame that is not here or for another state, are found."""
+    members = members_of(good)
+    lines = [json.loads(line) for line in members["receipts.jsonl"].splitlines()]
+    signing = SigningKey.of(data_dir)
+    for change, expected in (
+        ({"sequence": 999}, "states frame 999, which is not here"),
+        ({"digest": "ab" * 32}, f"frame {lines[-1]['sequence']}: is not what its receipt states"),
+        ({"sequence": lines[-1]["sequence"] + 1}, "is not what its receipt states"),
+    ):
+        receipt = lines[-1] | change
+        del receipt["signature"]
+        statement = json.dumps(receipt, separators=(",", ":")).encode()
+        line = statement[:-1] + f',"signature":"{signing.sign(statement)}"}}\n'.encode()
+        rest = b"".join(members["receipts.jsonl"].splitlines(keepends=True)[:-1])
+        path = forged(tmp_path / "forged.zip", members | {"receipts.jsonl": rest + line})
+        assert expected in wrong(path, key)
+
+
+def test_receipts_are_found_across_their_files(tmp_path: Path) -> None:
+    """Receipts of many months, each in its own file, are in the bundle from the span's first to its last."""
+    maker = sealed_journal(tmp_path, rest_ns=20 * 86_400 * 10**9)
+    assert len(receipt_files(tmp_path)) > 3
+    key = SigningKey.of(tmp_path).public_key
+    for first in (1, 6, 10, 14, 20, maker.sequence - 1):
+        path = bundled(maker, tmp_path, tmp_path / "span.zip", Span(first=first))
+        v.verify(str(path), [key] if first < maker.sequence - 1 else [])
+        seals = [json.loads(line)["sequence"] for line in members_of(path)["seals.jsonl"].splitlines()]
+        receipts = [json.loads(line)["sequence"] for line in members_of(path)["receipts.jsonl"].splitlines()]
+        assert receipts == seals
+        assert all(sequence >= first for sequence in receipts)
+
+
+def test_a_history_with_receipts_for_other_states_is_not_bundled(tmp_path: Path) -> None:
+    """Receipts that state another digest than the seal has stop the bundle at that frame."""
+    maker = sealed_journal(tmp_path, digest="ab" * 32)
+    with pytest.raises(JournalBroken, match="its receipt states"):
+        bundled(maker, tmp_path, tmp_path / "span.zip")
 
 
 def test_members_that_do_not_belong_are_found(good: Path, tmp_path: Path) -> None:

@@ -156,6 +156,25 @@ def test_a_span_by_time_ends_within_frames(maker: Maker) -> None:
         assert [row["at"] for row in rows] == [one[3] for one in expected if since <= one[3] <= until]
 
 
+def test_the_state_at_the_end_of_a_span_is_that_of_its_last_commit(maker: Maker) -> None:
+    """Orders of a span that ends within a frame stand as they did then, and not as the rest of the frame made them."""
+    for stored in maker.stored[3:9]:
+        until = stored.frame.commits[len(stored.frame.commits) // 2].at
+        history = new_history(CacheConfig())
+        for one in maker.stored:
+            if not history.apply(one, until=until):
+                break
+        assert history.part
+        assert history.projections is not None
+        with decimal.localcontext(EXACT):
+            then = {
+                o.order_id: msgspec.structs.asdict(order_row(o))
+                for o in history.projections.orders.newest_first()
+            }
+        found = rows_of(maker, x.What.ORDERS, Span(until=until))
+        assert {row["order_id"]: row for row in found} == then
+
+
 async def test_a_walk_from_within_a_frame_is_the_same(url: str, maker: Maker) -> None:
     """From archive or journal, a walk that starts and ends inside frames gives the rows and the state of a walk through all."""
     expected = events_of(maker)

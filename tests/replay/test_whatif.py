@@ -203,6 +203,22 @@ def test_a_span_counts_from_where_it_starts() -> None:
     assert row.whatif.peak_open_notional == 90
 
 
+def test_fees_in_other_assets_are_those_of_the_span() -> None:
+    """Fees in assets that are not valued are summed by asset, from the span's start on, in each world apart."""
+    maker = _busy(2)
+    first = maker.sequence // 2
+    found = report(maker, limits(max_position_notional="99999999"), Span(first=first))
+    paid: dict[str, Decimal] = {}
+    for stored in maker.stored[first - 1 :]:
+        for commit in stored.frame.commits:
+            for event in commit.events:
+                if type(event) is e.OrderFilled and event.fee_asset == "BNB":
+                    paid[event.account] = paid.get(event.account, ZERO) + event.fee
+    assert paid
+    for row in found.accounts:
+        assert row.actual.other_fees == row.whatif.other_fees == {"BNB": paid[row.account]}
+
+
 # -- every check
 
 
