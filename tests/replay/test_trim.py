@@ -1,7 +1,9 @@
 """Trimming: what is old goes from the journal, and each reason not to is seen refusing."""
 
+import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
@@ -117,14 +119,24 @@ async def test_snapshot_must_be_there(nc: Client, tmp_path: Path, maker: Maker, 
     assert f"is at {there[1] - 1}, before frame {there[1]}" in done.why
 
 
-@pytest.mark.parametrize("member", [b'"state":', b'"projections":', b'"header":'])
+@pytest.mark.parametrize("member", ["state", "projections", "header", "digest"])
 async def test_damaged_snapshot_does_not_count(
-    nc: Client, tmp_path: Path, maker: Maker, there: list[int], member: bytes
+    nc: Client, tmp_path: Path, maker: Maker, there: list[int], member: str
 ) -> None:
-    """A snapshot with one byte changed in any part is not one to trim behind."""
+    """A snapshot with a digit changed in any part, or whose digest is not its state's, is not one to trim behind."""
     (path,) = Snapshots(tmp_path).paths()
-    content = bytearray(path.read_bytes())
-    content[content.index(member) + len(member) + 40] ^= 1
+    content = path.read_bytes()
+    if member == "digest":
+        document = msgspec.json.decode(content)
+        header = msgspec.json.encode(document["header"])
+        forged = header.replace(document["header"]["digest"].encode(), b"0" * 64)
+        content = content.replace(header, forged).replace(
+            document["header_sha256"].encode(), hashlib.sha256(forged).hexdigest().encode()
+        )
+    else:
+        start = content.index(f'"{member}":'.encode()) + 40
+        at = next(place for place in range(start, len(content)) if content[place : place + 1] in b"2468")
+        content = content[:at] + b"9" + content[at + 1 :]
     path.write_bytes(content)
     assert (await run(nc, tmp_path, maker.clock + 100 * DAY)).frames == 0
 
