@@ -11,6 +11,7 @@ import attrs
 import msgspec
 
 from oms.config import CacheConfig
+from oms.projections.projections import Part
 from replay.history import History
 from replay.moment import LAST_TIME, Moment, iso
 from replay.rebuild import Progress, rebuild
@@ -20,10 +21,21 @@ from replay.source import Source
 MAX_HELD: Final = 2_000_000
 """Finished orders, and trades, that an answer holds; beyond it the oldest leave, and the answer says so."""
 
-BOOKS: Final = CacheConfig(max_size=1, default_ttl=0)
-"""For P&L: its books, and no order or trade that need not be."""
-EVERYTHING: Final = CacheConfig(max_size=MAX_HELD, default_ttl=LAST_TIME)
-"""For orders and trades: all of them."""
+
+@attrs.frozen
+class ReadModels:
+    """What an answer needs of the read models: within which bounds, and of a snapshot's what not."""
+
+    cache: CacheConfig
+    leave: frozenset[Part] = frozenset()
+
+
+_ALL: Final = CacheConfig(max_size=MAX_HELD, default_ttl=LAST_TIME)
+BOOKS: Final = ReadModels(CacheConfig(max_size=1, default_ttl=0), frozenset({"orders", "trades"}))
+"""For P&L: its books."""
+ORDERS: Final = ReadModels(_ALL, frozenset({"trades"}))
+TRADES: Final = ReadModels(_ALL, frozenset({"orders"}))
+EVERYTHING: Final = ReadModels(_ALL)
 
 
 class Unanswerable(ValueError):
@@ -85,7 +97,7 @@ def head_of(history: History, beyond: bool = False) -> Head:
 class AsOf:
     """The history at a moment."""
 
-    history: History
+    history: History = attrs.field(repr=False)
     head: Head
 
     @property
@@ -115,7 +127,7 @@ async def as_of(
     snapshots: Snapshots | None,
     at: Moment | None = None,
     *,
-    read_models: CacheConfig | None = EVERYTHING,
+    read_models: ReadModels | None = EVERYTHING,
     from_zero: bool = False,
     ends_now: bool = True,
     progress: Progress | None = None,
@@ -144,7 +156,8 @@ async def as_of(
         until_sequence=sequence,
         until_time=time,
         projections=read_models is not None,
-        cache=read_models or BOOKS,
+        cache=(read_models or BOOKS).cache,
+        leave=(read_models or BOOKS).leave,
         check_digest=True,
         progress=progress,
     )

@@ -21,7 +21,7 @@ from oms.journal.reader import StoredFrame
 from oms.messages.subjects import ANY
 from oms.projections.orders import order_fields
 from replay import rows
-from replay.asof import MAX_HELD, Head, Unanswerable, as_of, check_sequence, head_of, is_beyond
+from replay.asof import MAX_HELD, Head, ReadModels, Unanswerable, as_of, check_sequence, head_of, is_beyond
 from replay.filters import Filters
 from replay.history import EventId, History
 from replay.moment import LAST_TIME, Moment
@@ -32,7 +32,7 @@ from replay.span import Span, walk
 
 MAX_CHANGED: Final = MAX_HELD // 2
 """Orders that may have changed between the moments."""
-_BEFORE: Final = CacheConfig()
+_BEFORE: Final = ReadModels(CacheConfig(), frozenset({"trades"}))
 """Finished orders held at the earlier moment: only a late trade changes one, and of an older one it is told as such."""
 _ALL: Final = Filters()
 _IDENTITY: Final = frozenset({"exchange", "account", "market", "symbol", "strategy", "day", "asset"})

@@ -5,14 +5,14 @@ Used by the engine when it starts, by the follower, and by ``oms replay``.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import aclosing
 from typing import Final
 
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
-from oms.projections.projections import Projections
+from oms.projections.projections import Part, Projections
 from replay.history import History
 from replay.memory import no_collection
 from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots
@@ -42,6 +42,7 @@ async def rebuild(
     until_time: int | None = None,
     projections: bool = True,
     cache: CacheConfig = _NO_CACHE,
+    leave: Collection[Part] = (),
     check_digest: bool = False,
     progress: Progress | None = None,
 ) -> History:
@@ -52,6 +53,7 @@ async def rebuild(
         until_sequence: stop after this frame.
         until_time: UTC ns; stop before the first commit that is later, within a frame if need be.
         projections: build the read models too, within the bounds of ``cache``.
+        leave: of a snapshot's read models, those that nobody will ask for.
         check_digest: hold the loaded state against the snapshot's digest as well as its checksums.
 
     Raises:
@@ -71,6 +73,7 @@ async def rebuild(
             until_time=until_time,
             projections=projections,
             cache=cache,
+            leave=leave,
             check_digest=check_digest,
         )
     if history is None:
@@ -116,6 +119,7 @@ async def start_from(
     until_time: int | None = None,
     projections: bool = True,
     cache: CacheConfig = _NO_CACHE,
+    leave: Collection[Part] = (),
     check_digest: bool = False,
 ) -> History | None:
     """The history that the newest good snapshot holds, checked against the journal; None when there is none.
@@ -129,7 +133,7 @@ async def start_from(
         try:
             history = over(snapshot.load_state(check_digest), cache, projections)
             if history.projections is not None:
-                snapshot.load_projections(history.projections)
+                snapshot.load_projections(history.projections, leave)
         except SnapshotDamaged as error:
             log.warning("snapshot skipped for the one before: %s", error)
             continue

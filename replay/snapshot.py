@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -27,7 +27,7 @@ from oms.aggregates import image
 from oms.aggregates.digest import SHAPE
 from oms.aggregates.partition import Partition
 from oms.encryption import DecryptionFailed, EncryptedReader, EncryptedWriter, KeyMissing, Keys, is_encrypted
-from oms.projections.projections import Projections
+from oms.projections.projections import Part, Projections
 from replay.history import History
 from replay.memory import no_collection
 
@@ -118,8 +118,8 @@ class Snapshot:
             )
         return state
 
-    def load_projections(self, into: Projections) -> None:
-        """Fill projections made over :meth:`load_state`'s partition.
+    def load_projections(self, into: Projections, leave: Collection[Part] = ()) -> None:
+        """Fill projections made over :meth:`load_state`'s partition, but for what ``leave`` names.
 
         Raises:
             SnapshotDamaged: the bytes are not what was written.
@@ -127,7 +127,7 @@ class Snapshot:
         _check(self.path, "projections", self.projections, self.header.projections_sha256)
         try:
             with no_collection():
-                into.load(self.projections)
+                into.load(self.projections, leave)
         except msgspec.DecodeError as error:
             raise SnapshotDamaged(f"{self.path}: projections cannot be decoded: {error}") from None
 

@@ -1,7 +1,8 @@
 """Projections: all read models of one partition together, and their image for snapshots."""
 
+from collections.abc import Collection
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,17 +17,23 @@ from oms.projections.trades import Trade, Trades
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
-    orders: list[Order]
-    finished: dict[str, int]
+    orders: msgspec.Raw
+    finished: msgspec.Raw
     last_trade: int
-    trades: list[Trade]
+    trades: msgspec.Raw
     books: list[tuple[str, Position]]
     days: dict[str, list[tuple[int, Earned]]]
+
+
+Part = Literal["orders", "trades"]
 
 
 _ORDER_RULES = o.RULES
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Image).decode
+_decode_orders = msgspec.json.Decoder(list[Order]).decode
+_decode_finished = msgspec.json.Decoder(dict[str, int]).decode
+_decode_trades = msgspec.json.Decoder(list[Trade]).decode
 
 
 class Projections:
@@ -65,22 +72,28 @@ class Projections:
         books, days = self.pnl.image()
         return _encode(
             _Image(
-                orders=self.orders.alone(),
-                finished=self.orders.finished,
+                orders=msgspec.Raw(_encode(self.orders.alone())),
+                finished=msgspec.Raw(_encode(self.orders.finished)),
                 last_trade=self.trades.last,
-                trades=list(self.trades.by_number.values()),
+                trades=msgspec.Raw(_encode(list(self.trades.by_number.values()))),
                 books=books,
                 days=days,
             )
         )
 
-    def load(self, image: bytes) -> None:
+    def load(self, image: bytes, leave: Collection[Part] = ()) -> None:
         """Undo :meth:`dump`, over the partition of the same moment.
+
+        Args:
+            leave: what nobody will ask for, and need not be made of the bytes: finished orders, trades.
 
         Raises:
             msgspec.DecodeError: the bytes are not an image.
         """
         read = _decode(image)
-        self.orders.restore(read.orders, read.finished)
-        self.trades.restore(read.last_trade, read.trades)
+        if "orders" in leave:
+            self.orders.restore([], {})
+        else:
+            self.orders.restore(_decode_orders(read.orders), _decode_finished(read.finished))
+        self.trades.restore(read.last_trade, [] if "trades" in leave else _decode_trades(read.trades))
         self.pnl.restore(read.books, read.days)

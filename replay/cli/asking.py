@@ -10,8 +10,7 @@ import msgspec
 from oms.aggregates.money import EXACT
 from oms.cli import render
 from oms.cli.options import console
-from oms.config import CacheConfig
-from replay.asof import AsOf, Head, Held, as_of
+from replay.asof import AsOf, Head, Held, ReadModels, as_of
 from replay.cli import common as c
 from replay.filters import Filters
 from replay.moment import Moment, iso
@@ -36,7 +35,7 @@ def ask(
     where: c.Where,
     at: Moment | None,
     *,
-    read_models: CacheConfig | None,
+    read_models: ReadModels | None,
     from_zero: bool,
     filters: Filters | None = None,
 ) -> AsOf:

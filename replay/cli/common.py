@@ -186,8 +186,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         Ended: 1 for a question that has no answer, 3 when nats-server went away, 6 when journal, archive or snapshot
             are broken.
     """
+    results: list[T] = []
+
+    async def keep() -> None:
+        # Not returned: asyncio.run writes out the result of its task, as Python does in an error that nobody sees, and
+        # for a whole state that takes seconds.
+        results.append(await work)
+
     try:
-        return asyncio.run(work)
+        asyncio.run(keep())
+        return results[0]
     except (JournalBroken, SnapshotRefused) as error:
         raise Ended(Exit.JOURNAL_BROKEN, str(error)) from None
     except (UnknownName, Unanswerable, EncryptionError) as error:

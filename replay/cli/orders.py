@@ -6,7 +6,7 @@ from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.messages.enums import OrderStatus
 from replay import rows
-from replay.asof import EVERYTHING
+from replay.asof import ORDERS, TRADES
 from replay.cli import common as c
 from replay.cli.asking import as_of_options, ask, completeness, exactly, head, print_head, print_missing, show
 from replay.filters import Filters
@@ -41,7 +41,7 @@ def orders(
     oms replay orders --at 81 --open
     oms replay orders --at 2026-11-21T03:00:00Z --account sub_arb --from-zero --json
     """
-    found = ask(where, at, read_models=EVERYTHING, from_zero=from_zero, filters=filters)
+    found = ask(where, at, read_models=ORDERS, from_zero=from_zero, filters=filters)
     wanted = None if status is None else OrderStatus(status.upper())
     with exactly():
         shown = list(rows.orders(found.history, filters, live=only_open or None, status=wanted))
@@ -66,7 +66,7 @@ def trades(
     \b
     oms replay trades --since 2026-11-20 --at 2026-11-21
     """
-    found = ask(where, at, read_models=EVERYTHING, from_zero=from_zero, filters=filters)
+    found = ask(where, at, read_models=TRADES, from_zero=from_zero, filters=filters)
     with exactly():
         shown = list(rows.trades(found.history, filters, order_id=order_id))
     if as_json:

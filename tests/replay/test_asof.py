@@ -21,7 +21,7 @@ from oms.nats_server import EmbeddedNats
 from oms.projections.projections import Projections
 from replay import rows
 from replay.archive import Archive, ArchiveWriter
-from replay.asof import EVERYTHING, AsOf, Unanswerable, as_of
+from replay.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, Unanswerable, as_of
 from replay.filters import Filters, UnknownName
 from replay.limits import limits
 from replay.moment import Moment
@@ -51,7 +51,7 @@ def ask(source: Source, snapshots: Snapshots | None, at: Moment | None, **option
 def applied(maker: Maker, count: int) -> tuple[Partition, Projections]:
     """State and read models after exactly so many commits, by nothing but evolving."""
     state = Partition()
-    models = Projections(state, EVERYTHING.max_size, EVERYTHING.default_ttl)
+    models = Projections(state, EVERYTHING.cache.max_size, EVERYTHING.cache.default_ttl)
     commits = [(stored.sequence, commit) for stored in maker.stored for commit in stored.frame.commits]
     with decimal.localcontext(EXACT):
         for sequence, commit in commits[:count]:
@@ -131,7 +131,7 @@ def data_dir(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of it, and a snapshot after each second frame."""
     directory = tmp_path_factory.mktemp("data")
     archive(maker, directory)
-    history = new_history(EVERYTHING)
+    history = new_history(EVERYTHING.cache)
     for stored in maker.stored:
         history.apply(stored)
         if stored.sequence % 2 == 0:
@@ -173,7 +173,7 @@ def test_an_answer_starts_from_the_nearest_snapshot(maker: Maker, data_dir: Path
 def test_a_snapshot_with_another_digest_is_not_started_from(maker: Maker, tmp_path: Path) -> None:
     """A snapshot whose state is not what its header says is skipped, however whole its bytes are."""
     source = archive(maker, tmp_path)
-    history = new_history(EVERYTHING)
+    history = new_history(EVERYTHING.cache)
     for stored in maker.stored[:4]:
         history.apply(stored)
     written = Snapshots(tmp_path).write(content_of(history), START)
@@ -301,3 +301,20 @@ def test_a_name_that_is_not_known_is_refused(data_dir: Path, what: str) -> None:
     with pytest.raises(UnknownName, match=f"no {what} 'nope' at that moment, known: "):
         Filters(**{what: "nope"}).check(state)
     Filters(account="main", exchange="binance", market="spot", symbol="BTCUSDT").check(state)
+
+
+def test_what_is_left_out_of_a_snapshot_changes_nothing_else(maker: Maker, data_dir: Path) -> None:
+    """P&L without orders and trades, orders without trades and trades without orders are those of everything."""
+    source, snapshots, at = Source(None, Archive(data_dir)), Snapshots(data_dir), Moment(sequence=9)
+    whole = ask(source, snapshots, at).history
+    by: list[Any] = ["account", "strategy", "symbol", "day"]
+    with decimal.localcontext(EXACT):
+        for needs, of in (
+            (BOOKS, lambda history: rows.pnl_rows(history, ALL, by)),
+            (ORDERS, lambda history: list(rows.orders(history, ALL))),
+            (TRADES, lambda history: list(rows.trades(history, ALL))),
+        ):
+            found = ask(source, snapshots, at, read_models=needs)
+            assert found.history.before > 0
+            assert of(found.history) == of(whole)
+            assert found.head.digest == whole.partition.digest()

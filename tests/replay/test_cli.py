@@ -13,7 +13,7 @@ from oms.aggregates import image
 from oms.config import CacheConfig
 from oms.nats_server import EmbeddedNats
 from replay.archive import ArchiveWriter
-from replay.cli import COMMANDS, replay
+from replay.cli import COMMANDS, common, replay
 from replay.moment import iso
 from replay.rebuild import new_history, rebuild
 from replay.snapshot import Content, Snapshots, content_of
@@ -297,3 +297,20 @@ def test_broken_journal_exits_6(tmp_path: Path, url: str, maker: Maker) -> None:
     result = run(url, tmp_path, "state")
     assert result.exit_code == 6
     assert "at sequence 999" in result.stderr
+
+
+def test_an_answer_is_never_written_out_by_the_way() -> None:
+    """What work returns is not made into text behind the scenes: of a whole state that takes seconds."""
+
+    written = []
+
+    class Large:
+        def __repr__(self) -> str:
+            written.append(self)
+            return "large"
+
+    async def work() -> Large:
+        return Large()
+
+    assert isinstance(common.run(work()), Large)
+    assert not written
