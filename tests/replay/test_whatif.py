@@ -206,7 +206,7 @@ def test_a_span_counts_from_where_it_starts() -> None:
 def test_fees_in_other_assets_are_those_of_the_span() -> None:
     """Fees in assets that are not valued are summed by asset, from the span's start on, in each world apart."""
     maker = _busy(2)
-    first = maker.sequence // 2
+    first = maker.sequence - 1
     found = report(maker, limits(max_position_notional="99999999"), Span(first=first))
     paid: dict[str, Decimal] = {}
     for stored in maker.stored[first - 1 :]:
