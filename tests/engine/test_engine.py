@@ -42,7 +42,6 @@ _ACCOUNT_COMMIT = encode_commit(
 )
 
 # nats-py leaves its old socket to the garbage collector when a server dies under it.
-lost_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 async def _digest_from_zero(nc: Client) -> str:
@@ -207,7 +206,6 @@ async def test_a_journal_with_an_expiry_is_refused(nats_server: EmbeddedNats, nc
             pass
 
 
-@lost_sockets
 async def test_a_stopped_server_gives_no_false_ok_and_the_engine_comes_back(
     nats_server: EmbeddedNats, nc: Client
 ) -> None:
@@ -287,7 +285,6 @@ async def test_a_full_journal_gives_no_false_ok(nats_server: EmbeddedNats, nc: C
         await venue.close()
 
 
-@lost_sockets
 async def test_a_server_that_hangs_delays_and_loses_nothing(nats_server: EmbeddedNats, nc: Client) -> None:
     """An append that outlives its timeout is settled by reading the journal back: done once, answered OK."""
     async with engine_on(nats_server.url) as engine:
