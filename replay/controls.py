@@ -177,5 +177,5 @@ def _funds(
         scope=".".join((*target.account_key, asset)),
         limit=free,
         value=needs,
-        held=None if needs is None else needs <= free or needs <= 0,
+        held=None if needs is None else needs <= free,
     )

@@ -263,7 +263,7 @@ class _Tree:
 
     def put(self, parent: Node | None, step: Step, part: Part) -> None:
         """Put the events of a part, and what was sent for them, below a node; with None only keep track."""
-        above, asked = parent, set()
+        above = parent
         for event in part.events:
             for name in _SETTLES.get(type(event), ()):
                 self.open.pop(name, None)
@@ -276,9 +276,8 @@ class _Tree:
             asks = _ASKS.get(type(event))
             if asks is not None:
                 self.open[asks] = None if parent is None else node
-                asked.add(asks)
         for sent in part.sent:
-            self._send(self.open.get(sent.name) if sent.name in asked else above, step, sent)
+            self._send(above, step, sent)
 
     def _send(self, above: Node | None, step: Step, sent: Sent) -> None:
         if above is None:

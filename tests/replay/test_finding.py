@@ -57,10 +57,15 @@ def test_a_life_is_the_same_from_zero_and_from_any_snapshot(
     """Every order's story is the same, byte for byte, without snapshots, with some, and where a snapshot cuts the way short
     between two of its steps."""
     maker = busy(11, 60, frame=3)
+    ended = [order for order in maker.state.orders.values() if order.base == "CANCELED"]
+    for order in ended:
+        maker.fill(order.order_id, "0.5", "100", account=order.account)
+        maker.cut()
     bare = keep(maker, tmp_path / "bare")
     some = keep(maker, tmp_path / "some", 4, 9, 15, 16)
     orders = [f"mtest1{number:010x}" for number in range(1, maker.state.next_order)]
     whole = [told(bare, tmp_path / "bare", order_id) for order_id in orders]
+    assert sum(b'"late":true' in each for each in whole) == len(ended) > 0
     assert [told(some, tmp_path / "some", order_id) for order_id in orders] == whole
     monkeypatch.setattr(finding, "JUMP", 0)
     assert [told(some, tmp_path / "some", order_id) for order_id in orders] == whole

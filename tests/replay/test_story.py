@@ -123,6 +123,88 @@ def test_controls_are_explained_as_decided(desk: Desk, terms: dict[str, Any]) ->
         assert all(control.held for control in controls)
 
 
+@pytest.fixture(scope="module")
+def bounded() -> Desk:
+    """A desk with 300 USDT and 1.5 BTC free, long 2 BTC of which 0.5 are being reduced; long 4 contracts on perp."""
+    desk = Desk(ready=False)
+    desk.register("main", "MAIN")
+    terms = {"min_quantity": "0.01", "max_quantity": "50", "max_notional": "400"}
+    desk.list("spot", {**BTC, **terms})
+    desk.list("perp", {**PERP, "symbol": "BTCUSDT", "max_notional": "40"})
+    for market in ("spot", "perp"):
+        desk.open("main", market, {"USDT": "500"})
+        desk.ask(f"report_marks.binance._.{market}._", {"marks": {"BTCUSDT": "100"}})
+        fill = {
+            "report": "filled",
+            "order_id": "someone",
+            "symbol": "BTCUSDT",
+            "side": "buy",
+            "trade_id": "t",
+        }
+        fill |= {"quantity": "2" if market == "spot" else "4", "price": "100", "fee": "0", "fee_asset": ""}
+        fill |= {"maker": False, "venue_time": 1}
+        desk.ask(f"report.binance.main.{market}._", {"session": "s1", "reports": [fill]})
+    desk.place(side="sell", quantity="0.5", price="110", reduce_only=True)
+    return desk
+
+
+def _buy(quantity: str, price: str | None = "100", **fields: Any) -> dict[str, Any]:
+    return {"side": "buy", "type": "limit", "quantity": quantity, "price": price, **fields}
+
+
+def _sell(quantity: str, price: str | None = "100", **fields: Any) -> dict[str, Any]:
+    return {**_buy(quantity, price, **fields), "side": "sell"}
+
+
+_STOP = {"type": "stop_market", "price": None}
+_MARKET = {"type": "market", "price": None}
+_GTD = {"time_in_force": "GTD"}
+AT_THE_BOUND: list[tuple[str, dict[str, Any], Code | None]] = [
+    ("spot", _buy("3"), None),
+    ("spot", _buy("3.001"), Code.INSUFFICIENT_FUNDS),
+    ("spot", _buy("2.857", **_MARKET), None),
+    ("spot", _buy("2.858", **_MARKET), Code.INSUFFICIENT_FUNDS),
+    ("spot", _buy("2.857", trigger_price="100", **_STOP), None),
+    ("spot", _buy("2.858", trigger_price="100", **_STOP), Code.INSUFFICIENT_FUNDS),
+    ("spot", _sell("1.5"), None),
+    ("spot", _sell("1.501"), Code.INSUFFICIENT_FUNDS),
+    ("spot", _sell("1.5", reduce_only=True), None),
+    ("spot", _sell("1.501", reduce_only=True), Code.REDUCE_ONLY),
+    ("spot", _buy("0.1", reduce_only=True), Code.REDUCE_ONLY),
+    ("spot", _buy("0.01", "500"), None),
+    ("spot", _buy("0.01", "499.99"), Code.NOTIONAL_TOO_SMALL),
+    ("spot", _sell("1", "400"), None),
+    ("spot", _sell("1", "400.01"), Code.NOTIONAL_TOO_LARGE),
+    ("spot", _buy("0.009", "600"), Code.QUANTITY_TOO_SMALL),
+    ("spot", _buy("50", "0.1"), None),
+    ("spot", _buy("50.001", "0.1"), Code.QUANTITY_TOO_LARGE),
+    ("spot", _buy("1.0005"), Code.STEP_SIZE),
+    ("spot", _buy("1", "100.005"), Code.TICK_SIZE),
+    ("spot", _buy("1", trigger_price="100.005", **_STOP), Code.TICK_SIZE),
+    ("spot", _buy("1", expires_at=NOW + 1, **_GTD), None),
+    ("spot", _buy("1", expires_at=NOW, **_GTD), Code.EXPIRES_AT_PAST),
+    ("perp", _buy("1", "50"), None),
+    ("perp", _buy("1", "49.99"), Code.NOTIONAL_TOO_SMALL),
+    ("perp", _buy("4", "100"), None),
+    ("perp", _buy("5", "100"), Code.NOTIONAL_TOO_LARGE),
+    ("perp", _sell("4", reduce_only=True), Code.INSUFFICIENT_FUNDS),
+    ("perp", _sell("5", "60", reduce_only=True), Code.REDUCE_ONLY),
+]
+
+
+@pytest.mark.parametrize("market, terms, code", AT_THE_BOUND)
+def test_controls_at_their_bounds(
+    bounded: Desk, market: str, terms: dict[str, Any], code: Code | None
+) -> None:
+    """Right at every bound and one step beyond it, what is told is what is decided."""
+    command = codec.decode_command("place", json.dumps({"command_id": "c", **terms}).encode())
+    target = full_target(parse_subject(f"place.binance.main.{market}.BTCUSDT"), command)
+    with exactly():
+        assert decided(bounded.state, target, command) == (None, code)
+        first = denied_by(explain_place(bounded.state, target, command, NOW))
+    assert (None if first is None else first.code) == code
+
+
 # -- a life
 
 
