@@ -13,8 +13,8 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from oms.journal.errors import JournalBroken, JournalFault
-from oms.journal.reader import StoredFrame, check_frame, read_frame, read_frames
-from oms.journal.stream import STREAM
+from oms.journal.reader import StoredFrame, check_frame, read_frame, read_frames, tail_payloads
+from oms.journal.stream import STREAM, SUBJECT
 from oms.messages.frames import GENESIS
 
 BATCH_FRAMES: Final = 256
@@ -110,14 +110,36 @@ class Source:
             async for batch in frames:
                 yield batch
 
-    async def journalled(self, last: int) -> AsyncGenerator[list[StoredFrame], None]:
-        """Frames up to ``last`` that the journal itself still has, whatever the archive holds."""
+    @property
+    def journal(self) -> "Source | None":
+        """The journal alone; None for who reads an archive alone."""
+        return None if self._nc is None else Source(self._nc)
+
+    async def given(self) -> tuple[int, int, int]:
+        """The first sequence that the journal keeps, the last it gives, and the last it counts; (1, 0, 0) without one.
+
+        The last two are one, unless its last frames were deleted or its store is damaged.
+        """
         if self._nc is None:
+            return 1, 0, 0
+        first, counted = await journal_bounds(self._nc)
+        if counted < first:
+            return first, counted, counted
+        try:
+            found = await self._nc.jetstream().get_last_msg(STREAM, SUBJECT)
+        except NotFoundError:
+            return first, first - 1, counted
+        return first, max(found.seq or 0, first - 1), max(counted, found.seq or 0)
+
+    async def payloads(self, first: int, last: int) -> AsyncGenerator[list[tuple[int, bytes]], None]:
+        """Sequences and payloads of the journal, as its server gives them, up to ``last``, which it must give."""
+        if self._nc is None or last < first:
             return
-        first, end = await journal_bounds(self._nc)
-        async with aclosing(read_frames(self._nc, first, min(last, end), None)) as frames:
-            async for batch in frames:
-                yield batch
+        async with aclosing(tail_payloads(self._nc, first)) as tail:
+            async for batch in tail:
+                yield [each for each in batch if each[0] <= last]
+                if batch[-1][0] >= last:
+                    return
 
     async def frame(self, sequence: int) -> StoredFrame | None:
         """One frame, its chain unchecked; None when it is nowhere."""
@@ -138,13 +160,18 @@ class Source:
         if prev is None and first == 1:
             prev = GENESIS
         batch: list[StoredFrame] = []
-        for expected, found in enumerate(self._archive.read(first, last), first):
-            stored = check_frame(found.sequence, found.payload, expected, prev, found.checks)
-            prev = stored.digest
-            batch.append(stored)
-            if len(batch) == BATCH_FRAMES:
+        try:
+            for expected, found in enumerate(self._archive.read(first, last), first):
+                stored = check_frame(found.sequence, found.payload, expected, prev, found.checks)
+                prev = stored.digest
+                batch.append(stored)
+                if len(batch) == BATCH_FRAMES:
+                    yield batch
+                    batch = []
+        except JournalBroken:
+            if batch:
                 yield batch
-                batch = []
+            raise
         if batch:
             yield batch
 

@@ -53,6 +53,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Args:
         sequence: of the frame; 0 where it is in none. ``commit``: index in the frame, where that is known.
+        last: where it is one of several frames, or all of them, the last of these; 0 where it is the one.
         what: the events of the commit, or the file.
         fields: what differs, for :data:`Finding.STATE` and :data:`Finding.DECISION`.
     """
@@ -60,6 +61,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Finding
     sequence: int
     message: str
+    last: int = 0
     commit: int | None = None
     what: str = ""
     fields: list[Field] = []

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
+from oms import __version__
 from oms.aggregates import image
 from oms.aggregates.digest import Noted, touched
 from oms.aggregates.partition import Partition
+from oms.code import code_digest, is_newer
+from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.reader import StoredFrame
-from oms.messages.events import Sealed
+from oms.messages.events import EngineStarted, Sealed
 from oms.messages.frames import Commit
 from replay.checks import WIDTH
 from replay.history import History
@@ -22,6 +27,7 @@ class Replayer:
     Attributes:
         diverged: (sequence, commit, entities) of the first divergence; entities are unknown where only a seal told it.
         sealed: place (sequence, commit) of the last seal that held.
+        stopped: a commit could not be applied, so that the state is none any more.
     """
 
     def __init__(self, report: Report) -> None:
@@ -29,40 +35,74 @@ class Replayer:
         self.report = report
         self.diverged: tuple[int, int, list[str]] | None = None
         self.sealed = (0, 0)
+        self.stopped = False
         self.history.on_seal = self._seal_differs
+        self._code = ""
+        self._newer = False
 
     def commit(self, stored: StoredFrame, index: int, commit: Commit, checks: list[bytes] | None) -> None:
-        """Apply one commit, inside :data:`oms.aggregates.money.EXACT`.
-
-        Raises:
-            JournalBroken: CLOCK.
-        """
-        partition = self.history.partition
+        """Apply one commit, inside :data:`oms.aggregates.money.EXACT`, unless that :attr:`stopped` before."""
+        partition, sequence = self.history.partition, stored.sequence
+        seals = self.history.seals
         try:
-            self.history.step(stored.sequence, index, commit)
-        except (AssertionError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-            self._diverge(
-                stored.sequence,
-                index,
-                Found(
-                    kind=Finding.CODE,
-                    sequence=stored.sequence,
-                    commit=index,
-                    message=f"this code cannot apply it: {error!r}",
-                    what=events_of(commit),
-                ),
-                [],
-            )
-            raise
-        if type(commit.events[0]) is Sealed and self.diverged is None:
-            self.sealed = (stored.sequence, index)
+            self.history.step(sequence, index, commit)
+        except JournalBroken as error:
+            kind = Finding.CLOCK if error.fault is JournalFault.CLOCK else Finding.JOURNAL
+            self._stop(kind, sequence, index, commit, error.message)
+            return
+        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            self._stop(Finding.CODE, sequence, index, commit, f"this code cannot apply it: {error!r}")
+            return
+        if self.history.seals > seals:
+            self._seal_holds(sequence, index)
+        elif commit.subject.startswith("start."):
+            self._started(sequence, index, commit)
         noted = partition.changes.noted()
         hashes = partition.fold()
         if checks is None or self.diverged is not None:
             return
         self.report.checks += 1
         if [each[:WIDTH] for each in hashes] != checks:
-            self._checks_differ(stored.sequence, index, commit, noted, hashes, checks)
+            self._checks_differ(sequence, index, commit, noted, hashes, checks)
+
+    def _stop(self, kind: Finding, sequence: int, index: int, commit: Commit, message: str) -> None:
+        self.stopped = True
+        self.report.add(
+            Found(kind=kind, sequence=sequence, commit=index, message=message, what=events_of(commit))
+        )
+
+    def _started(self, sequence: int, index: int, commit: Commit) -> None:
+        """Note which code writes from here on."""
+        for event in commit.events:
+            if type(event) is not EngineStarted:
+                continue
+            self._code = event.code
+            if is_newer(event.version, __version__) and not self._newer:
+                self._newer = True
+                self.report.add(
+                    Found(
+                        kind=Finding.CODE,
+                        sequence=sequence,
+                        commit=index,
+                        message=f"version {event.version} writes from here on, this is {__version__}: verify with that one",
+                        what=events_of(commit),
+                    )
+                )
+
+    def _seal_holds(self, sequence: int, index: int) -> None:
+        self.sealed = (sequence, index)
+        if self.diverged is None or (self._code and self._code != code_digest()):
+            return
+        # The state is right here again, by the code that wrote it: it never was wrong, and the checks are.
+        place, self.diverged = self.diverged[:2], None
+        for number, found in enumerate(self.report.findings):
+            if found.kind is Finding.STATE and (found.sequence, found.commit) == place:
+                self.report.findings[number] = msgspec.structs.replace(
+                    found,
+                    kind=Finding.ARCHIVE,
+                    message=f"the archive's checks of {found.what} are not those of the state, which the seal in frame"
+                    f" {sequence:,} proves: the archive was changed",
+                )
 
     def _checks_differ(
         self,
@@ -120,24 +160,27 @@ def events_of(commit: Commit) -> str:
     return f"{commit.subject.partition('.')[0]}: {told}"
 
 
-def changed_fields(before: Partition, after: Partition, entities: Sequence[str]) -> list[Field]:
-    """What a commit changed in these entities, by today's code; in any, when there are none."""
-    old, new = _fields(before, entities), _fields(after, entities)
+Fields = dict[tuple[str, str], Any]
+"""Values by entity and field."""
+
+
+def changed_fields(before: Fields, after: Fields) -> list[Field]:
+    """What a commit changed, by today's code."""
     return [
         Field(
             entity=entity,
             field=field,
-            before=_text(old.get((entity, field))),
-            replayed=_text(new.get((entity, field))),
+            before=_text(before.get((entity, field))),
+            replayed=_text(after.get((entity, field))),
         )
-        for entity, field in {**old, **new}
-        if _text(old.get((entity, field))) != _text(new.get((entity, field)))
+        for entity, field in {**before, **after}
+        if _text(before.get((entity, field))) != _text(after.get((entity, field)))
     ][:MAX_FIELDS]
 
 
 def recorded_fields(replayed: Partition, recorded: Partition, entities: Sequence[str]) -> list[Field]:
     """What differs between the replayed state and one recorded whole; of the entities, when any of them differs."""
-    ours, theirs = _fields(replayed, ()), _fields(recorded, ())
+    ours, theirs = fields_of_all(replayed, ()), fields_of_all(recorded, ())
     found = [
         Field(entity=entity, field=field, replayed=_text(ours.get(place)), recorded=_text(theirs.get(place)))
         for place in {**ours, **theirs}
@@ -148,7 +191,8 @@ def recorded_fields(replayed: Partition, recorded: Partition, entities: Sequence
     return (named or found)[:MAX_FIELDS]
 
 
-def _fields(state: Partition, entities: Sequence[str]) -> dict[tuple[str, str], Any]:
+def fields_of_all(state: Partition, entities: Sequence[str]) -> Fields:
+    """Every field of these entities; of all there are, when none is named."""
     wanted = set(entities)
     return {
         (name, field.lstrip(".")): value
