@@ -49,9 +49,9 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run a command and exit with its code. Errors are one line on standard error."""
+def main(*group: str) -> None:
+    """Run a command, of this group if one is named, and exit with its code. Errors are one line on standard error."""
     try:
-        cli.main()
+        cli.main([*group, *sys.argv[1:]], prog_name="oms")
     except Exception as error:  # noqa: BLE001 - the one place where every error becomes a line and a code
         sys.exit(end_with(error))

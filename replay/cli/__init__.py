@@ -38,5 +38,7 @@ def replay() -> None:
     \b
     oms replay state --at 2026-11-21T03:00:00Z
     oms replay orders --at 81 --account sub_arb
-    oms replay diff 81 95
+    oms replay diff 2026-11-20 2026-11-21
+    oms replay order ORDER_ID
+    oms replay verify
     """

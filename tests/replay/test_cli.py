@@ -1,6 +1,8 @@
 """``oms replay`` as a person and as a script use it: answers, JSON, and how it ends."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,23 @@ def test_every_command_of_the_table_is_there() -> None:
         shown = CliRunner().invoke(replay, [name, "--help"])
         assert shown.exit_code == 0, name
         assert len(shown.output.splitlines()) > 5, name
+
+
+def test_python_m_replay_is_oms_replay() -> None:
+    """``python -m replay`` takes the same commands and ends with the same codes and lines."""
+    for arguments, code, said in (
+        (["diff", "--help"], 0, "Usage: oms replay diff"),
+        (
+            ["state", "--nats", "nats://127.0.0.1:1"],
+            3,
+            "oms: nats-server at nats://127.0.0.1:1 does not answer",
+        ),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", "replay", *arguments], capture_output=True, text=True, timeout=30
+        )
+        assert ended.returncode == code
+        assert said in ended.stdout + ended.stderr
 
 
 # -- state
