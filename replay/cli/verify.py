@@ -3,6 +3,7 @@
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from oms.cli.exits import EPILOG, Exit
@@ -95,9 +96,11 @@ def _print(report: Report) -> None:
 
 
 def _print_found(console: Console, found: Found) -> None:
-    place = "" if not found.sequence else f" frame {found.sequence:,}"
+    place = f" frame {found.sequence:,}" if found.sequence else ""
+    if found.last:
+        place = f" frames {found.sequence:,} to {found.last:,}"
     commit = "" if found.commit is None else f", commit {found.commit}"
-    console.print(f"[red]{found.kind}[/red]{place}{commit}: {found.message}", markup=True, soft_wrap=True)
+    console.print(f"[red]{found.kind}[/red]{place}{commit}: {escape(found.message)}", soft_wrap=True)
     for field in found.fields:
         console.print(f"    {_text(field)}", markup=False, soft_wrap=True)
 

@@ -1,5 +1,6 @@
 """Tampering: whatever is done to journal, archive, receipts, mark, snapshots or code is found, and told where."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -14,6 +15,7 @@ import msgspec
 import nats
 import pytest
 import zstandard
+from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
@@ -32,6 +34,7 @@ from oms.nats_server import EmbeddedNats
 from replay.archive import Archive
 from replay.archive.layout import root_of
 from replay.archive.manifest import Manifest
+from replay.cli import replay
 from replay.snapshot import Snapshots
 from replay.verify import Finding, Found
 from tests.replay.journal import Maker, write
@@ -923,11 +926,16 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, A
 @pytest.fixture
 async def journal(nats_server_shared: EmbeddedNats) -> AsyncIterator[Client]:
     """A server without a journal."""
-    client = await nats.connect(nats_server_shared.url)
-    with contextlib.suppress(NotFoundError):
-        await client.jetstream().delete_stream(STREAM)
+    client = await _empty(nats_server_shared.url)
     yield client
     await client.close()
+
+
+async def _empty(url: str) -> Client:
+    client = await nats.connect(url)
+    with contextlib.suppress(NotFoundError):
+        await client.jetstream().delete_stream(STREAM)
+    return client
 
 
 @pytest.fixture
@@ -973,3 +981,76 @@ async def test_it_is_found_and_told_where(name: str, desk: Desk, journal: Client
     assert not more, more
     kinds = {place.kind for place in places}
     assert report.whole == (kinds <= {CODE, STATE, DECISION})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": 11, "orders": 30, "frame": 3},
+        {"seed": 12, "orders": 90, "frame": 30, "archived": 1.0},
+        {"seed": 13, "orders": 60, "frame": 1, "archived": 0.4, "snapshots": 5},
+        {"seed": 14, "orders": 200, "frame": 20, "archived": 0.97, "step": DAY_STEP},
+        {"seed": 15, "orders": 10, "archived": 0, "snapshots": 0},
+    ],
+    ids=str,
+)
+async def test_a_record_that_nobody_touched_has_no_finding(
+    options: dict[str, Any], journal: Client, tmp_path: Path
+) -> None:
+    """Whatever its size, and whatever was trimmed behind the archive: no false alarm."""
+    record = make_record(tmp_path, **options)
+    await write(journal, record.maker.payloads)
+    held = Archive(tmp_path).bounds()[1]
+    for trimmed in sorted({0, held // 2, held}):
+        if trimmed:
+            await journal.jetstream().purge_stream(STREAM, seq=trimmed + 1)
+        report = await record.verify(journal)
+        assert not report.findings, report.findings
+        assert report.last == report.frames == record.maker.sequence
+        assert report.digest == record.maker.state.digest()
+        assert report.compared == held - trimmed
+        assert report.receipts == report.seals == len(sealings_of(record.maker.stored))
+
+
+def command(url: str, desk: Desk, *options: str) -> Result:
+    """Verify as a person does, and as a script does."""
+    return CliRunner().invoke(
+        replay, ["verify", "--nats", url, "--data-dir", str(desk.data_dir), *options], terminal_width=200
+    )
+
+
+@pytest.mark.parametrize(
+    "name, desk, code, told",
+    [
+        ("nothing", "nothing", 0, "All holds."),
+        ("event edited, chained", "event edited, chained", 6, "DECISION frame 19, commit "),
+        ("checks edited", "checks edited", 6, "ARCHIVE frame 7, commit "),
+        ("journal cut", "journal cut", 6, "LOST frames 22 to 24: "),
+        ("receipt forged", "receipt forged", 6, "RECEIPT frame 11: "),
+        ("rule changed", "rule changed", 1, "The record is whole, but this code does not come to it."),
+        ("decision changed", "decision changed", 1, "quantity"),
+        ("newer event", "newer event", 1, "OrderPlaced.9"),
+    ],
+    indirect=["desk"],
+)
+def test_the_command_ends_as_scripts_expect(
+    name: str, desk: Desk, code: int, told: str, nats_server_shared: EmbeddedNats
+) -> None:
+    """Exit code 0, 1 or 6; a report for people that names the place, and one for machines that says the same."""
+    places = list(KINDS[name][1](desk))
+
+    async def fill() -> None:
+        client = await _empty(nats_server_shared.url)
+        await put(client, desk)
+        await client.close()
+
+    asyncio.run(fill())
+    url = nats_server_shared.url
+    shown, machine = command(url, desk), command(url, desk, "--json")
+    assert shown.exit_code == machine.exit_code == code, (shown.output, machine.output)
+    assert told in shown.stdout
+    assert "Traceback" not in shown.output
+    document = msgspec.json.decode(machine.stdout)
+    assert (document["ok"], document["whole"]) == (code == 0, code < 6)
+    found = [(each["kind"], each["sequence"]) for each in document["findings"]]
+    assert set(found) == {(place.kind, place.sequence) for place in places}
