@@ -19,7 +19,7 @@ from replay.snapshot import Snapshots
 from replay.source import Source
 
 MAX_HELD: Final = 2_000_000
-"""Finished orders, and trades, that an answer holds; beyond it the oldest leave, and the answer says so."""
+"""Finished orders, and as many trades, that an answer holds: some 5 GB. Beyond, the oldest leave, and the answer says so."""
 
 
 @attrs.frozen

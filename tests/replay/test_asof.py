@@ -21,10 +21,10 @@ from oms.nats_server import EmbeddedNats
 from oms.projections.projections import Projections
 from replay import rows
 from replay.archive import Archive, ArchiveWriter
-from replay.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, Unanswerable, as_of
+from replay.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, ReadModels, Unanswerable, as_of
 from replay.filters import Filters, UnknownName
 from replay.limits import limits
-from replay.moment import Moment
+from replay.moment import LAST_TIME, Moment
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source
@@ -318,3 +318,14 @@ def test_what_is_left_out_of_a_snapshot_changes_nothing_else(maker: Maker, data_
             assert found.history.before > 0
             assert of(found.history) == of(whole)
             assert found.head.digest == whole.partition.digest()
+
+
+def test_an_answer_holds_no_more_than_its_bound(maker: Maker, data_dir: Path) -> None:
+    """Beyond the bound the oldest finished orders leave, and how many did is told."""
+    few = ReadModels(CacheConfig(max_size=10, default_ttl=LAST_TIME))
+    found = ask(Source(None, Archive(data_dir)), None, None, read_models=few)
+    models = found.history.projections
+    assert models is not None
+    assert len(models.orders.finished) == len(models.trades.by_number) == 10
+    assert found.orders.missing == 120 - len(models.orders.by_id)
+    assert found.trades.missing == models.trades.last - 10

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from oms.aggregates.money import EXACT
 from oms.projections.orders import order_fields
+from replay import diff as module
 from replay.archive import Archive, ArchiveWriter
 from replay.asof import Unanswerable, as_of
 from replay.diff import Diff, diff, entities
@@ -226,3 +227,12 @@ def test_a_snapshot_at_the_earlier_moment_gives_the_same(
     for one in (Moment(sequence=4), Moment(sequence=6)):
         with_it = asyncio.run(diff(source, Snapshots(tmp_path), one, None))
         assert with_it == compare(data_dir, one, None)
+
+
+def test_too_much_that_changed_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded: of more orders than that the answer is to choose closer moments."""
+    monkeypatch.setattr(module, "MAX_CHANGED", 3)
+    with pytest.raises(Unanswerable, match="more than 3 orders changed"):
+        compare(data_dir, Moment(sequence=2), None)
+    monkeypatch.setattr(module, "MAX_CHANGED", 500)
+    assert compare(data_dir, Moment(sequence=2), None).changes
