@@ -1,5 +1,6 @@
 """``oms replay export``: a span of the history as a file for auditors and notebooks."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,5 +120,10 @@ def _open(output: Path | None) -> Iterator[IO[bytes]]:
         with whole_file(output) as file:
             yield file
         return
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Who reads has had enough (`| head`). What is still buffered goes nowhere, and Python must not say so at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(Exit.REFUSED) from None

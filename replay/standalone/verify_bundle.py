@@ -351,31 +351,33 @@ def verify(path: str, pinned: list[str]) -> list[str]:
             raise Wrong(f"the manifest or a receipt is not written as a bundle's are ({error!r})") from None
         for name in ("README.txt", "verify_bundle.py"):
             Member(bundle, name).finish(manifest)
-    counts = verification.counts
-    if pinned and not counts["receipts"]:
+    if pinned and not verification.counts["receipts"]:
         raise Wrong("receipts.jsonl: holds none, so nothing here is signed with the key that was given")
-    found = [f"{number:,} {name}" for name, number in counts.items()]
+    return describe(manifest, verification, bool(pinned))
+
+
+def describe(manifest: dict[str, Any], verification: Verification, pinned: bool) -> list[str]:
+    """What a good bundle holds and what of it is proved, for people."""
+    last, end = verification.stated, manifest["last"]
     said = [
-        f"journal   {manifest['journal_id']}, frames {manifest['first']:,} to {manifest['last']:,}",
+        f"journal   {manifest['journal_id']}, frames {manifest['first']:,} to {end:,}",
         f"time      {iso(manifest['at_first'])} to {iso(manifest['at_last'])}",
         f"chain     {manifest['prev']} before, {manifest['head']} after",
-        f"holds     {', '.join(found)}",
+        f"holds     {', '.join(f'{number:,} {name}' for name, number in verification.counts.items())}",
     ]
-    if counts["receipts"]:
-        last = verification.stated
-        whose = (
-            "which you gave"
-            if pinned
-            else "which came with the bundle: compare it with the one the desk gave you"
-        )
-        said.append(f"signed    up to frame {last:,} by key {', '.join(verification.signed)}, {whose}")
-        if last < manifest["last"]:
-            said.append(
-                f"unsigned  frames {last + 1:,} to {manifest['last']:,}: the chain holds, no receipt covers them"
-            )
-    else:
+    if not verification.counts["receipts"]:
         said.append("unsigned  no receipt is here: whoever made the bundle could have made it otherwise")
-    return said
+        return [*said, "OK        the chain holds; nothing is signed"]
+    whose = (
+        "which you gave"
+        if pinned
+        else "which came with the bundle: compare it with the one the desk gave you"
+    )
+    said.append(f"signed    up to frame {last:,} by key {', '.join(verification.signed)}, {whose}")
+    if last == end:
+        return [*said, "OK        everything holds"]
+    said.append(f"unsigned  frames {last + 1:,} to {end:,}: no receipt covers them")
+    return [*said, f"OK        everything holds; signed is what is up to frame {last:,}"]
 
 
 def main() -> int:
@@ -398,7 +400,6 @@ def main() -> int:
     except Wrong as wrong:
         print(f"WRONG     {wrong}")
         return 1
-    print("OK        everything holds")
     return 0
 
 

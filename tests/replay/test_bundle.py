@@ -180,7 +180,10 @@ def test_a_good_bundle_passes(good: Path, maker: Maker, key: str) -> None:
         assert f"{maker.head} after" in found.stdout
         assert "6 receipts" in found.stdout
         assert f"unsigned  frames {maker.sequence:,} to {maker.sequence:,}" in found.stdout
-        assert found.stdout.endswith("OK        everything holds\n")
+        signed = maker.sequence - 1
+        assert found.stdout.endswith(
+            f"OK        everything holds; signed is what is up to frame {signed:,}\n"
+        )
     assert "which came with the bundle" in verify(good).stdout
     assert "which you gave" in found.stdout
 
@@ -227,6 +230,7 @@ def test_a_bundle_without_receipts_says_so(maker: Maker, tmp_path: Path, key: st
     """Without receipts the chain is proved and no more, which the report says; with a key given that is not enough."""
     path = bundled(maker, tmp_path, tmp_path / "bare.zip")
     assert "unsigned  no receipt is here" in "\n".join(v.verify(str(path), []))
+    assert v.verify(str(path), [])[-1] == "OK        the chain holds; nothing is signed"
     assert "holds none" in wrong(path, key)
 
 
@@ -504,6 +508,14 @@ def test_receipts_that_are_left_out_are_seen(good: Path, tmp_path: Path, key: st
     end = forged(tmp_path / "end.zip", members | {"receipts.jsonl": b"".join(lines[:-1])}, receipts=5)
     signed = json.loads(lines[-2])["sequence"]
     assert f"unsigned  frames {signed + 1:,} to" in "\n".join(v.verify(str(end), [key]))
+
+
+def test_a_bundle_that_is_signed_to_its_end_says_so(
+    maker: Maker, data_dir: Path, tmp_path: Path, key: str
+) -> None:
+    """Where the last frame is one that a receipt states, everything is signed."""
+    path = bundled(maker, data_dir, tmp_path / "signed.zip", Span(first=3, last=maker.sequence - 1))
+    assert v.verify(str(path), [key])[-1] == "OK        everything holds"
 
 
 def test_trades_that_differ_are_located(good: Path, tmp_path: Path) -> None:

@@ -420,6 +420,18 @@ def test_from_and_to_by_sequence_and_by_iso_time(url: str, maker: Maker) -> None
     assert datetime.datetime.fromisoformat(rows[0]["at_iso"][:26] + "Z").tzinfo is not None
 
 
+def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
+    """``| head`` ends an export without a word."""
+    command = [sys.executable, "-m", "replay", "export", "--nats", url, "--data-dir", "/nowhere"]
+    export_ = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert export_.stdout is not None
+    export_.stdout.close()
+    assert export_.wait(60) == 1
+    assert export_.stderr is not None
+    with export_.stderr as errors:
+        assert errors.read() == b""
+
+
 @pytest.mark.parametrize(
     "options",
     [("--format", "parquet"), ("--format", "xlsx"), ("--what", "secrets"), ("--from", "9", "--to", "8")],
