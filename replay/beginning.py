@@ -84,7 +84,7 @@ async def begin(nc: Client, keeper: Keeper, snapshots: Snapshots, cache: CacheCo
         JournalBroken: there is no state at all to begin from.
         SnapshotRefused: the newest snapshot is not of this journal.
     """
-    source = whole(nc, keeper)
+    source = await whole(nc, keeper)
     for snapshot in snapshots.newest_first():
         await check_against_journal(source, snapshot)
         break
@@ -105,21 +105,23 @@ async def begin(nc: Client, keeper: Keeper, snapshots: Snapshots, cache: CacheCo
     return found
 
 
-def whole(nc: Client, keeper: Keeper) -> Source:
-    """Archive and journal as one; the journal alone when the archive cannot be read."""
+async def whole(nc: Client, keeper: Keeper) -> Source:
+    """Archive and journal as one; the journal alone where the archive cannot be read or does not reach it."""
     archive = keeper.archiver.archive
+    first, _ = await journal_bounds(nc)
     try:
-        archive.bounds()
+        _, held = archive.bounds()
     except (ArchiveBroken, OSError):  # the keeper tells of it
         return Source(nc)
-    return Source(nc, archive)
+    return Source(nc, archive) if held + 1 >= first else Source(nc)
 
 
 async def _state(
     source: Source, snapshots: Snapshots, cache: CacheConfig, until: int | None
 ) -> History | None:
-    """The newest good snapshot up to a sequence, or the state before the first frame; None without either."""
+    """The newest good snapshot up to a sequence, or the state before the first frame; None when nothing follows on it."""
     found = await start_from(source, snapshots, until_sequence=until, cache=cache)
-    if found is None and (await source.bounds())[0] == 1:
-        found = new_history(cache)
-    return found
+    first, _ = await source.bounds()
+    if found is None:
+        return new_history(cache) if first == 1 else None
+    return found if found.sequence + 1 >= first else None

@@ -174,7 +174,7 @@ class Follower:
         first, _ = await journal_bounds(self._nc)
         if history.sequence + 1 < first:
             # Trimmed meanwhile, or since the snapshot.
-            source = whole(self._nc, self.keeper)
+            source = await whole(self._nc, self.keeper)
             await self._apply(source.frames(history.sequence + 1, first - 1, history.head), watch)
         await self._apply(tail_frames(self._nc, history.sequence + 1, history.head), watch)
 

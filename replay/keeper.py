@@ -82,7 +82,6 @@ class Keeper:
         except DISK_ERRORS as error:
             await self._fault("ARCHIVE", error)
             return None
-        self._works("ARCHIVE")
         return head
 
     async def attach(self, history: History) -> None:
@@ -182,6 +181,8 @@ class Keeper:
             await self._fault("ARCHIVE", error)
         except SERVER_AWAY as error:
             log.warning("what the archive lacks cannot be read from the journal: %r; trying again", error)
+        else:
+            self._works("ARCHIVE")
 
     async def _take_again(self) -> bool:
         """Take the archive when it is time to try; whether it was had."""
@@ -201,7 +202,6 @@ class Keeper:
             await self._log_failed(error)
             return
         self._logging, self._log_error = True, None
-        self._works("TRADE_LOG")
 
     async def _write_log(self) -> None:
         if self._log_error is not None:
@@ -216,6 +216,8 @@ class Keeper:
             await self.trade_log.sync()
         except LOG_ERRORS as error:
             await self._log_failed(error)
+        else:
+            self._works("TRADE_LOG")
 
     async def _log_failed(self, error: Exception) -> None:
         self._logging, self._log_error = False, error

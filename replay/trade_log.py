@@ -8,6 +8,7 @@ are replayed and have a line already are held against it.
 
 import asyncio
 import errno
+import logging
 import mmap
 import os
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ import msgspec
 from oms.projections.pnl import utc_day
 from oms.projections.projections import Projections
 from oms.projections.trades import Trade, trade_row
+
+log = logging.getLogger(__name__)
 
 FILE: Final = "trades.jsonl"
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -120,6 +123,9 @@ class TradeLog:
             oldest = min(trades.by_number, default=trades.last + 1)
             if not begin or self.end.number:
                 raise TradesMissing(first, oldest - 1)
+            log.warning(
+                "the trade log in %s begins with trade %d: those before it are gone", self.root, oldest
+            )
             self.end = LogEnd(oldest - 1, 0)
         paths = self.paths()
         if paths:

@@ -24,13 +24,18 @@ def following(nats_server: EmbeddedNats, tmp_path: Path) -> Following:
 
     @asynccontextmanager
     async def run(
-        data: str = "data", crash: bool = False, wait: bool = True, interval_s: float = 3_600, **cache: int
+        data: str = "data",
+        crash: bool = False,
+        wait: bool = True,
+        interval_s: float = 3_600,
+        kill: bool = False,
+        **cache: int,
     ) -> AsyncIterator[Follower]:
         storage = StorageConfig(data_dir=tmp_path / data, snapshot_interval=int(interval_s * 1e9))
         client = await nats.connect(
             nats_server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=_quiet
         )
-        follower = Follower(client, FollowerSettings(storage=storage, cache=CacheConfig(**cache)))
+        follower = Follower(client, FollowerSettings(storage=storage, cache=CacheConfig(**cache), kill=kill))
         stop = asyncio.Event()
         task = asyncio.create_task(follower.run(stop))
         try:
