@@ -1,9 +1,11 @@
 """As of any moment: exactly the commits up to it, from zero, from any snapshot, and from the archive."""
 
 import asyncio
+import contextlib
 import decimal
 import hashlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ import nats
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError
 
 from oms.aggregates import image
 from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
+from oms.journal.stream import STREAM, SUBJECT
 from oms.nats_server import EmbeddedNats
 from oms.projections.projections import Projections
 from replay import rows
@@ -34,10 +39,10 @@ ALL = Filters()
 _encode = msgspec.json.encode
 
 
-def archive(maker: Maker, data_dir: Path) -> Source:
-    """A source that reads a real archive of the journal, and nothing else."""
+def archive(maker: Maker, data_dir: Path, upto: int | None = None) -> Source:
+    """A source that reads a real archive of the journal, or of its first frames, and nothing else."""
     writer = ArchiveWriter(data_dir)
-    for stored, payload in zip(maker.stored, maker.payloads, strict=True):
+    for stored, payload in list(zip(maker.stored, maker.payloads, strict=True))[:upto]:
         writer.append(stored.sequence, payload, b"", stored.frame.commits[0].at)
     writer.close()
     return Source(None, Archive(data_dir))
@@ -160,6 +165,59 @@ def test_every_way_to_the_same_moment_gives_the_same_bytes(maker: Maker, url: st
         await nc.close()
 
     asyncio.run(all_ways())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    """A server whose journal is made anew for every example."""
+    server = EmbeddedNats(tmp_path_factory.mktemp("nats"), sync_always=False)
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32), frame=st.sampled_from([2, 5]), data=st.data())
+def test_any_journal_any_snapshot_any_seam(
+    server: EmbeddedNats, seed: int, frame: int, data: st.DataObject
+) -> None:
+    """Byte for byte the same from zero, from a snapshot after any frame, and from an archive with a trimmed journal."""
+    maker = busy(seed, 30, frame=frame)
+    count = maker.sequence
+    begins = data.draw(st.integers(1, count), "first frame that the journal still has")
+    archived = data.draw(st.integers(begins - 1, count), "last frame that the archive has")
+    taken = data.draw(st.integers(1, count), "frame that the snapshot is of")
+    times = [commit.at for stored in maker.stored for commit in stored.frame.commits]
+    moment = data.draw(
+        st.sampled_from(times).map(lambda at: Moment(time=at))
+        | st.integers(1, count).map(lambda sequence: Moment(sequence=sequence))
+    )
+
+    async def ways(directory: Path) -> set[bytes]:
+        history = new_history(EVERYTHING.cache)
+        for stored in maker.stored[:taken]:
+            history.apply(stored)
+        snapshots = Snapshots(directory / "some")
+        snapshots.write(content_of(history), START)
+        archive(maker, directory / "whole")
+        archive(maker, directory / "some", archived)
+        nc = await nats.connect(server.url)
+        js = nc.jetstream()
+        with contextlib.suppress(NotFoundError):
+            await js.delete_stream(STREAM)
+        await js.add_stream(StreamConfig(name=STREAM, subjects=[SUBJECT], first_seq=begins))
+        for payload in maker.payloads[begins - 1 :]:
+            await js.publish(SUBJECT, payload)
+        whole, both = Source(None, Archive(directory / "whole")), Source(nc, Archive(directory / "some"))
+        found = {
+            everything(await as_of(source, held, moment))
+            for source, held in ((whole, None), (whole, snapshots), (both, None), (both, snapshots))
+        }
+        await nc.close()
+        return found
+
+    with tempfile.TemporaryDirectory() as directory:
+        assert len(asyncio.run(ways(Path(directory)))) == 1
 
 
 def test_an_answer_starts_from_the_nearest_snapshot(maker: Maker, data_dir: Path) -> None:
