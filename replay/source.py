@@ -74,7 +74,7 @@ class Source:
         return (min(first, held[0]) if held[1] else first), last
 
     async def frames(
-        self, first: int, last: int, prev: str | None, *, with_checks: bool = False
+        self, first: int, last: int, prev: str | None, *, with_checks: bool = False, skim: bool = False
     ) -> AsyncGenerator[list[StoredFrame], None]:
         """Frames ``first`` to ``last`` in order, in batches.
 
@@ -82,6 +82,7 @@ class Source:
             prev: the chain head before ``first``, GENESIS for 1; None to take it unchecked.
             with_checks: read from the archive whatever it has, and not only what the journal no longer has: its frames
                 carry checks.
+            skim: as :func:`oms.journal.reader.check_frame` has it.
 
         Raises:
             JournalBroken: at the first frame that is not what it must be.
@@ -92,7 +93,7 @@ class Source:
         journal_first, _ = (held_last + 1, 0) if self._nc is None else await journal_bounds(self._nc)
         upto = last if self._nc is None else held_last if with_checks else journal_first - 1
         if held_first <= first <= min(held_last, upto):
-            for batch in self._archived(first, min(last, held_last, upto), prev):
+            for batch in self._archived(first, min(last, held_last, upto), prev, skim):
                 yield batch
                 first, prev = batch[-1].sequence + 1, batch[-1].digest
                 await asyncio.sleep(0)
@@ -106,7 +107,7 @@ class Source:
                 + ("" if self._nc is None else f", the journal begins at {journal_first:,}")
                 + f": frame {first:,} is in neither. To rebuild from here, a snapshot behind the gap is needed",
             )
-        async with aclosing(read_frames(self._nc, first, last, prev)) as frames:
+        async with aclosing(read_frames(self._nc, first, last, prev, skim=skim)) as frames:
             async for batch in frames:
                 yield batch
 
@@ -155,14 +156,14 @@ class Source:
     def _held(self) -> tuple[int, int]:
         return (1, 0) if self._archive is None else self._archive.bounds()
 
-    def _archived(self, first: int, last: int, prev: str | None) -> Iterator[list[StoredFrame]]:
+    def _archived(self, first: int, last: int, prev: str | None, skim: bool) -> Iterator[list[StoredFrame]]:
         assert self._archive is not None
         if prev is None and first == 1:
             prev = GENESIS
         batch: list[StoredFrame] = []
         try:
             for expected, found in enumerate(self._archive.read(first, last), first):
-                stored = check_frame(found.sequence, found.payload, expected, prev, found.checks)
+                stored = check_frame(found.sequence, found.payload, expected, prev, found.checks, skim=skim)
                 prev = stored.digest
                 batch.append(stored)
                 if len(batch) == BATCH_FRAMES:

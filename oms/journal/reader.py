@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, TypeVar
 
 import attrs
 import msgspec
@@ -14,7 +14,9 @@ from nats.js.errors import NotFoundError
 
 from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.stream import STREAM, SUBJECT
-from oms.messages.frames import GENESIS, Frame, decode_frame, frame_digest
+from oms.messages.frames import GENESIS, Frame, decode_frame, decode_place, frame_digest
+
+T = TypeVar("T")
 
 PENDING_BYTES: Final = 64 * 1024 * 1024
 """Bytes of frames that the client library may hold for the reader."""
@@ -22,7 +24,7 @@ WAITING_FRAMES: Final = 256
 """Frames taken from the library and not yet read; beyond it flow control makes the server wait."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class StoredFrame:
     """A frame as it stands in the journal or the archive.
 
@@ -34,38 +36,61 @@ class StoredFrame:
 
     sequence: int
     digest: str
-    frame: Frame
     payload: bytes
     checks: bytes | None = None
+    _frame: Frame | None = None
+
+    @property
+    def frame(self) -> Frame:
+        """The payload decoded; of a frame that was skimmed, when it is first asked for.
+
+        Raises:
+            JournalBroken: UNREADABLE.
+        """
+        if self._frame is None:
+            self._frame = _decoded(self.sequence, self.payload, decode_frame)
+        return self._frame
 
 
 def check_frame(
-    sequence: int, payload: bytes, expected: int, prev: str | None, checks: bytes | None = None
+    sequence: int,
+    payload: bytes,
+    expected: int,
+    prev: str | None,
+    checks: bytes | None = None,
+    *,
+    skim: bool = False,
 ) -> StoredFrame:
-    """Decode one frame and hold it against its place.
+    """Hold one frame against its place, and decode it.
 
     Args:
         sequence: the stream sequence it was found at; ``expected``: the one after the frame before.
         prev: the chain head before it; None when it is not known (the first frame of a trimmed journal).
+        skim: leave its commits to :attr:`StoredFrame.frame`, for who looks at the bytes first: a fifth of the work.
 
     Raises:
         JournalBroken: GAP, UNREADABLE or CHAIN, with the sequence.
     """
     if sequence != expected:
         raise JournalBroken(JournalFault.GAP, expected, f"expected frame {expected}, found {sequence}")
+    frame = None if skim else _decoded(sequence, payload, decode_frame)
+    place = frame or _decoded(sequence, payload, decode_place)
+    if place.sequence != sequence:
+        raise JournalBroken(JournalFault.CHAIN, sequence, f"the frame names itself {place.sequence}")
+    if prev is not None and place.prev != prev:
+        raise JournalBroken(
+            JournalFault.CHAIN, sequence, f"the frame follows {place.prev}, but the one before is {prev}"
+        )
+    return StoredFrame(sequence, frame_digest(payload), payload, checks, frame)
+
+
+def _decoded(sequence: int, payload: bytes, decode: Callable[[bytes], T]) -> T:
     try:
-        frame = decode_frame(payload)
+        return decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalBroken(
             JournalFault.UNREADABLE, sequence, f"{error}; was it written by a newer version than this one?"
         ) from None
-    if frame.sequence != sequence:
-        raise JournalBroken(JournalFault.CHAIN, sequence, f"the frame names itself {frame.sequence}")
-    if prev is not None and frame.prev != prev:
-        raise JournalBroken(
-            JournalFault.CHAIN, sequence, f"the frame follows {frame.prev}, but the one before is {prev}"
-        )
-    return StoredFrame(sequence, frame_digest(payload), frame, payload, checks)
 
 
 async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:
@@ -78,19 +103,20 @@ async def read_frame(nc: Client, sequence: int) -> StoredFrame | None:
 
 
 async def read_frames(
-    nc: Client, first: int, last: int, prev: str | None
+    nc: Client, first: int, last: int, prev: str | None, *, skim: bool = False
 ) -> AsyncGenerator[list[StoredFrame], None]:
     """Frames ``first`` to ``last`` in order, in batches.
 
     Args:
         prev: the chain head before ``first``, :data:`oms.messages.frames.GENESIS` for 1; None to take it unchecked.
+        skim: as :func:`check_frame` has it.
 
     Raises:
         JournalBroken: at the first frame that is not what it must be.
     """
     if last < first:
         return
-    async with contextlib.aclosing(tail_frames(nc, first, prev)) as tail:
+    async with contextlib.aclosing(tail_frames(nc, first, prev, skim=skim)) as tail:
         async for batch in tail:
             if batch[-1].sequence < last:
                 yield batch
@@ -99,7 +125,9 @@ async def read_frames(
             return
 
 
-async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncGenerator[list[StoredFrame], None]:
+async def tail_frames(
+    nc: Client, first: int, prev: str | None, *, skim: bool = False
+) -> AsyncGenerator[list[StoredFrame], None]:
     """Frames from ``first`` in order, in batches; waits for new ones without end.
 
     Raises:
@@ -113,7 +141,7 @@ async def tail_frames(nc: Client, first: int, prev: str | None) -> AsyncGenerato
             batch: list[StoredFrame] = []
             try:
                 for sequence, payload in payloads:
-                    stored = check_frame(sequence, payload, expected, prev)
+                    stored = check_frame(sequence, payload, expected, prev, skim=skim)
                     expected, prev = stored.sequence + 1, stored.digest
                     batch.append(stored)
             except JournalBroken:

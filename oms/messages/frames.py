@@ -71,7 +71,15 @@ class _Encoded(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What a frame says of its place in the chain; see :class:`Frame`."""
+
+    sequence: int
+    prev: str
+
+
 _encode = msgspec.json.Encoder().encode
+decode_place = msgspec.json.Decoder(Place).decode
 _decode = msgspec.json.Decoder(Frame).decode
 _OLD_TAGS = tuple(f'"{tag}"'.encode() for tag in OLD_TAGS)
 

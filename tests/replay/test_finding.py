@@ -11,6 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oms.config import CacheConfig
+from oms.journal.errors import JournalBroken, JournalFault
+from oms.journal.reader import check_frame
+from oms.messages.frames import GENESIS
 from oms.nats_server import EmbeddedNats
 from replay import finding
 from replay.archive import Archive, ArchiveWriter
@@ -84,9 +87,9 @@ def test_a_recent_order_is_looked_for_behind_the_last_snapshot_before_it(
     read: list[int] = []
     frames = source.frames
 
-    def noted(first: int, *args: Any) -> Any:
+    def noted(first: int, *args: Any, **options: Any) -> Any:
         read.append(first)
-        return frames(first, *args)
+        return frames(first, *args, **options)
 
     monkeypatch.setattr(source, "frames", noted)
     told(source, tmp_path, newest)
@@ -117,6 +120,30 @@ def test_an_order_is_found_by_each_of_its_names(tmp_path: Path) -> None:
     assert ids("my") == []
     assert ids("") == []
     assert json.loads(told(source, tmp_path, f"v{first}")) == json.loads(told(source, tmp_path, first))
+
+
+def test_a_frame_that_was_skimmed_is_held_against_its_place_and_decoded_when_asked() -> None:
+    """Skimming sees a frame in the wrong place at once; what its commits are, and that they are none, is told when they are
+    looked at."""
+    maker = busy(13, 10, frame=3)
+    first, second, *_ = maker.payloads
+    whole = check_frame(1, first, 1, GENESIS)
+    skimmed = check_frame(1, first, 1, GENESIS, skim=True)
+    assert (skimmed.digest, skimmed.frame) == (whole.digest, whole.frame)
+    for sequence, payload, prev, fault in (
+        (2, second, GENESIS, JournalFault.CHAIN),
+        (2, first, None, JournalFault.CHAIN),
+        (2, second[:-1], whole.digest, JournalFault.UNREADABLE),
+    ):
+        with pytest.raises(JournalBroken) as broken:
+            check_frame(sequence, payload, 2, prev, skim=True)
+        assert (broken.value.fault, broken.value.sequence) == (fault, 2)
+    unknown = check_frame(
+        2, second.replace(b"OrderAccepted.1", b"OrderAccepted.9"), 2, whole.digest, skim=True
+    )
+    with pytest.raises(JournalBroken) as broken:
+        unknown.frame  # noqa: B018
+    assert broken.value.fault is JournalFault.UNREADABLE
 
 
 # -- commands
