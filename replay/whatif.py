@@ -5,6 +5,7 @@ limit counts as denied, and nothing of what the venue did with it happens; an am
 taken effect the order trades no more. Everything else is as recorded; what that leaves out is :data:`NOT_MODELLED`, and said.
 """
 
+import decimal
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
@@ -13,7 +14,7 @@ import attrs
 import msgspec
 
 from oms._config_values import plain
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import EXACT, ZERO
 from oms.aggregates.position import Position, PositionKey
 from oms.journal.reader import StoredFrame
 from oms.messages import events as e
@@ -161,8 +162,10 @@ class WhatIf:
         self._partition = history.partition
         self._file = file
         self._market = Market(history.partition)
-        self.actual = Book(history.partition, self._market)
-        self.whatif = Book(history.partition, self._market)
+        with decimal.localcontext(EXACT):
+            self.actual = Book(history.partition, self._market)
+            self.whatif = Book(history.partition, self._market)
+            self._start = {key: self._made(position) for key, position in self.actual.positions.items()}
         self.limits = LimitSet(file)
         self.denied: set[str] = set()
         self.denials: list[Denial] = []
@@ -171,7 +174,6 @@ class WhatIf:
         self._refused: dict[str, int] = {}
         self._frozen: set[str] = set()
         self._day: int | None = None
-        self._start = {key: self._made(position) for key, position in self.actual.positions.items()}
         self._first = self._last = self._at_first = self._at_last = 0
 
     # -- walking
@@ -333,8 +335,10 @@ class WhatIf:
     # -- reporting
 
     def report(self) -> Report:
-        """What was and what would have been, inside :data:`oms.aggregates.money.EXACT`."""
+        """What was and what would have been."""
         unpriced = self.actual.unpriced | self.whatif.unpriced
+        with decimal.localcontext(EXACT):
+            accounts, positions = list(self._accounts()), list(self._positions())
         return Report(
             first=self._first,
             last=self._last,
@@ -344,8 +348,8 @@ class WhatIf:
             denied=sum(self._denied_by.values()),
             denied_by=self._denied_by,
             denials=self.denials,
-            accounts=list(self._accounts()),
-            positions=list(self._positions()),
+            accounts=accounts,
+            positions=positions,
             untold=self.limits.untold,
             unpriced=sorted(".".join(key) for key in unpriced),
         )

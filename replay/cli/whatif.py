@@ -1,6 +1,5 @@
 """``oms replay whatif``: a span of the history again, under other limits."""
 
-import decimal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +7,6 @@ from typing import Any, Final
 import click
 
 from oms._config_values import ConfigError
-from oms.aggregates.money import EXACT
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from replay.cli import common as c
@@ -112,8 +110,7 @@ async def _gone_through(limits: LimitsFile, span: Span, where: c.Where) -> Repor
             found = WhatIf(history, limits)
             await walk(source, history, span, found, progress=move)
     check_names(limits, history.partition)
-    with decimal.localcontext(EXACT):
-        return found.report()
+    return found.report()
 
 
 def _print(report: Report) -> None:

@@ -68,9 +68,7 @@ def gone_through(maker: Maker, file: LimitsFile, span: Span | None = None) -> Wh
 
 def report(maker: Maker, file: LimitsFile, span: Span | None = None) -> Report:
     """What comes of it."""
-    found = gone_through(maker, file, span)
-    with decimal.localcontext(EXACT):
-        return found.report()
+    return gone_through(maker, file, span).report()
 
 
 def events(maker: Maker, kind: type) -> list[Any]:
@@ -201,6 +199,19 @@ def test_a_span_counts_from_where_it_starts() -> None:
     assert row.whatif.unrealised == 70
     assert row.actual.net == row.whatif.net == 69
     assert row.whatif.peak_open_notional == 90
+
+
+def test_figures_are_exact_from_the_start_on() -> None:
+    """What stood before the span is valued to the last digit, too, and not to the 28 that Python rounds to by itself."""
+    maker = started()
+    traded(maker, "1234.56789", "100.01")
+    mark(maker, BTCUSDT="98765.123456789012345678")
+    first = maker.sequence + 1
+    mark(maker, BTCUSDT="98765.123456789012345679")
+    [row] = [r for r in report(maker, LimitsFile(), Span(first=first)).accounts if r.account == "main"]
+    with decimal.localcontext(EXACT):
+        gained = Decimal("1234.56789") * Decimal("1e-18")
+    assert row.actual.unrealised == row.whatif.net == gained
 
 
 def test_fees_in_other_assets_are_those_of_the_span() -> None:
@@ -558,8 +569,7 @@ def test_the_other_world_keeps_its_limits(seed: int, position: int, notional: in
     maker = _busy(seed)
     file = limits(max_position=position, max_open_notional=notional, max_open_orders=orders)
     found = gone_through(maker, file)
-    with decimal.localcontext(EXACT):
-        answer = found.report()
+    answer = found.report()
     # A fee taken in the base asset moves a position by a thousandth besides.
     for held in answer.positions:
         assert held.whatif.peak <= position + Decimal("0.001") * 150
