@@ -350,13 +350,21 @@ def test_the_widest_amounts_survive(form: Format, tmp_path: Path) -> None:
         Column("cost", "exact"),
         Column("at", "time"),
         Column("text", "text"),
+        Column("marks", "json"),
     ]
     text = 'a "quoted", ünïcode\nline'
     path = tmp_path / "file"
     with whole_file(path) as file:
         made = sink(form, columns, file)
         made.write({"quantity": wide, "cost": product, "at": 2**63 - 1, "text": text})
-        made.write({"quantity": Decimal("-0.000000000000000001"), "cost": Decimal("1E+3"), "at": 0})
+        made.write(
+            {
+                "quantity": Decimal("-0.000000000000000001"),
+                "cost": Decimal("1E+3"),
+                "at": 0,
+                "marks": {"X": Decimal("1E+3")},
+            }
+        )
         made.close()
     rows: list[dict[str, Any]]
     if form is Format.PARQUET:
@@ -371,6 +379,8 @@ def test_the_widest_amounts_survive(form: Format, tmp_path: Path) -> None:
     assert (rows[0]["cost"], int(rows[0]["at"]), rows[0]["text"]) == (f"{product:f}", 2**63 - 1, text)
     assert Decimal(rows[1]["quantity"]) == Decimal("-1e-18")
     assert (rows[1]["cost"], rows[1].get("text") or None) == ("1000", None)
+    marks = rows[1]["marks"]
+    assert (json.loads(marks) if isinstance(marks, str) else marks) == {"X": "1000"}
 
 
 def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
