@@ -1,26 +1,36 @@
 """Restore: the journal again from the archive, and never at the price of what only the journal has."""
 
 import asyncio
+import json
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
+import nats
 import pytest
+from click.testing import CliRunner
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from oms.cli import cli
 from oms.config import CacheConfig
 from oms.journal.errors import JournalBroken
+from oms.journal.loss import JournalLost
 from oms.journal.mark import MarkFile
 from oms.journal.receipts import Receipts, Sealing
 from oms.journal.signing import SigningKey
 from oms.journal.stream import STREAM, SUBJECT, ensure_journal, journal_settings
 from oms.messages.frames import frame_digest
+from oms.nats_server import EmbeddedNats
 from replay.archive import Archive, ArchiveBroken, ArchiveWriter
 from replay.rebuild import new_history, rebuild
 from replay.restore import MAX_BATCH, Restored, RestoreRefused, restore
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source, journal_bounds
-from tests.replay.conftest import Following
+from tests.engine.desk import SETTINGS, Venue, accepted, engine_on, filled
+from tests.replay.conftest import Following, ask
 from tests.replay.journal import START, Maker, busy, write
 
 NOW = START + 3_600 * 10**9
@@ -316,3 +326,94 @@ async def test_journal_that_ends_before_the_archive_begins_is_refused(
     await write(nc, maker.payloads[first - 3 : first - 1])
     await run(nc, tmp_path)
     assert await payloads(nc) == maker.payloads
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """A connection that ends with the block."""
+    client = await nats.connect(url)
+    yield client
+    await client.close()
+
+
+async def test_desk_goes_on_after_its_store_is_gone(
+    nats_server: EmbeddedNats, following: Following, tmp_path: Path
+) -> None:
+    """Trade, stop, lose nats-server's store: engine and follower refuse to start; after the restore the digests are the same,
+    every command is still known, and trading goes on.
+    """
+    data = tmp_path / "data"
+    settings = attrs.evolve(SETTINGS, data_dir=data, snapshots=Snapshots(data), archive=Archive(data))
+    async with connected(nats_server.url) as nc:
+        venue = Venue(nc)
+        async with engine_on(nats_server.url, settings):
+            await venue.open()
+            orders = [(await venue.place(f"c{number}"))["order_id"] for number in range(20)]
+            for number, order_id in enumerate(orders[:10]):
+                answer = await venue.report(accepted(order_id), filled(order_id, f"t{number}", "0.0005"))
+                assert answer["ok"]
+            await venue.close()
+        async with following():
+            pass
+        before = await rebuild(Source(nc), None)
+    await nats_server.stop()
+    shutil.rmtree(nats_server.store_dir / "jetstream")
+    await nats_server.start()
+
+    with pytest.raises(JournalLost):
+        async with engine_on(nats_server.url, settings):
+            pass
+    with pytest.raises(JournalBroken, match="LOST"):
+        async with following():
+            pass
+    command = ["replay", "restore", "--json", "--nats", nats_server.url, "--data-dir", str(data)]
+    result = await asyncio.to_thread(CliRunner().invoke, cli, command)
+    assert result.exit_code == 0, result.output
+    done = json.loads(result.stdout)
+    assert (done["first"], done["last"]) == (1, before.sequence)
+    assert done["receipts"] == before.sequence
+
+    async with connected(nats_server.url) as nc:
+        after = await rebuild(Source(nc), None)
+        assert (after.head, after.partition.digest()) == (before.head, before.partition.digest())
+        async with engine_on(nats_server.url, settings), following() as follower:
+            venue = Venue(nc, session="s2")
+            await venue.open()
+            assert (await venue.place("c7"))["duplicate"]
+            assert (await venue.place("new"))["ok"]
+            await venue.close()
+            _, last = await journal_bounds(nc)
+            assert (await ask(nc, "show_status._._._._", at_least=last))["ok"]
+            assert follower.keeper.keeps
+        _, last = await journal_bounds(nc)
+        assert last > before.sequence
+
+
+@pytest.mark.parametrize(
+    "arguments, code, says",
+    [
+        ([], 1, "not frame 13: only --replace mends that"),
+        (["--replace"], 0, "The journal holds frames 1 to"),
+        (["--offline"], 2, "the journal is on nats-server"),
+        (["--data-dir", "/nonexistent"], 1, "there is no archive below /nonexistent"),
+    ],
+)
+async def test_command_says_what_it_did_or_why_not(
+    nc: Client,
+    nats_server: EmbeddedNats,
+    tmp_path: Path,
+    maker: Maker,
+    arguments: list[str],
+    code: int,
+    says: str,
+) -> None:
+    """The command ends with the exit code of what happened, and a line for people."""
+    archive(tmp_path, maker)
+    await nc.jetstream().add_stream(journal_settings().evolve(deny_delete=False))
+    for payload in maker.payloads[:30]:
+        await nc.jetstream().publish(SUBJECT, payload)
+    await nc.jetstream().delete_msg(STREAM, 13)
+    command = ["replay", "restore", "--nats", nats_server.url, "--data-dir", str(tmp_path), *arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, cli, command)
+    assert result.exit_code == code, result.output
+    assert says in result.output
