@@ -32,12 +32,9 @@ FEW: Final = 16
 """So many ids are looked for as bytes; of more, every event is looked at."""
 JUMP: Final = 1_000
 """Frames between two steps that are worth loading a snapshot for."""
-_GLIMPSE: Final = 8_192
 _OURS: Final = re.compile(r"[0-9A-Za-z]{6}([0-9a-f]{10})").fullmatch
 _EVENT: Final = b'{"event":"'
 _SESSION: Final = _EVENT + b"Session"
-_SEQUENCE: Final = re.compile(rb'"header":\{[^}]*?"sequence":(\d+)').search
-_NEXT_ORDER: Final = re.compile(rb'"state":\{[^{]*?"next_order":(\d+)').search
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,10 +200,14 @@ async def collect(
         JournalBroken, SnapshotRefused, TimeoutError: as rebuilding has it.
     """
     orders_end = max((sequence for sequence, named in frames.items() if named), default=0)
-    held = sorted(taken_at(snapshots))
+    held = sorted(header.sequence for header in snapshots.headers())
     for run in _runs(list(frames), held):
         history = await rebuild(
-            source, snapshots, until_sequence=run[0] - 1, cache=CacheConfig(max_size=1, default_ttl=0)
+            source,
+            snapshots,
+            until_sequence=run[0] - 1,
+            cache=CacheConfig(max_size=1, default_ttl=0),
+            check_digest=True,
         )
         ended = await _over(source, history, steps, frames, run, orders_end, stop, progress)
         if ended:
@@ -301,28 +302,12 @@ async def scan(
     return False
 
 
-def taken_at(snapshots: Snapshots) -> dict[int, int]:
-    """Sequence of each snapshot → number of the next order then, from the first bytes of the files alone.
-
-    A hint where to look: whoever starts from a snapshot checks it.
-    """
-    found: dict[int, int] = {}
-    for path in snapshots.paths():
-        try:
-            with path.open("rb") as file:
-                start = file.read(_GLIMPSE)
-        except OSError:
-            continue
-        sequence, next_order = _SEQUENCE(start), _NEXT_ORDER(start)
-        if sequence is not None and next_order is not None:
-            found[int(sequence[1])] = int(next_order[1])
-    return found
-
-
 def made_after(snapshots: Snapshots, order_id: str) -> int:
     """The latest snapshot's sequence after which an order must have been made; 0 when none is known to be older."""
     ours = _OURS(order_id)
     if ours is None:
         return 0
     number = int(ours[1], 16)
-    return max((at for at, next_order in taken_at(snapshots).items() if next_order <= number), default=0)
+    return max(
+        (header.sequence for header in snapshots.headers() if 0 < header.next_order <= number), default=0
+    )

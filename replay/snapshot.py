@@ -53,6 +53,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         sequence, head: last frame applied and the digest of its payload.
         at: time of its last commit. ``written_at``: wall clock. UTC ns.
         events: how many the history had up to there; 0 in those of before this was noted.
+        next_order: number of the next order to be made; 0 in those of before this was noted.
         digest: of the state; ``shape`` of what was hashed (:data:`oms.aggregates.digest.SHAPE`).
         state_sha256, projections_sha256: of the bytes of these members.
     """
@@ -64,6 +65,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     written_at: int
     events: int = 0
+    next_order: int = 0
     digest: str
     shape: str = ""
     state_sha256: str
@@ -194,6 +196,18 @@ class Snapshots:
             except SnapshotDamaged as error:
                 log.warning("snapshot skipped for the one before: %s", error)
 
+    def headers(self) -> Iterator[Header]:
+        """Of every snapshot whose beginning is good, newest first, without the rest being read.
+
+        Raises:
+            KeyMissing: as :meth:`newest_first` has it.
+        """
+        for path in self.paths():
+            try:
+                yield read_header(path, self.keys)
+            except SnapshotDamaged as error:
+                log.warning("snapshot skipped for the one before: %s", error)
+
     # -- write
 
     def write(self, content: Content, now: int) -> Snapshot:
@@ -215,6 +229,7 @@ class Snapshots:
             at=state.at,
             written_at=now,
             events=content.events,
+            next_order=state.next_order,
             digest=state.digest(),
             shape=SHAPE,
             state_sha256=_sha256(content.state),

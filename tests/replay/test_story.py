@@ -396,3 +396,24 @@ def test_doubt_amend_sessions_and_late_trades_are_told() -> None:
         "place → first trade",
         "place → end",
     ]
+
+
+def test_an_order_of_before_the_history_says_so() -> None:
+    """Where the frame that made an order is gone, what is left of its life is told, and that it began before."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place()
+    maker.cut()
+    maker.accept(order_id)
+    maker.report({"report": "canceled", "order_id": order_id, "reason": "asked", "venue_time": 9})
+    maker.cut()
+    history, steps = new_history(CacheConfig()), Steps([order_id])
+    for stored in maker.stored:
+        if stored.sequence < 3:
+            history.apply(stored)
+        else:
+            steps.apply(history, stored)
+    with exactly():
+        life = story(order_id, steps.of[order_id], (3, maker.sequence))
+    assert (life.origin, life.terms, life.status, life.reason) == ("earlier", None, "CANCELED", "asked")
+    assert [change.status for change in life.changes] == ["NEW", "CANCELED"]
