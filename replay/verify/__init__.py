@@ -39,7 +39,7 @@ async def verify(
     Args:
         source: journal and archive; ``archive`` once more, for its segments.
         data_dir: where receipts are.
-        decisions: decide every command again too, which takes most of the time.
+        decisions: decide every command again, which takes most of the time, and hold the read models of snapshots too.
 
     Raises:
         TimeoutError, nats.errors.Error: the server does not answer.
@@ -68,7 +68,7 @@ async def verify(
             await _look(walk, there, broken)
     else:
         await _look(walk, there, broken)
-    walk.end(there.end)
+    await walk.end(there.held)
     await walk.explain()
     report.seconds = time.perf_counter() - started
     return report

@@ -7,7 +7,7 @@ from typing import Final
 from oms.journal.errors import JournalBroken
 from oms.journal.mark import FILE, FoundMark, read_mark
 from oms.journal.reader import StoredFrame
-from oms.journal.receipts import DIRECTORY, Receipt, ReceiptDamaged, check_receipts
+from oms.journal.receipts import DIRECTORY, Receipt, ReceiptDamaged, check_receipts, receipt_files
 from oms.journal.signing import DIRECTORY as KEYS
 from oms.journal.signing import KeyRefused, key_id_of, known_keys
 from oms.messages.events import LossAccepted, Sealed, SigningKeyDeclared
@@ -30,6 +30,7 @@ class Witness:
 
     def __init__(self, data_dir: Path, report: Report) -> None:
         self._report = report
+        self._data_dir = data_dir
         self._directory = data_dir / DIRECTORY
         self.agreed = 0
         self.disputed = 0
@@ -73,20 +74,28 @@ class Witness:
             self._report.receipts += 1
             self._advance()
 
+    def drain(self) -> None:
+        """Read the receipts that are left. A system that runs writes them after the frames: the last frame is asked for then."""
+        while self._next is not None:
+            self._advance()
+
     def end(self, last: int) -> None:
         """Say what is stated of frames behind the last, and what should be stated and is not."""
-        mark = self.mark
-        if mark is not None and mark.sequence > last:
+        marked = self.mark.sequence if self.mark is not None else 0
+        top = max(marked, self._read)
+        if top > last:
+            source = "the mark" if marked == top else "a receipt"
             self._found(
                 last + 1,
-                f"frames {last + 1:,} to {mark.sequence:,} were durable, says the mark: they are gone",
+                f"frames {last + 1:,} to {top:,} were durable, says {source}: they are gone",
                 Finding.LOST,
-                last=mark.sequence,
+                last=top,
             )
-        if self._next is not None:
-            self._lost(last, self._next)
         self._check_mark()
-        if self._row > UNRECEIPTED_MAX or (self._unreceipted and not self._read and not self._refused):
+        none = (
+            self._unreceipted and not self._read and not self._refused and not receipt_files(self._data_dir)
+        )
+        if self._row > UNRECEIPTED_MAX or none:
             self._found(
                 self._row_since,
                 f"{self._row:,} seals from here to frame {last:,} have no receipt: receipts were taken away",
@@ -150,18 +159,6 @@ class Witness:
         if self._row == 1:
             self._row_since = sequence
 
-    def _lost(self, last: int, receipt: Receipt) -> None:
-        top = receipt.sequence
-        while self._next is not None:
-            top = self._next.sequence
-            self._advance()
-        self._found(
-            last + 1,
-            f"receipts name frames {receipt.sequence:,} to {top:,}, but there are only frames up to {last:,}",
-            Finding.LOST,
-            last=top,
-        )
-
     def _advance(self) -> None:
         try:
             self._next = next(self._receipts, None)
@@ -183,7 +180,7 @@ class Witness:
         return found
 
     def _check_mark(self) -> None:
-        """What is read of the mark now is later than every receipt read: it is written before them."""
+        """The mark is written before receipts: as it is now it is not behind those read, as it was at first not ahead."""
         found, path = self._look_at_mark(), str(self._mark_path)
         if self._marked.damaged or found.damaged:
             self._found(0, "the mark is not what was written", what=path)
@@ -195,12 +192,12 @@ class Witness:
             return
         if self._refused:
             return
-        if mark.receipt > self._read:
+        if self.mark is not None and self.mark.receipt > self._read:
             self._found(
                 self._read + 1,
-                f"receipts end at the one for frame {self._read:,}, the mark knows of one for {mark.receipt:,}: they were"
-                " cut",
-                last=mark.receipt,
+                f"receipts end at the one for frame {self._read:,}, the mark knows of one for {self.mark.receipt:,}: they"
+                " were cut",
+                last=self.mark.receipt,
                 what=str(self._directory),
             )
         elif mark.sequence < self._read:

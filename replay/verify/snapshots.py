@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oms.aggregates.partition import Partition
-from oms.projections.projections import Projections
 from replay.history import History
-from replay.snapshot import Header, Snapshot, SnapshotDamaged, Snapshots, read_snapshot
+from replay.snapshot import Header, SnapshotDamaged, Snapshots, read_header, read_snapshot
+from replay.verify.models import difference, loaded
 from replay.verify.report import Finding, Found, Report
 from replay.verify.state import recorded_fields
 
@@ -41,12 +41,9 @@ class Stops:
     def _read(self) -> Iterator[tuple[Path, Header]]:
         for path in self._snapshots.paths():
             try:
-                yield path, self._open(path).header
+                yield path, read_header(path, self._snapshots.keys)
             except SnapshotDamaged as error:
                 self._found(path, 0, str(error))
-
-    def _open(self, path: Path) -> Snapshot:
-        return read_snapshot(path, self._snapshots.keys)
 
     def _compare(self, path: Path, header: Header, history: History, diverged: list[str] | None) -> None:
         if header.head != history.head:
@@ -63,16 +60,20 @@ class Stops:
                 self._found(path, header.sequence, f"names {name} {said}, after this frame it is {known}")
                 return
         try:
-            snapshot = self._open(path)
+            snapshot = read_snapshot(path, self._snapshots.keys)
             state = snapshot.load_state(check_digest=True)
-            snapshot.load_projections(Projections(state, 1, 0))
+            models = loaded(snapshot, state)
         except SnapshotDamaged as error:
             self._found(path, header.sequence, str(error))
             return
-        if state.digest() == history.partition.digest():
-            self._report.snapshots += 1
+        if state.digest() != history.partition.digest():
+            self._differs(path, header, history.partition, state, diverged)
             return
-        self._differs(path, header, history.partition, state, diverged)
+        wrong = "" if history.projections is None else difference(history.projections, models)
+        if wrong:
+            self._found(path, header.sequence, f"read models: {wrong}")
+            return
+        self._report.snapshots += 1
 
     def _differs(
         self, path: Path, header: Header, ours: Partition, theirs: Partition, diverged: list[str] | None

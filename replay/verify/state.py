@@ -24,14 +24,17 @@ MAX_FIELDS: Final = 40
 class Replayer:
     """Replays, and holds every commit against what was recorded of it. Only the first divergence is told: all else follows.
 
+    Args:
+        history: before the first frame.
+
     Attributes:
         diverged: (sequence, commit, entities) of the first divergence; entities are unknown where only a seal told it.
         sealed: place (sequence, commit) of the last seal that held.
         stopped: a commit could not be applied, so that the state is none any more.
     """
 
-    def __init__(self, report: Report) -> None:
-        self.history = History()
+    def __init__(self, report: Report, history: History) -> None:
+        self.history = history
         self.report = report
         self.diverged: tuple[int, int, list[str]] | None = None
         self.sealed = (0, 0)

@@ -17,11 +17,12 @@ from oms.messages.frames import GENESIS
 from replay.checks import split_checks
 from replay.history import History
 from replay.memory import no_collection
-from replay.rebuild import STALL_S, Progress
+from replay.rebuild import STALL_S, Progress, new_history
 from replay.snapshot import Snapshots
 from replay.source import Source
 from replay.verify.chain import COPY_BYTES
 from replay.verify.decisions import Decider
+from replay.verify.models import HELD
 from replay.verify.receipts import Witness
 from replay.verify.report import Finding, Report
 from replay.verify.snapshots import Stops
@@ -36,7 +37,7 @@ class Walk:
     """One pass over what ``source`` has; it ends where that breaks, and goes on without state where a commit cannot be applied.
 
     Args:
-        decisions: decide every command again too.
+        thorough: decide every command again, and make the read models too.
 
     Attributes:
         copies: what :class:`replay.verify.chain.Chain` needs of the archive's frames.
@@ -46,7 +47,7 @@ class Walk:
     report: Report
     data_dir: Path
     snapshots: Snapshots
-    decisions: bool
+    thorough: bool
     witness: Witness = attrs.field(init=False)
     copies: bytearray = attrs.field(init=False, factory=bytearray)
     _stops: Stops = attrs.field(init=False)
@@ -56,8 +57,8 @@ class Walk:
     def __attrs_post_init__(self) -> None:
         self.witness = Witness(self.data_dir, self.report)
         self._stops = Stops(self.snapshots, self.report)
-        self._replayer = Replayer(self.report)
-        self._decider = Decider() if self.decisions else None
+        self._replayer = Replayer(self.report, new_history(HELD, projections=self.thorough))
+        self._decider = Decider() if self.thorough else None
 
     async def all(self, last: int, progress: Progress | None) -> None:
         """Walk up to ``last``.
@@ -125,9 +126,12 @@ class Walk:
             )
         return checks
 
-    def end(self, last: int) -> None:
-        """Say what is stated of frames behind the last there is, and the figures."""
+    async def end(self, held: int) -> None:
+        """Say what is stated of frames behind the last there is, and the figures. ``held``: the last in the archive."""
         report, history = self.report, self._replayer.history
+        # A system that runs has gone on meanwhile, and its receipts with it.
+        self.witness.drain()
+        last = max((await self.source.given())[1], held)
         self.witness.end(last)
         self._stops.end(last)
         report.journal_id, report.version = history.partition.journal_id, history.partition.version

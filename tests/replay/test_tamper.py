@@ -36,6 +36,7 @@ from replay.archive.layout import root_of
 from replay.archive.manifest import Manifest
 from replay.cli import replay
 from replay.snapshot import Snapshots
+from replay.source import Source
 from replay.verify import Finding, Found
 from tests.replay.journal import Maker, write
 from tests.replay.record import (
@@ -246,11 +247,12 @@ def last_frame_flipped(desk: Desk) -> Iterable[Place]:
 def frame_cut_out(desk: Desk) -> Iterable[Place]:
     sequence = desk.archived + 4
     del desk.frames[sequence - 1]
+    end = desk.maker.sequence
     return [
         Place(JOURNAL, sequence),
         Place(RECEIPT, *around(desk, sequence)),
-        Place(LOST, len(desk.frames) + 1),
-        Place(SNAPSHOT, len(desk.frames) + 1),
+        Place(LOST, end),
+        Place(SNAPSHOT, end),
     ]
 
 
@@ -662,19 +664,29 @@ def mark_removed(desk: Desk) -> Iterable[Place]:
 # -- snapshots
 
 
-def _rewrite(path: Path, state: Callable[[bytes], bytes], header: Callable[[dict[str, Any]], None]) -> int:
+def _same(part: Any) -> Any:
+    return part
+
+
+def _rewrite(
+    path: Path,
+    state: Callable[[bytes], bytes] = _same,
+    header: Callable[[dict[str, Any]], None] = _same,
+    models: Callable[[bytes], bytes] = _same,
+) -> int:
     """Change a snapshot and make its checksums and its digest anew; return its sequence."""
     document = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
-    changed = state(bytes(document["state"]))
+    changed, projections = state(bytes(document["state"])), models(bytes(document["projections"]))
     found: dict[str, Any] = json.loads(bytes(document["header"]))
     found["state_sha256"] = sha256(changed).hexdigest()
+    found["projections_sha256"] = sha256(projections).hexdigest()
     found["digest"] = image.load(changed).digest()
     sequence = int(found["sequence"])
     header(found)
     encoded = msgspec.json.encode(found)
     path.write_bytes(
         b'{"header":%b,"header_sha256":"%b","state":%b,"projections":%b}\n'
-        % (encoded, sha256(encoded).hexdigest().encode(), changed, bytes(document["projections"]))
+        % (encoded, sha256(encoded).hexdigest().encode(), changed, projections)
     )
     return sequence
 
@@ -688,6 +700,12 @@ def _richer(state: bytes) -> bytes:
 def snapshot_flipped(desk: Desk) -> Iterable[Place]:
     path = Snapshots(desk.data_dir).paths()[-1]
     flip(path, 3_000)
+    return [Place(SNAPSHOT, desk.maker.sequence // 2, what=str(path))]
+
+
+def snapshot_header_flipped(desk: Desk) -> Iterable[Place]:
+    path = Snapshots(desk.data_dir).paths()[-1]
+    flip(path, 30)
     return [Place(SNAPSHOT, 0, what=str(path))]
 
 
@@ -699,9 +717,30 @@ def read_models_flipped(desk: Desk) -> Iterable[Place]:
     return [Place(SNAPSHOT, desk.maker.sequence // 2, what=str(path))]
 
 
+def _models(change: Callable[[dict[str, Any]], None]) -> Tamper:
+    """Change the read models of the first snapshot, whose state stays as it is."""
+
+    def tamper(desk: Desk) -> Iterable[Place]:
+        def changed(models: bytes) -> bytes:
+            found = json.loads(models)
+            change(found)
+            assert found != json.loads(models)
+            return msgspec.json.encode(found)
+
+        path = Snapshots(desk.data_dir).paths()[-1]
+        return [Place(SNAPSHOT, _rewrite(path, models=changed), what=str(path))]
+
+    return tamper
+
+
+def _dropped_order(models: dict[str, Any]) -> None:
+    gone = models["orders"].pop(1)["order_id"]
+    del models["finished"][gone]
+
+
 def snapshot_edited(desk: Desk) -> Iterable[Place]:
     path = Snapshots(desk.data_dir).paths()[-1]
-    return [Place(SNAPSHOT, _rewrite(path, _richer, lambda _: None), what=str(path))]
+    return [Place(SNAPSHOT, _rewrite(path, _richer), what=str(path))]
 
 
 def snapshot_edited_as_of_another_shape(desk: Desk) -> Iterable[Place]:
@@ -712,7 +751,7 @@ def snapshot_edited_as_of_another_shape(desk: Desk) -> Iterable[Place]:
 
 def _header_of(desk: Desk, **fields: Any) -> tuple[int, str]:
     path = Snapshots(desk.data_dir).paths()[-1]
-    return _rewrite(path, lambda state: state, lambda header: header.update(fields)), str(path)
+    return _rewrite(path, header=lambda header: header.update(fields)), str(path)
 
 
 def snapshot_head_edited(desk: Desk) -> Iterable[Place]:
@@ -888,7 +927,14 @@ KINDS: dict[str, tuple[dict[str, Any], Tamper]] = {
     # snapshots
     "snapshot flipped": (FULL, snapshot_flipped),
     "read models flipped": (FULL, read_models_flipped),
+    "snapshot's header flipped": (FULL, snapshot_header_flipped),
     "snapshot edited": (FULL, snapshot_edited),
+    "trade edited": (FULL, _models(lambda models: models["trades"][3].update(realised="7"))),
+    "trade dropped": (FULL, _models(lambda models: models["trades"].pop(2))),
+    "finished order edited": (FULL, _models(lambda models: models["orders"][0].update(strategy="x"))),
+    "finished order dropped": (FULL, _models(_dropped_order)),
+    "book edited": (FULL, _models(lambda models: models["books"][0][1].update(realised="7"))),
+    "day edited": (FULL, _models(lambda models: next(iter(models["days"].values())).pop())),
     "snapshot edited, of another shape": (FULL, snapshot_edited_as_of_another_shape),
     "snapshot's head edited": (FULL, snapshot_head_edited),
     "snapshot's time edited": (FULL, snapshot_time_edited),
@@ -1010,6 +1056,27 @@ async def test_a_record_that_nobody_touched_has_no_finding(
         assert report.digest == record.maker.state.digest()
         assert report.compared == held - trimmed
         assert report.receipts == report.seals == len(sealings_of(record.maker.stored))
+
+
+async def test_a_system_that_runs_has_no_finding(
+    journal: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames, receipts, mark and snapshots that came after verification began are no loss and no forgery."""
+    record = make_record(tmp_path)
+    early, late = record.maker.payloads[:18], record.maker.payloads[18:]
+    await write(journal, early)
+    given = Source.given
+
+    async def growing(source: Source) -> tuple[int, int, int]:
+        found = await given(source)
+        await write(journal, late)
+        late.clear()
+        return found
+
+    monkeypatch.setattr(Source, "given", growing)
+    report = await record.verify(journal)
+    assert not report.findings, report.findings
+    assert report.last == 18
 
 
 def command(url: str, desk: Desk, *options: str) -> Result:

@@ -206,6 +206,10 @@ def test_every_field_of_the_partition_is_in_it(state: Partition) -> None:
         assert from_scratch(state) != good, f"{name} less one"
         held[key] = value
     ledger = next(iter(state.ledgers.values()))
+    for symbol, at in ledger.filled_until.items():
+        ledger.filled_until[symbol] = at + 1
+        assert from_scratch(state) != good, f"filled until {symbol}"
+        ledger.filled_until[symbol] = at
     trade, at = next(iter(ledger.trade_ids.items()))
     ledger.trade_ids[trade] = at + 1
     assert from_scratch(state) != good
