@@ -202,6 +202,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise Ended(Exit.REFUSED, str(error)) from None
     except (nats.errors.Error, TimeoutError) as error:
         raise Ended(Exit.NO_ANSWER, f"nats-server stopped answering: {error or repr(error)}") from None
+    except BrokenPipeError:
+        # Whoever reads the answer has enough of it; click ends quietly.
+        raise
     except OSError as error:
         raise Ended(Exit.REFUSED, str(error)) from None
 

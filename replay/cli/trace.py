@@ -40,6 +40,8 @@ def trace(command_id: str, account: str | None, as_json: bool, where: c.Where) -
     if not found:
         of = f" of account {account}" if account else ""
         raise c.Ended(Exit.REFUSED, f"no command{of} with the id {command_id!r} left a commit in the history")
+    if len(found) == t.MAX_USES:
+        click.echo(f"oms: the first {t.MAX_USES} uses of this id are shown, there may be more", err=True)
     if as_json:
         render.print_json({"traces": found})
         return

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oms.config import CacheConfig
+from oms.messages import codec
+from oms.messages.commands import ListLive
+from oms.messages.events import Event
+from oms.messages.frames import decode_frame
+from oms.messages.instructions import Instruction
+from oms.messages.reports import Report
+from replay import wording
 from replay.filters import Filters
 from replay.rebuild import new_history
 from replay.span import Span, advance
@@ -111,6 +119,21 @@ def test_pages_are_the_whole(maker: Maker, limit: int, symbol: str, everything: 
         paged += page
         after = parse_cursor(page[-1].place)
     assert paged == whole
+
+
+def test_there_are_words_for_everything() -> None:
+    """Every event, report, instruction and command that the journal may hold can be told in a line."""
+    assert set(wording._EVENTS) == set(get_args(Event))
+    assert set(wording._REPORTS) == set(get_args(Report))
+    assert set(wording._INSTRUCTIONS) == set(get_args(Instruction))
+    assert set(wording._COMMANDS) == set(codec.COMMANDS.values()) - {ListLive}
+    golden = Path(__file__).parents[1] / "golden"
+    for journal in sorted(golden.glob("journal-*.jsonl")):
+        for payload in journal.read_bytes().splitlines():
+            for commit in decode_frame(payload).commits:
+                assert all(wording.event(event) for event in commit.events)
+                verb = commit.subject.partition(".")[0]
+                assert wording.command(verb, bytes(commit.command)) or verb == "seal"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1.2", "1.2.x", "1.2.3.4", "-1.2.3", "1..3"])
