@@ -1,0 +1,1 @@
+"""Tampering by kind, for :mod:`tests.replay.test_tamper`."""
