@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -37,9 +38,9 @@ def blocks(language: str) -> list[Any]:
     all_found = []
     for page in PAGES:
         text = page.read_text("utf-8")
-        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for found in re.finditer(rf"^ *```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE):
             line = text.count("\n", 0, found.start()) + 1
-            all_found.append(pytest.param(found[1], id=f"{page.relative_to(ROOT)}:{line}"))
+            all_found.append(pytest.param(textwrap.dedent(found[1]), id=f"{page.relative_to(ROOT)}:{line}"))
     return all_found
 
 
@@ -64,7 +65,7 @@ def generator() -> ModuleType:
 
 def without_blocks(page: Path) -> str:
     """A page's text without what stands in fences."""
-    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
@@ -111,9 +112,16 @@ def test_json_parses(block: str) -> None:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_commands_exist(line: str) -> None:
+def test_commands_exist(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of a console block is one that there is, with options that it takes."""
     program, *arguments = shlex.split(line, comments=True)
+    # Some options want what they name to be there.
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    for argument in arguments:
+        if argument.endswith(".yaml"):
+            Path(argument).parent.mkdir(parents=True, exist_ok=True)
+            Path(argument).touch()
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     elif program == "oms":
