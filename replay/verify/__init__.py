@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from oms.journal.errors import JournalBroken, JournalFault
-from replay.archive import Archive, ArchiveBroken
+from replay.archive import Archive, ArchiveBroken, Segment
 from replay.archive.manifest import NO_MANIFEST
 from replay.rebuild import Progress
 from replay.snapshot import Snapshots
@@ -46,24 +46,25 @@ async def verify(
     """
     started = time.perf_counter()
     report = Report()
-    held = _held(archive, report)
-    if held is None:
-        source, held = source.journal or source, (1, 0)
+    found = _held(archive, report)
+    if found is None:
+        source = source.journal or source
+    held, segments = found or ((1, 0), [])
     first, last, counted = await source.given()
     _ends(report, source, held[1], last, counted)
     there = _There(first, last, *held)
     before = list(report.findings)
-    walk = Walk(source, report, data_dir, snapshots, decisions)
+    walk = Walk(source, report, data_dir, snapshots, segments, decisions)
     broken = await _walk(walk, there, progress)
     if broken is not None and await _of_archive(broken, source, there, report):
-        found = await _narrowed(broken, source, report)
+        damage = await _narrowed(broken, source, report)
         if source.journal is None or first > 1:
-            report.add(found)
+            report.add(damage)
         else:
             # The journal has all of it: it must not go unverified because the archive is broken.
-            report = Report(findings=[*before, found], segments=report.segments)
+            report = Report(findings=[*before, damage], segments=report.segments)
             source, there = source.journal, _There(first, last, 1, 0)
-            walk = Walk(source, report, data_dir, snapshots, decisions)
+            walk = Walk(source, report, data_dir, snapshots, [], decisions)
             broken = await _walk(walk, there, progress)
             await _look(walk, there, broken)
     else:
@@ -128,8 +129,8 @@ async def _look(walk: Walk, there: _There, broken: JournalBroken | None) -> None
     )
 
 
-def _held(archive: Archive, report: Report) -> tuple[int, int] | None:
-    """The archive's bounds; None when it cannot be read, which is then a finding."""
+def _held(archive: Archive, report: Report) -> tuple[tuple[int, int], list[Segment]] | None:
+    """The archive's bounds and segments; None when it cannot be read, which is then a finding."""
     try:
         held = archive.bounds()
         segments = archive.segments()
@@ -141,7 +142,7 @@ def _held(archive: Archive, report: Report) -> tuple[int, int] | None:
         gone = ArchiveBroken(segments[0].path, 1, "is not the first segment: the one before it is missing")
         report.add(_archive_found(gone))
         return None
-    return held
+    return held, segments
 
 
 def _ends(report: Report, source: Source, held: int, last: int, counted: int) -> None:

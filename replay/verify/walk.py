@@ -2,7 +2,7 @@
 
 import asyncio
 import decimal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,6 +14,7 @@ from oms.aggregates.money import EXACT
 from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.reader import StoredFrame
 from oms.messages.frames import GENESIS
+from replay.archive import Segment
 from replay.checks import split_checks
 from replay.history import History
 from replay.memory import no_collection
@@ -25,6 +26,7 @@ from replay.verify.decisions import Decider
 from replay.verify.models import HELD
 from replay.verify.receipts import Witness
 from replay.verify.report import Finding, Report
+from replay.verify.segments import Segments
 from replay.verify.snapshots import Stops
 from replay.verify.state import Replayer, changed_fields, fields_of_all
 
@@ -37,6 +39,7 @@ class Walk:
     """One pass over what ``source`` has; it ends where that breaks, and goes on without state where a commit cannot be applied.
 
     Args:
+        segments: of the archive, when ``source`` reads it.
         thorough: decide every command again, and make the read models too.
 
     Attributes:
@@ -47,15 +50,18 @@ class Walk:
     report: Report
     data_dir: Path
     snapshots: Snapshots
+    segments: Sequence[Segment]
     thorough: bool
     witness: Witness = attrs.field(init=False)
     copies: bytearray = attrs.field(init=False, factory=bytearray)
+    _segments: Segments = attrs.field(init=False)
     _stops: Stops = attrs.field(init=False)
     _replayer: Replayer = attrs.field(init=False)
     _decider: Decider | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.witness = Witness(self.data_dir, self.report)
+        self._segments = Segments(self.segments, self.report)
         self._stops = Stops(self.snapshots, self.report)
         self._replayer = Replayer(self.report, new_history(HELD, projections=self.thorough))
         self._decider = Decider() if self.thorough else None
@@ -82,6 +88,7 @@ class Walk:
         report, replayer = self.report, self._replayer
         if stored.checks is not None:
             report.archived += 1
+            self._segments.frame(stored)
             self.copies += bytes.fromhex(stored.digest[:_COPY_DIGITS])
         report.frames += 1
         report.last, report.head = stored.sequence, stored.digest

@@ -90,6 +90,14 @@ KINDS: dict[str, tuple[dict[str, Any], Tamper]] = {
     "segments swapped": (DAYS, a.segments_swapped),
     "segment edited with its manifest": (FULL, a.segment_edited),
     "archive written anew": (FULL, a.archive_written_anew),
+    **{
+        f"manifest's {field} edited": (FULL, a.manifest_edited(field))
+        for field in ("prev", "head", "at_first", "at_last", "commits", "events", "raw_bytes")
+    },
+    **{
+        f"manifest's {field} edited, over days": (DAYS, a.manifest_edited(field))
+        for field in ("previous", "bytes", "sha256", "prev", "head")
+    },
     "checks edited": (FULL, a.checks_edited),
     "checks cut": (FULL, a.checks_cut),
     # receipts and mark

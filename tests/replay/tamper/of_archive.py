@@ -26,6 +26,7 @@ from tests.replay.tamper.desk import (
     STATE,
     Desk,
     Place,
+    Tamper,
     around,
     chained,
     flip,
@@ -103,6 +104,28 @@ def _reseal(path: Path, change: Callable[[bytes], bytes]) -> None:
     manifest = msgspec.json.decode(manifest_path.read_bytes(), type=Manifest)
     manifest = msgspec.structs.replace(manifest, bytes=len(stored), sha256=sha256(stored).hexdigest())
     manifest_path.write_bytes(msgspec.json.encode(manifest) + b"\n")
+
+
+def manifest_edited(field: str) -> Tamper:
+    """Give one field of the last manifest, which no other one follows, another value.
+
+    Where it no longer fits its neighbour, either may be the one that was changed: the neighbour is named.
+    """
+
+    def tamper(desk: Desk) -> Iterable[Place]:
+        path = _sealed(desk)[-1].with_suffix(".json")
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        value = getattr(manifest, field)
+        other = value + 1 if isinstance(value, int) else "c" * 64
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, **{field: other})) + b"\n")
+        if field == "head":
+            return [Place(ARCHIVE, manifest.last + 1, what=f"{manifest.last + 1:012d}")]
+        if field == "previous":
+            before = _sealed(desk)[-2].stem
+            return [Place(ARCHIVE, int(before[:12]), what=before)]
+        return [Place(ARCHIVE, manifest.last + 1 if field == "raw_bytes" else manifest.first, what=path.stem)]
+
+    return tamper
 
 
 def segment_edited(desk: Desk) -> Iterable[Place]:
