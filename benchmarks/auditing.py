@@ -28,14 +28,14 @@ from replay.source import Source
 from replay.verify import verify
 
 REPORT = "report.binance.main.spot._"
-ORDERS = 26_000
+ORDERS = 260_000
 """Four events each: placed, accepted, filled in two parts."""
 COMMITS_A_FRAME = 100
 SEAL_COMMITS = 256
-SNAPSHOT_EVENTS = 20_000
+SNAPSHOT_EVENTS = 100_000
 """Snapshots are so far apart at most; two of them stand before the moments asked about."""
 QUESTIONS = 12
-DECIDED_ORDERS = 5_000
+DECIDED_ORDERS = 50_000
 
 
 async def measure() -> AsyncIterator[Figure]:

@@ -47,6 +47,11 @@ log = logging.getLogger(__name__)
 
 MAX_STRETCH_S: Final = 0.02
 """Frames are applied for so long before questions get their turn."""
+SNAPSHOT_EVENTS: Final = 100_000
+"""A snapshot is written before its time when so many events came since the last one …"""
+SNAPSHOT_REST: Final = 50
+"""… and so many times as long has passed as writing that one took."""
+SNAPSHOT_POLL_S: Final = 0.25
 STATUS_TIMEOUT_S: Final = 1.0
 TRIM_INTERVAL_S: Final = 3_600.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -240,9 +245,19 @@ class Follower:
     # -- snapshots
 
     async def _write_snapshots(self) -> None:
+        """On the interval; sooner when so much has happened that an answer as of a moment would take long to replay."""
+        interval_s = self._settings.storage.snapshot_interval / 1e9
+        history = self.history
+        written, took, events = time.monotonic(), 0.0, history.events
         while True:
-            await asyncio.sleep(self._settings.storage.snapshot_interval / 1e9)
-            await self._write_snapshot()
+            await asyncio.sleep(min(SNAPSHOT_POLL_S, interval_s))
+            waited = time.monotonic() - written
+            many = history.events - events >= SNAPSHOT_EVENTS and waited > SNAPSHOT_REST * took
+            if many or waited >= interval_s:
+                started, events = time.monotonic(), history.events
+                await self._write_snapshot()
+                written = time.monotonic()
+                took = written - started
 
     async def _write_snapshot(self, within_s: float | None = None) -> None:
         """Write one, once the public events up to it are stored, which may take until the server is back, and what the

@@ -42,6 +42,8 @@ HEADER_BYTES: Final = 8 * 1024
 """More than a header and its checksum take, at the start of a file."""
 MAX_BYTES: Final = 4 * 1024**3
 """A larger file is not one of ours."""
+DENSE_DAYS: Final = 2
+"""For so long more than one snapshot an hour is kept: they are large, and questions are mostly about what just happened."""
 KEPT_AT_LEAST: Final = 2
 """Retention never removes the newest ones."""
 
@@ -271,10 +273,19 @@ class Snapshots:
         return Snapshot(path, header, content.state, content.projections)
 
     def retain(self, days: int, now: int) -> list[Path]:
-        """Remove what was written more than ``days`` before ``now`` (UTC ns), but never the newest; return what went."""
+        """Remove what was written more than ``days`` before ``now`` (UTC ns), and of what is older than :data:`DENSE_DAYS` all
+        but the last of each hour; never the newest. Return what went.
+        """
         oldest = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC) - datetime.timedelta(days=days)
-        keep_from = self.root / f"{oldest:%Y/%m/%d/%H}"
-        gone = [path for path in self.paths()[KEPT_AT_LEAST:] if path.parent < keep_from]
+        dense = datetime.datetime.fromtimestamp(now // 10**9, datetime.UTC) - datetime.timedelta(
+            days=DENSE_DAYS
+        )
+        keep_from, dense_from = (self.root / f"{moment:%Y/%m/%d/%H}" for moment in (oldest, dense))
+        gone = [
+            path
+            for path in self.paths()[KEPT_AT_LEAST:]
+            if path.parent < keep_from or (path.name != FILE and path.parent < dense_from)
+        ]
         for path in gone:
             path.unlink(missing_ok=True)
             if not any(path.parent.glob(FILES)):

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from oms.aggregates import image
 from oms.journal.errors import JournalBroken
 from oms.nats_server import EmbeddedNats
+from replay import follower as follower_module
 from replay.rebuild import SnapshotRefused
 from replay.snapshot import Snapshots
 from tests.replay.conftest import Following, ask
@@ -336,3 +337,18 @@ async def test_several_share_the_questions(nc: Client, following: Following) -> 
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
         assert len(answers) == 20
+
+
+async def test_many_events_bring_a_snapshot_before_its_time(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer as of a moment never has far to go: a snapshot does not wait for the hour when much happens."""
+    monkeypatch.setattr(follower_module, "SNAPSHOT_EVENTS", 50)
+    maker = busy(5, 60)
+    await write(nc, maker.payloads)
+    async with following():
+        before = len(maker.payloads)
+        await append(nc, busy(6, 60, maker=maker), before)
+        async with asyncio.timeout(20):
+            while not Snapshots(tmp_path / "data").paths():
+                await asyncio.sleep(0.05)

@@ -269,3 +269,18 @@ class TestEncrypted:
         path.write_bytes(path.read_bytes()[:-1])
         assert sequences(snapshots) == [1]
         assert f"{path}: chunk 0 does not decrypt" in caplog.text
+
+
+def test_many_of_one_hour_are_kept_for_two_days(tmp_path: Path) -> None:
+    """What stands beside an hour's last snapshot goes after two days, the hour's last stays as long as any."""
+    snapshots = Snapshots(tmp_path)
+    for hour in range(4):
+        directory = snapshots.root / f"2026/11/21/{hour:02d}"
+        directory.mkdir(parents=True)
+        for name in ("state-000000000001.json", "state.json"):
+            (directory / name).write_bytes(b"{}")
+    moment = 1_795_219_200 * 10**9  # 2026-11-21T00:00:00Z
+    assert snapshots.retain(days=30, now=moment + 49 * 3_600 * 10**9) == [
+        snapshots.root / "2026/11/21/00/state-000000000001.json"
+    ]
+    assert len(list(snapshots.root.rglob("state.json"))) == 4
