@@ -13,7 +13,8 @@ on two cores, 3 kB frames: batches of 500 17,000 frames a second, 64 pipelined p
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
@@ -326,29 +327,31 @@ async def _compare(
         return compared, missing
     archived = frames.read(first, last, witness)
     expected = first
-    async for sequence, payload in _stored(nc, first, last):
-        for found in archived:
-            if found.sequence == sequence:
-                break
-        else:
-            raise AssertionError(f"the archive does not hold frame {sequence} any more")
-        if missing is None and sequence > expected:
-            missing = expected
-        if payload != found.payload:
-            raise RestoreRefused(
-                f"frame {sequence:,} has digest {frame_digest(payload)} in the journal and {found.digest} in the archive: one"
-                " was edited, or they are of different journals. `oms replay verify` tells which; nothing was changed"
-            )
-        compared += 1
-        expected = sequence + 1
-        if progress is not None and compared % READ_FRAMES == 0:
-            progress(sequence, frames.last, 0)
+    # Closed here: left to the event loop, it would unsubscribe when the connection is gone, and say so with a traceback.
+    async with aclosing(_stored(nc, first, last)) as stored:
+        async for sequence, payload in stored:
+            for found in archived:
+                if found.sequence == sequence:
+                    break
+            else:
+                raise AssertionError(f"the archive does not hold frame {sequence} any more")
+            if missing is None and sequence > expected:
+                missing = expected
+            if payload != found.payload:
+                raise RestoreRefused(
+                    f"frame {sequence:,} has digest {frame_digest(payload)} in the journal and {found.digest} in the archive:"
+                    " one was edited, or they are of different journals. `oms replay verify` tells which; nothing was changed"
+                )
+            compared += 1
+            expected = sequence + 1
+            if progress is not None and compared % READ_FRAMES == 0:
+                progress(sequence, frames.last, 0)
     if missing is None and expected <= last:
         missing = expected
     return compared, missing
 
 
-async def _stored(nc: Client, first: int, last: int) -> AsyncIterator[tuple[int, bytes]]:
+async def _stored(nc: Client, first: int, last: int) -> AsyncGenerator[tuple[int, bytes], None]:
     """The journal's messages from ``first`` to ``last``, whatever is missing between."""
     subscription = await nc.jetstream(timeout=TIMEOUT_S).pull_subscribe(
         SUBJECT,

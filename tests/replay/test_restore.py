@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -417,3 +419,32 @@ async def test_command_says_what_it_did_or_why_not(
     result = await asyncio.to_thread(CliRunner().invoke, cli, command)
     assert result.exit_code == code, result.output
     assert says in result.output
+
+
+async def test_command_tells_a_difference_in_one_line(
+    nc: Client, nats_server: EmbeddedNats, tmp_path: Path, maker: Maker
+) -> None:
+    """Nothing but the line that names the frame is printed; the reader of the journal is closed before its connection."""
+    archive(tmp_path, maker)
+    await write(nc, [maker.payloads[0].replace(b"main", b"mean"), *maker.payloads[1:30]])
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [
+            sys.executable,
+            "-m",
+            "oms",
+            "replay",
+            "restore",
+            "--nats",
+            nats_server.url,
+            "--data-dir",
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("oms: frame 1 has digest ")
