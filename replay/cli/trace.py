@@ -16,6 +16,7 @@ from replay.finding import Hits, collect, scan
 from replay.moment import iso
 from replay.steps import Steps
 
+_FILE_WIDTH: Final = 1_000
 _STYLES: Final = {
     t.COMMAND: "bold",
     t.EVENT: "cyan",
@@ -86,7 +87,11 @@ def _print(found: t.Trace) -> None:
     click.echo(f"  commit {found.commit} of frame {found.sequence:,}, digest {found.digest}")
     if found.related:
         click.echo(f"  later commands about the same orders: {', '.join(found.related)}")
-    console().print(_grow(None, found.tree, found.at))
+    printer = console()
+    if not printer.is_terminal:
+        # A file has no width that a tree would have to be wrapped to.
+        printer.width = _FILE_WIDTH
+    printer.print(_grow(None, found.tree, found.at))
 
 
 def _grow(tree: Tree | None, node: t.Node, since: int) -> Tree:

@@ -217,6 +217,8 @@ def test_trace_shows_every_account(url: str, tmp_path: Path) -> None:
     shown = run(url, tmp_path, "trace", "shared")
     assert shown.exit_code == 0
     assert shown.stdout.count("instruction submit") == 2
+    nodes = [line for line in shown.stdout.splitlines() if "── " in line]
+    assert max(map(len, nodes)) > 80, "in a file a node is a line, however long"
     traces = json.loads(run(url, tmp_path, "trace", "shared", "--json").stdout)["traces"]
     assert [each["account"] for each in traces] == ["main", "sub_arb"]
     (one,) = json.loads(run(url, tmp_path, "trace", "shared", "-a", "sub_arb", "--json").stdout)["traces"]
