@@ -1,15 +1,18 @@
 """`oms orders|trades|positions|balances|pnl|status`: what is, as tables or JSON."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Final, get_args
 
 import click
+from rich.text import Text
 
 from oms.cli import options as o
 from oms.cli import render as r
 from oms.client import OmsClient
 from oms.messages import queries as q
 from oms.messages.enums import OrderStatus
+
+_FAULT: Final = "fault"
 
 
 def _query(
@@ -198,24 +201,31 @@ def status(account: str, as_json: bool, url: str) -> None:
         r.print_json(row)
         return
     console = o.console()
+    for name, text in status_lines(row):
+        label = Text(f"{name:<12} ", style="red" if name == _FAULT else "dim")
+        console.print(label.append(text, style="default"), crop=False, no_wrap=True, overflow="ignore")
+    r.show(console, r.SESSIONS, row.sessions, "no connector has served any account yet")
+
+
+def status_lines(row: q.StatusRow) -> Iterator[tuple[str, str]]:
+    """What the status says above its table: names and texts."""
     behind = (
         "lag unknown" if row.lag is None else "up to date" if not row.lag else f"{row.lag:,} frames behind"
     )
-    for name, text in (
-        ("journal", f"{row.journal_id} partition {row.partition}, sequence {_count(row.journal_sequence)}"),
-        ("last commit", f"{r.time_text(row.at)} by engine {row.engine}"),
-        ("follower", behind),
-        ("snapshot", _snapshot(row)),
-        (
-            "orders",
-            f"{row.open_orders:,} open, {row.in_doubt:,} in doubt, {row.unanswered:,} wait for the venue; {row.orders:,} kept",
-        ),
-        ("trades", f"{row.trades:,}"),
-        ("instruments", f"{row.instruments:,}"),
-        ("accounts", ", ".join(f"{name} ({kind})" for name, kind in row.accounts.items())),
-    ):
-        console.print(f"[dim]{name:<12}[/] {text}", crop=False, no_wrap=True, overflow="ignore")
-    r.show(console, r.SESSIONS, row.sessions, "no connector has served any account yet")
+    yield "journal", f"{row.journal_id} partition {row.partition}, sequence {_count(row.journal_sequence)}"
+    yield "last commit", f"{r.time_text(row.at)} by engine {row.engine}"
+    yield "follower", behind
+    yield "snapshot", _snapshot(row)
+    yield "archive", _archive(row)
+    for code, text in sorted(row.faults.items()):
+        yield _FAULT, f"{code}: {text}"
+    yield (
+        "orders",
+        f"{row.open_orders:,} open, {row.in_doubt:,} in doubt, {row.unanswered:,} wait for the venue; {row.orders:,} kept",
+    )
+    yield "trades", f"{row.trades:,}"
+    yield "instruments", f"{row.instruments:,}"
+    yield "accounts", ", ".join(f"{name} ({kind})" for name, kind in row.accounts.items())
 
 
 def _count(value: int | None) -> str:
@@ -226,3 +236,9 @@ def _snapshot(row: q.StatusRow) -> str:
     if not row.snapshot_sequence:
         return "none yet"
     return f"at sequence {row.snapshot_sequence:,}, {r.time_text(row.snapshot_at)}"
+
+
+def _archive(row: q.StatusRow) -> str:
+    if row.archived is None:
+        return "not written by this follower"
+    return f"up to sequence {row.archived:,}" + (f"; trimmed {row.trimmed}" if row.trimmed else "")

@@ -4,12 +4,15 @@ import socket
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from oms.cli import COMMANDS, cli
 from oms.cli.render import decimal_text, time_text
+from oms.cli.showing import status_lines
 from oms.cli.supervisor import Child, Program
+from oms.messages.queries import StatusRow
 
 from .conftest import run_oms
 
@@ -63,3 +66,41 @@ async def test_a_process_that_never_gets_ready_says_why() -> None:
         Exception, match=r"engine ended with exit code 2 before it was ready: .*nowhere\.yaml"
     ):
         await child.ready()
+
+
+def test_the_status_tells_how_far_the_archive_is_and_what_fails() -> None:
+    """People see what ``--json`` has: the archive's end, what was trimmed, each fault; and that another follower archives."""
+    row = StatusRow(
+        journal_id="mabcde",
+        partition="0",
+        engine="e",
+        at=0,
+        journal_first=1,
+        journal_sequence=2_000,
+        lag=0,
+        orders=0,
+        open_orders=0,
+        in_doubt=0,
+        unanswered=0,
+        trades=0,
+        instruments=0,
+        accounts={},
+        sessions=[],
+        snapshot_sequence=0,
+        snapshot_at=0,
+        published={},
+        archived=1_999,
+        trimmed="",
+        faults={"TRIM": "no right to", "ARCHIVE": "the disk is full"},
+    )
+    lines = list(status_lines(row))
+    assert ("archive", "up to sequence 1,999") in lines
+    assert [text for name, text in lines if name == "fault"] == [
+        "ARCHIVE: the disk is full",
+        "TRIM: no right to",
+    ]
+    other = dict(status_lines(msgspec.structs.replace(row, archived=None, faults={})))
+    assert other["archive"] == "not written by this follower"
+    assert "fault" not in other
+    trimmed = dict(status_lines(msgspec.structs.replace(row, trimmed="9 frames")))
+    assert trimmed["archive"] == "up to sequence 1,999; trimmed 9 frames"
