@@ -217,13 +217,19 @@ def test_trace_shows_every_account(url: str, tmp_path: Path) -> None:
     shown = run(url, tmp_path, "trace", "shared")
     assert shown.exit_code == 0
     assert shown.stdout.count("instruction submit") == 2
-    nodes = [line for line in shown.stdout.splitlines() if "── " in line]
-    assert max(map(len, nodes)) > 80, "in a file a node is a line, however long"
     traces = json.loads(run(url, tmp_path, "trace", "shared", "--json").stdout)["traces"]
     assert [each["account"] for each in traces] == ["main", "sub_arb"]
     (one,) = json.loads(run(url, tmp_path, "trace", "shared", "-a", "sub_arb", "--json").stdout)["traces"]
     assert one == traces[1]
     assert one["tree"]["children"][0]["children"][0]["name"] == "submit"
+
+
+def test_trace_in_a_file_has_a_line_a_node(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only on a terminal is a tree wrapped to its width."""
+    whole = run(url, tmp_path, "trace", "shared").stdout
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run(url, tmp_path, "trace", "shared").stdout == whole
+    assert any(len(line) > 40 for line in whole.splitlines() if "── " in line)
 
 
 def test_timeline_is_a_json_object_a_line_and_paged(url: str, tmp_path: Path) -> None:
