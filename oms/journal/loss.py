@@ -67,9 +67,7 @@ class Loss:
     @property
     def range(self) -> str:
         """For people."""
-        return (
-            f"frame {self.first:,}" if self.first == self.last else f"frames {self.first:,} to {self.last:,}"
-        )
+        return frames_text(self.first, self.last)
 
 
 class JournalLost(JournalBroken):
@@ -107,8 +105,8 @@ def find_loss(
                 top.sequence,
                 top.head,
                 agreed,
-                f"frame {each.sequence:,} has digest {found}, but {each.source} says {each.head}: frames"
-                f" {agreed + 1:,} to {top.sequence:,} are not those that were durable{end}",
+                f"frame {each.sequence:,} has digest {found}, but {each.source} says {each.head}:"
+                f" {frames_text(agreed + 1, top.sequence)} not as it was durable{end}",
             )
     if top.sequence > last:
         return Loss(
@@ -117,8 +115,18 @@ def find_loss(
             top.sequence,
             top.head,
             last,
-            f"the journal ends at {last:,}, but {top.source} says that frame {top.sequence:,} was durable: frames"
-            f" {last + 1:,} to {top.sequence:,} are gone",
+            f"the journal ends at {last:,}, but {top.source} says that frame {top.sequence:,} was durable:"
+            f" {frames_text(last + 1, top.sequence)} gone",
+        )
+    if first > last:
+        # Trimming always leaves frames, so this is none.
+        return Loss(
+            LossKind.UNREADABLE,
+            1,
+            last,
+            top.head if top.sequence == last else GENESIS,
+            0,
+            f"the journal says that it ends at {last:,}, and keeps no frame at all: its store is damaged, or it was purged",
         )
     missing = [sequence for sequence, found in held.items() if found is None]
     if missing:
@@ -128,10 +136,15 @@ def find_loss(
             max(missing),
             next((each.head for each in known if each.sequence == max(missing)), GENESIS),
             min(missing) - 1,
-            f"the journal says that it ends at {last:,}, but does not give frames {min(missing):,} to"
-            f" {max(missing):,}: its store is damaged",
+            f"the journal says that it ends at {last:,}, but does not give"
+            f" {frames_text(min(missing), max(missing))}: its store is damaged",
         )
     return None
+
+
+def frames_text(first: int, last: int) -> str:
+    """A range for people."""
+    return f"frame {first:,}" if first == last else f"frames {first:,} to {last:,}"
 
 
 def _advice(loss: Loss) -> str:
