@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 from oms.config import CacheConfig, StorageConfig
+from oms.encryption import Keys
 from oms.nats_server import EmbeddedNats
 from replay.follower import Follower, FollowerSettings
 
@@ -29,13 +30,16 @@ def following(nats_server: EmbeddedNats, tmp_path: Path) -> Following:
         wait: bool = True,
         interval_s: float = 3_600,
         kill: bool = False,
+        keys: Keys | None = None,
         **cache: int,
     ) -> AsyncIterator[Follower]:
         storage = StorageConfig(data_dir=tmp_path / data, snapshot_interval=int(interval_s * 1e9))
         client = await nats.connect(
             nats_server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=_quiet
         )
-        follower = Follower(client, FollowerSettings(storage=storage, cache=CacheConfig(**cache), kill=kill))
+        follower = Follower(
+            client, FollowerSettings(storage=storage, cache=CacheConfig(**cache), keys=keys, kill=kill)
+        )
         stop = asyncio.Event()
         task = asyncio.create_task(follower.run(stop))
         try:

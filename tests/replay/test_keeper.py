@@ -19,6 +19,7 @@ import pytest
 from nats.aio.client import Client
 
 from oms.aggregates.digest import SHAPE
+from oms.encryption import KeyMissing, Keys
 from oms.journal.errors import JournalBroken
 from oms.journal.stream import STREAM
 from oms.messages.events import Sealed
@@ -28,6 +29,7 @@ from replay import alarm, archiver, follower, keeper
 from replay.archive import Archive
 from replay.checks import split_checks
 from replay.rebuild import rebuild
+from replay.restore import restore
 from replay.snapshot import Snapshots
 from replay.source import Source, journal_bounds
 from replay.trade_log import TradeLog
@@ -409,6 +411,48 @@ async def test_journal_is_trimmed_and_read_on_through_the_archive(
         assert again.history.events > 0
     zero = await rebuild(Source(nc, Archive(data)), None)
     assert zero.partition.digest() == maker.state.digest()
+
+
+async def test_with_keys_archive_and_snapshots_are_encrypted_and_the_journal_comes_back(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk tells nothing without the keys; with them the follower goes on, trims, and all is restored."""
+    monkeypatch.setattr("replay.trim.KEPT_FRAMES", 5)
+    keys = Keys("k1", {"k1": b"1" * 32})
+    data = tmp_path / "data"
+    maker = busy(118, 200, frame=5, step=800 * 10**9)
+    await write(nc, maker.payloads)
+    async with following(keys=keys):
+        pass
+    for path in [
+        *(data / "archive").rglob("*.zst"),
+        *(data / "archive").rglob("*.open"),
+        *(data / "snapshots").rglob("*.json"),
+    ]:
+        assert b"OrderPlaced" not in path.read_bytes()
+        assert b"order_id" not in path.read_bytes()
+    async with following(keys=keys) as again:
+        assert again.history.events == 0
+        await again._trim_once()
+        assert (await status(nc))["faults"] == {}
+    assert (await journal_bounds(nc))[0] > 10
+    await nc.jetstream().delete_stream(STREAM)
+    with pytest.raises(KeyMissing):
+        await restore(nc, Archive(data), Snapshots(data), data)
+    done = await restore(nc, Archive(data, keys), Snapshots(data, keys), data)
+    assert (done.first, done.last) == (1, maker.sequence)
+    assert (await rebuild(Source(nc), None)).partition.digest() == maker.state.digest()
+
+
+async def test_missing_key_is_told(nc: Client, following: Following, tmp_path: Path) -> None:
+    """Without the key that the archive is encrypted with, it is not written to, and that is a fault."""
+    maker = busy(119, 20)
+    await write(nc, maker.payloads)
+    async with following(keys=Keys("k1", {"k1": b"1" * 32})):
+        pass
+    shutil.rmtree(tmp_path / "data" / "snapshots")
+    async with following():
+        assert "k1" in (await status(nc))["faults"]["ARCHIVE"]
 
 
 def seal(maker: Maker, digest: str) -> None:
