@@ -61,7 +61,9 @@ class Witness:
                 if type(event) is SigningKeyDeclared:
                     self._declared[key_id_of(event.public_key)] = event.public_key
                 elif type(event) is LossAccepted:
+                    # Receipts of what went before may have been lost too, and that was accepted with it.
                     self.agreed = sequence
+                    self._row = self._unreceipted = 0
                 elif type(event) is Sealed and self._declared:
                     self._seal(sequence)
         if self._digest(sequence, stored.digest):
