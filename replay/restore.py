@@ -19,21 +19,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from oms.journal.errors import JournalBroken, JournalFault
-from oms.journal.mark import FILE, read_mark
 from oms.journal.reader import read_frame
-from oms.journal.receipts import DIRECTORY, Receipt, check_receipts
 from oms.journal.stream import STREAM, SUBJECT, ensure_journal, journal_settings
-from oms.messages.frames import GENESIS, frame_digest
+from oms.messages.frames import frame_digest
 from replay.archive import Archive
 from replay.rebuild import Progress
 from replay.snapshot import Snapshots
+from replay.witness import Witness, WitnessedFrame, WitnessedFrames, decode_link
 
 MAX_BATCH: Final = 500
 """Frames in an atomic batch; the server takes 1,000."""
@@ -70,21 +68,6 @@ class Restored:
     receipts: int
 
 
-@attrs.frozen
-class _Archived:
-    sequence: int
-    payload: bytes
-    digest: str
-
-
-class _Link(msgspec.Struct, frozen=True, gc=False):
-    sequence: int
-    prev: str
-
-
-_decode_link = msgspec.json.Decoder(_Link).decode
-
-
 async def restore(
     nc: Client,
     archive: Archive,
@@ -109,7 +92,7 @@ async def restore(
     """
     await _refuse_while_somebody_runs(nc)
     archive.segments()  # raises for gaps before anything is touched
-    frames, witness = _Frames(archive), _Witness(data_dir)
+    frames, witness = WitnessedFrames(archive), Witness(data_dir)
     first, last = frames.first, frames.last
     if last < first:
         raise RestoreRefused(f"there is no archive below {data_dir}: nothing to restore from")
@@ -123,7 +106,7 @@ async def restore(
                 f"the journal goes on to {at:,}, the archive ends at {last:,}: to replace the journal would lose"
                 f" {at - last:,} frames"
             )
-        witness = _Witness(data_dir)
+        witness = Witness(data_dir)
         frames.read_all(witness, progress)
         if (receipts := witness.last()) > last:
             raise RestoreRefused(
@@ -183,103 +166,10 @@ async def _stream(nc: Client) -> StreamInfo | None:
         return None
 
 
-# -- the archive
+# -- where to begin
 
 
-class _Witness:
-    """What receipts and mark say of frames, asked in rising order; each receipt is read and its signature checked once.
-
-    Raises:
-        JournalBroken: RECEIPT, for a receipt that is damaged or forged.
-    """
-
-    def __init__(self, data_dir: Path) -> None:
-        self._mark = read_mark(data_dir / DIRECTORY / FILE).mark
-        self._receipts = check_receipts(data_dir)
-        self._next: Receipt | None = None
-        self._seen = 0
-        self._advance()
-
-    def check(self, sequence: int, digest: str) -> None:
-        """Hold a frame's digest against what is said of it."""
-        mark = self._mark
-        if mark is not None and mark.sequence == sequence and mark.head != digest:
-            raise JournalBroken(
-                JournalFault.RECEIPT,
-                sequence,
-                f"the archive's frame has digest {digest}, the mark says {mark.head}",
-            )
-        while self._next is not None and self._next.sequence < sequence:
-            self._advance()
-        if self._next is not None and self._next.sequence == sequence and self._next.head != digest:
-            raise JournalBroken(
-                JournalFault.RECEIPT,
-                sequence,
-                f"the archive's frame has digest {digest}, its receipt says {self._next.head}",
-            )
-
-    def last(self) -> int:
-        """How far they say that the journal went, 0 when they say nothing."""
-        while self._next is not None:
-            self._advance()
-        return max(self._seen, 0 if self._mark is None else self._mark.sequence)
-
-    def _advance(self) -> None:
-        self._next = next(self._receipts, None)
-        if self._next is not None:
-            self._seen = self._next.sequence
-
-
-class _Frames:
-    """The archive's frames, each held against the chain, and against what is said of it.
-
-    Args:
-        first, last: what it holds.
-    """
-
-    def __init__(self, archive: Archive) -> None:
-        self.first, self.last = archive.bounds()
-        self._archive = archive
-
-    def read(
-        self, first: int, last: int, witness: _Witness | None, prev: str | None = None
-    ) -> Iterator[_Archived]:
-        """Frames ``first`` to ``last``, which it holds; ``prev`` is the chain head before them where it is known.
-
-        Raises:
-            JournalBroken: CHAIN, UNREADABLE or RECEIPT, with the sequence; ARCHIVE.
-        """
-        prev = GENESIS if first == 1 else prev
-        for expected, found in enumerate(self._archive.read(first, last), first):
-            try:
-                link = _decode_link(found.payload)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise JournalBroken(JournalFault.UNREADABLE, expected, f"in the archive: {error}") from None
-            if found.sequence != expected or link.sequence != expected:
-                raise JournalBroken(
-                    JournalFault.CHAIN,
-                    expected,
-                    f"the archive has frame {found.sequence} there, which names itself {link.sequence}",
-                )
-            if prev is not None and link.prev != prev:
-                raise JournalBroken(
-                    JournalFault.CHAIN,
-                    expected,
-                    f"the archive's frame follows {link.prev}, but the one before is {prev}",
-                )
-            prev = frame_digest(found.payload)
-            if witness is not None:
-                witness.check(expected, prev)
-            yield _Archived(expected, found.payload, prev)
-
-    def read_all(self, witness: _Witness, progress: Progress | None) -> None:
-        """Read everything once, so that nothing is found broken when the journal is gone."""
-        for found in self.read(self.first, self.last, witness):
-            if progress is not None and found.sequence % MAX_BATCH == 0:
-                progress(found.sequence, self.last, 0)
-
-
-def _check_start(frames: _Frames, snapshots: Snapshots) -> None:
+def _check_start(frames: WitnessedFrames, snapshots: Snapshots) -> None:
     """An archive that does not begin at 1 needs a snapshot to begin from.
 
     Raises:
@@ -292,7 +182,7 @@ def _check_start(frames: _Frames, snapshots: Snapshots) -> None:
         sequence = snapshot.header.sequence
         if first - 1 <= sequence <= frames.last:
             found = next(frames.read(max(sequence, first), max(sequence, first), None))
-            head = found.digest if sequence >= first else _decode_link(found.payload).prev
+            head = found.digest if sequence >= first else decode_link(found.payload).prev
             if head != snapshot.header.head:
                 raise RestoreRefused(
                     f"{snapshot.path} was taken after frame {sequence:,} with digest {snapshot.header.head}, the archive's is"
@@ -310,7 +200,7 @@ def _check_start(frames: _Frames, snapshots: Snapshots) -> None:
 
 
 async def _compare(
-    nc: Client, info: StreamInfo, frames: _Frames, witness: _Witness, progress: Progress | None
+    nc: Client, info: StreamInfo, frames: WitnessedFrames, witness: Witness, progress: Progress | None
 ) -> tuple[int, int | None]:
     """Hold every frame of the journal that the archive has too against it.
 
@@ -381,7 +271,7 @@ async def _stored(nc: Client, first: int, last: int) -> AsyncGenerator[tuple[int
 
 
 async def _write(
-    nc: Client, info: StreamInfo, frames: Iterator[_Archived], last: int, progress: Progress | None
+    nc: Client, info: StreamInfo, frames: Iterator[WitnessedFrame], last: int, progress: Progress | None
 ) -> int:
     """Write frames behind the journal's end, the last one being ``last``; return how many."""
     js = nc.jetstream(timeout=TIMEOUT_S)
@@ -396,8 +286,8 @@ async def _write(
     return written
 
 
-def _batches(frames: Iterator[_Archived]) -> Iterator[list[_Archived]]:
-    batch: list[_Archived] = []
+def _batches(frames: Iterator[WitnessedFrame]) -> Iterator[list[WitnessedFrame]]:
+    batch: list[WitnessedFrame] = []
     size = 0
     for found in frames:
         if batch and (len(batch) == MAX_BATCH or size + len(found.payload) > MAX_BATCH_BYTES):
@@ -409,7 +299,7 @@ def _batches(frames: Iterator[_Archived]) -> Iterator[list[_Archived]]:
         yield batch
 
 
-async def _store(nc: Client, batch: list[_Archived]) -> None:
+async def _store(nc: Client, batch: list[WitnessedFrame]) -> None:
     """Store a batch, whole, right behind the frame before it.
 
     Raises:

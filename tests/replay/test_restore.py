@@ -195,6 +195,17 @@ async def test_archive_that_its_receipts_deny_is_refused(nc: Client, tmp_path: P
     assert (await journal_bounds(nc))[1] == 0
 
 
+async def test_archive_that_the_mark_denies_is_refused(nc: Client, tmp_path: Path, maker: Maker) -> None:
+    """The last frame known to be durable must be the archive's own."""
+    archive(tmp_path, maker)
+    (tmp_path / "receipts").mkdir()
+    mark = MarkFile(tmp_path / "receipts" / "mark")
+    mark.set(45, maker.stored[43].digest)
+    mark.close()
+    with pytest.raises(JournalBroken, match="RECEIPT at sequence 45: .* the mark says"):
+        await run(nc, tmp_path)
+
+
 async def test_gap_in_the_archive_is_refused(nc: Client, tmp_path: Path, maker: Maker) -> None:
     """An archive without one of its days restores nothing."""
     archive(tmp_path, maker)
