@@ -202,7 +202,7 @@ async def test_archive_that_the_mark_denies_is_refused(nc: Client, tmp_path: Pat
     mark = MarkFile(tmp_path / "receipts" / "mark")
     mark.set(45, maker.stored[43].digest)
     mark.close()
-    with pytest.raises(JournalBroken, match="RECEIPT at sequence 45: .* the mark says"):
+    with pytest.raises(JournalBroken, match=r"RECEIPT at sequence 45: .* the mark says"):
         await run(nc, tmp_path)
 
 
