@@ -100,6 +100,7 @@ KINDS: dict[str, tuple[dict[str, Any], Tamper]] = {
     },
     "checks edited": (FULL, a.checks_edited),
     "checks cut": (FULL, a.checks_cut),
+    "checks of a commit dropped": (FULL, a.checks_of_a_commit_dropped),
     # receipts and mark
     "receipt forged": (FULL, r.receipt_forged),
     "receipt edited": (FULL, r.receipt_edited),

@@ -13,6 +13,7 @@ from oms.journal.reader import check_frame
 from oms.messages.frames import GENESIS
 from replay.archive.layout import root_of
 from replay.archive.manifest import Manifest
+from replay.checks import WIDTH
 from tests.replay.record import (
     write_archive,
 )
@@ -178,5 +179,15 @@ def checks_cut(desk: Desk) -> Iterable[Place]:
         desk,
         desk.frames[: desk.archived],
         checks=lambda sequence, found: found[:-1] if sequence == 7 else found,
+    )
+    return [Place(ARCHIVE, 7)]
+
+
+def checks_of_a_commit_dropped(desk: Desk) -> Iterable[Place]:
+    # Fewer than 128 entities a commit: their number is one byte.
+    _archive_again(
+        desk,
+        desk.frames[: desk.archived],
+        checks=lambda sequence, found: found[1 + found[0] * WIDTH :] if sequence == 7 else found,
     )
     return [Place(ARCHIVE, 7)]
