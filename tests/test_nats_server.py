@@ -277,7 +277,7 @@ async def test_the_production_configuration_syncs_always(production_conf: Path) 
 @pytest.fixture
 def conf_with_users(production_conf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped configuration with its example of users switched on, as its comment says to."""
-    for user in ("ADMIN", "OMS", "SUB_ARB"):
+    for user in ("ADMIN", "OMS", "FOLLOWER", "SUB_ARB"):
         monkeypatch.setenv(f"MEXOMS_{user}_PASSWORD", "secret")
     lines = production_conf.read_text().splitlines()
     assert any(line.startswith("#: ") for line in lines)
@@ -286,7 +286,7 @@ def conf_with_users(production_conf: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 async def test_the_example_permissions_hold(conf_with_users: Path) -> None:
-    """A client reaches its own account's verbs and nothing else; only admin can change or empty a stream."""
+    """A client reaches its own account's verbs and nothing else; only admin can change a stream, the follower can trim one."""
     process, url, _ = await _start_production(conf_with_users)
     try:
         await _check_permissions(url)
@@ -302,6 +302,7 @@ async def _check_permissions(url: str) -> None:
 
     oms = await nats.connect(url, user="oms", password="secret", error_cb=note)
     admin = await nats.connect(url, user="admin", password="secret")
+    follower = await nats.connect(url, user="follower", password="secret", error_cb=note)
     client = await nats.connect(
         url, user="sub_arb", password="secret", inbox_prefix=b"_INBOX_sub_arb", error_cb=note
     )
@@ -332,12 +333,15 @@ async def _check_permissions(url: str) -> None:
             await client.subscribe(subject_name)
         for verb in ("UPDATE", "DELETE", "PURGE", "MSG.DELETE", "RESTORE"):
             await oms.publish(f"$JS.API.STREAM.{verb}.J", b"")
-        await asyncio.gather(client.flush(), oms.flush())
+        for verb in ("UPDATE", "DELETE", "MSG.DELETE", "RESTORE"):
+            await follower.publish(f"$JS.API.STREAM.{verb}.J", b"")
+        await asyncio.gather(client.flush(), oms.flush(), follower.flush())
         assert seen == [own]
-        assert len(refused) == len(forbidden) + 3 + 5, refused
+        assert len(refused) == len(forbidden) + 3 + 5 + 4, refused
+        assert await follower.jetstream().purge_stream("J")
         assert all("permissions violation" in text for text in refused)
         assert (await admin.jetstream().stream_info("J")).state.messages == 0
         assert await admin.jetstream().delete_stream("J")
     finally:
-        for connection in (client, oms, admin):
+        for connection in (client, oms, follower, admin):
             await connection.close()
