@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import click
 import msgspec
 
@@ -23,6 +24,20 @@ from oms.aggregates import order as orders
 from oms.cli import cli
 from oms.messages import codec, commands, enums, events, instructions, public, queries, replies, reports
 from oms.messages.codes import Code
+from replay import (
+    asof,
+    bundle,
+    controls,
+    diff,
+    finding,
+    limits,
+    restore,
+    steps,
+    story,
+    timeline,
+    trace,
+    whatif,
+)
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, then run it again. -->\n"
@@ -72,7 +87,11 @@ def type_text(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return type_text(arguments[0]) + _bounds(arguments[1])
+    if annotation == events.Event:
+        return "[event](events.md)"
     if origin is types.UnionType or origin is typing.Union:
+        if set(typing.get_args(events.Event)) < set(arguments):
+            return "[event](events.md) or null"
         return " or ".join(type_text(each) for each in arguments if each is not msgspec.UnsetType)
     if origin is typing.Literal:
         return " ".join(f"`{each}`" for each in arguments)
@@ -298,6 +317,78 @@ def public_page() -> Iterator[str]:
             yield f"\n\n{struct_table(kind, leave_out=known, required='')}"
 
 
+_ANSWERS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
+    "limits": ("`rows`: every control.", (limits.LimitRow,)),
+    "diff": ("`before` and `after` are heads.", (diff.Diff, diff.Change, diff.FieldChange)),
+    "order": (
+        "When several orders go by the name: `matches`, and exit code 1.",
+        (
+            story.Story,
+            story.Denial,
+            steps.Step,
+            steps.Made,
+            controls.Control,
+            steps.Part,
+            steps.Sent,
+            story.Change,
+            story.Fill,
+            story.Latency,
+            finding.Match,
+        ),
+    ),
+    "trace": ("`traces`: one for each account that used the id.", (trace.Trace, trace.Node)),
+    "timeline": ("An object a line.", (timeline.Line,)),
+    "whatif": (
+        "",
+        (
+            whatif.Report,
+            whatif.Denial,
+            whatif.AccountRow,
+            whatif.Figures,
+            whatif.PositionRow,
+            whatif.Held,
+        ),
+    ),
+    "bundle": ("`file`, `manifest_sha256`, and `manifest`:", (bundle.Manifest,)),
+    "accept-loss": ("`kind`, `first`, `last`, `head` and `message` of the loss, `snapshots_set_aside`.", ()),
+}
+
+
+def replay_page() -> Iterator[str]:
+    yield (
+        "# Answers of `oms replay --json`\n\nOne line of JSON; decimals are strings, times UTC nanoseconds. Fields may be"
+        " added; take what you know. What each command is for: [command line](command-line.md#oms-replay);"
+        " [`verify`](verify.md).\n\n## As of a moment\n\n`state`, `orders`, `trades`, `positions`, `balances`, `pnl` and"
+        f" `limits` begin with a head. {prose(asof.Head.__doc__)}\n\n{struct_table(asof.Head, required='')}"
+        "Then `rows`, as the follower's [queries](queries.md) give them; `pnl` has `totals` too. `orders` and `trades`"
+        " have `complete`, `missing` (how many older ones are not held) and `missing_before` (UTC ns; all with"
+        " `--from-zero`). `state` has `engine`, `accounts`, `orders`, `positions` and `balances`.\n\n"
+    )
+    for command, (text, kinds) in _ANSWERS.items():
+        yield f"## `{command}`\n\n" + (f"{text}\n\n" if text else "")
+        for kind in kinds:
+            yield f"### {command}: {kind.__name__}\n\n{_with_values(kind, prose(kind.__doc__))}\n\n"
+            yield _with_values(kind, struct_table(kind, required=""))
+    yield "## `restore`\n\n"
+    said = notes(restore.Restored)
+    yield table(
+        ["field", ""], ([f"`{field.name}`", said[field.name]] for field in attrs.fields(restore.Restored))
+    )
+
+
+def _with_values(kind: type, text: str) -> str:
+    """With the values of the constants that a docstring names, and with JSON's word for None."""
+    known = vars(steps) | vars(sys.modules[kind.__module__])
+
+    def value(found: re.Match[str]) -> str:
+        named = known.get(found[1])
+        if isinstance(named, str):
+            return f"`{named}`"
+        return f"{named:,}" if isinstance(named, int) else found[0]
+
+    return re.sub(r"\bNone\b", "null", re.sub(r"(?<![\w.])`?\b([A-Z][A-Z_]{3,})\b`?", value, text))
+
+
 def command_line_page() -> Iterator[str]:
     yield "# Command line\n\nThe helps of all commands, as `--help` prints them.\n\n"
     yield from _help(cli, "oms")
@@ -352,6 +443,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "queries.md": queries_page,
     "public.md": public_page,
     "states.md": states_page,
+    "replay.md": replay_page,
     "command-line.md": command_line_page,
 }
 

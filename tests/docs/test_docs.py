@@ -7,21 +7,33 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import attrs
 import click
+import msgspec
 import pytest
 import yaml
 
 from oms.cli import cli
 from oms.cli.exits import Exit
 from oms.config import Config, dump_config
+from oms.journal.acceptance import Acceptance
+from oms.journal.errors import JournalFault
+from oms.journal.loss import LossKind
+from oms.journal.receipts import Receipt
+from oms.messages.alerts import Alert
 from oms.messages.codec import COMMANDS, INTERNAL_VERBS
 from oms.messages.queries import QUERIES
+from replay.archive import Manifest
+from replay.cli import COMMANDS as QUESTIONS
+from replay.pnl_report import COLUMNS
+from replay.snapshot import Header
+from replay.standalone.verify_bundle import MEMBERS
+from replay.verify import Field, Finding, Found, Report
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -164,6 +176,40 @@ def test_every_verb_stands_in_the_wire_page() -> None:
         verb for verb in [*COMMANDS, *QUERIES] if verb not in INTERNAL_VERBS and f"`{verb}`" not in text
     ]
     assert not missing
+
+
+def fields(kind: type[msgspec.Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
+
+
+@pytest.mark.parametrize(
+    "page, names",
+    [
+        ("operating/runbook.md", list(JournalFault)),
+        ("reference/alerts.md", [*fields(Alert), "ARCHIVE", "TRADE_LOG", "REPORTS", "TRIM"]),
+        ("reference/archive.md", fields(Manifest)),
+        ("reference/bundle.md", MEMBERS),
+        ("reference/data-directory.md", COLUMNS),
+        ("reference/receipts.md", [*fields(Receipt), *fields(Acceptance), *LossKind]),
+        ("reference/snapshot.md", fields(Header)),
+        ("reference/verify.md", [*fields(Report), *fields(Found), *fields(Field), *Finding]),
+    ],
+)
+def test_every_name_of_a_format_is_documented(page: str, names: Sequence[str]) -> None:
+    """What stands in a file, an alert or a report, and each kind of fault, is explained on its page."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert not [name for name in names if not re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)]
+
+
+def test_every_question_is_documented() -> None:
+    """Each sub-command of ``oms replay`` stands in the generated helps, and the audit page or the runbook uses it."""
+    helps = (ROOT / "docs" / "reference" / "command-line.md").read_text("utf-8")
+    used = "".join(
+        (ROOT / "docs" / "operating" / page).read_text("utf-8") for page in ("audits.md", "runbook.md")
+    )
+    for command in QUESTIONS:
+        assert f"## `oms replay {command}`" in helps
+        assert f"oms replay {command}" in used or f"`{command}`" in used, command
 
 
 def test_every_exit_code_is_documented() -> None:
