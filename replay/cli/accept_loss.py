@@ -9,7 +9,6 @@ import click
 from oms import __version__
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
-from oms.cli.options import nats_option
 from oms.code import code_digest
 from oms.journal.acceptance import TEXT_MAX, write_acceptance
 from oms.journal.evidence import Evidence, EvidenceHeld, journal_end
@@ -40,22 +39,19 @@ class _Accepted:
 )
 @click.option("--reason", callback=_text, metavar="TEXT", required=True, help="Why; stands in the journal.")
 @c.json_option
-@nats_option
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path("data"),
-    show_default=True,
-    help="The engine's data directory, where mark and receipts are.",
-)
-def accept_loss(by: str, reason: str, as_json: bool, url: str, data_dir: Path) -> None:
+@c.where_options
+def accept_loss(where: c.Where, by: str, reason: str, as_json: bool) -> None:
     """Accept that frames which were durable are gone, or that nothing proves that none are.
 
     For an engine that ended with exit code 6 and says what is lost; it must not run. Try `oms replay restore` first. What is
     accepted is exactly what is found now. The next start of the engine records it in the journal, with name and reason,
     moves the receipts of what is gone away, and goes on; snapshots of what is gone are set aside at once.
     """
-    accepted = c.run(_accept(c.Where(url, data_dir, False), by, reason))
+    if where.offline:
+        raise click.UsageError("--offline: a loss is of a journal, which must be there to be looked at")
+    if not where.data_dir.is_dir():
+        raise click.UsageError(f"there is no data directory {where.data_dir}")
+    accepted = c.run(_accept(where, by, reason))
     loss = accepted.loss
     if as_json:
         render.print_json(
@@ -122,7 +118,7 @@ def _set_aside(snapshots: Snapshots, loss: Loss) -> list[Path]:
     aside = []
     for path in snapshots.paths():
         try:
-            sequence = read_header(path).sequence
+            sequence = read_header(path, snapshots.keys).sequence
         except SnapshotDamaged:
             continue
         if sequence > loss.proven:
