@@ -1,5 +1,6 @@
 """What the documentation says holds: its links, its examples, its generated pages, its lists of keys and codes."""
 
+import asyncio
 import importlib.util
 import json
 import re
@@ -17,6 +18,7 @@ import click
 import msgspec
 import pytest
 import yaml
+from nats.aio.client import Client
 
 from oms.cli import cli
 from oms.cli.exits import Exit
@@ -24,20 +26,25 @@ from oms.config import Config, dump_config
 from oms.journal.acceptance import Acceptance
 from oms.journal.errors import JournalFault
 from oms.journal.loss import LossKind
+from oms.journal.reader import read_frames
 from oms.journal.receipts import Receipt
 from oms.messages.alerts import Alert
 from oms.messages.codec import COMMANDS, INTERNAL_VERBS
 from oms.messages.queries import QUERIES
+from oms.nats_server import EmbeddedNats
 from replay.archive import Manifest
 from replay.cli import COMMANDS as QUESTIONS
 from replay.pnl_report import COLUMNS
 from replay.snapshot import Header
 from replay.standalone.verify_bundle import MEMBERS
 from replay.verify import Field, Finding, Found, Report
+from tests.replay.journal import busy, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPT = ROOT / "docs" / "examples" / "trade_with_nats_py.py"
+FORGERY = ROOT / "docs" / "examples" / "forge_journal.py"
+SESSION = ROOT / "docs" / "examples" / "audit_session.sh"
 DEFAULT_URL = "nats://127.0.0.1:4222"
 
 
@@ -63,6 +70,15 @@ def commands() -> list[Any]:
         for block in blocks("console")
         for line in block.values[0].splitlines()
         if line.startswith("$ ")
+    ]
+
+
+def scripted() -> list[Any]:
+    """Every ``oms`` of the shell script, without what its output is piped to."""
+    return [
+        pytest.param(re.split(r" (?:\|\|?|>|&) ?", line)[0], id=f"{SESSION.name} {line[:40]}")
+        for line in SESSION.read_text("utf-8").splitlines()
+        if line.startswith("oms ")
     ]
 
 
@@ -123,9 +139,9 @@ def test_json_parses(block: str) -> None:
     json.loads(block)
 
 
-@pytest.mark.parametrize("line", commands())
+@pytest.mark.parametrize("line", [*commands(), *scripted()])
 def test_commands_exist(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command of a console block is one that there is, with options that it takes."""
+    """Every command of a console block, and of the session, is one that there is, with options that it takes."""
     program, *arguments = shlex.split(line, comments=True)
     # Some options want what they name to be there.
     monkeypatch.chdir(tmp_path)
@@ -167,6 +183,24 @@ def test_nats_py_alone_can_trade(system_url: str) -> None:
     placed, canceled = ended.stdout.split("\n")[:2]
     assert re.fullmatch(r"placed   \w{16} PENDING_NEW durable at \d+", placed)
     assert re.fullmatch(r"canceled \w{16} (PENDING_CANCEL|CANCELED)", canceled)
+
+
+async def test_a_forged_journal_chains(nc: Client, nats_server: EmbeddedNats) -> None:
+    """The forger's script edits one frame and leaves a chain that is whole: what finds it is not the chain."""
+    maker = busy(1, 40, frame=5)
+    await write(nc, maker.payloads)
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, FORGERY, nats_server.url, "5", "binance", "bimance"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = [stored async for batch in read_frames(nc, 1, len(maker.payloads), None) for stored in batch]
+    same = [stored.payload == payload for stored, payload in zip(found, maker.payloads, strict=True)]
+    assert same == [number < 5 for number in range(1, len(same) + 1)]
+    assert found[4].payload == maker.payloads[4].replace(b"binance", b"bimance")
 
 
 def test_every_verb_stands_in_the_wire_page() -> None:
