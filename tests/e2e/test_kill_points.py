@@ -15,6 +15,7 @@ from oms.journal.mark import read_mark
 from oms.journal.receipts import check_receipts
 from oms.journal.stream import STREAM
 from oms.nats_server import EmbeddedNats
+from oms.tasks import end
 from tests.engine.desk import SETTINGS, Trader, Venue, engine_on
 
 POINTS = {
@@ -97,7 +98,7 @@ async def test_a_kill_at_any_point_is_no_loss(
     told = {}
     trading = asyncio.create_task(_trade(Venue(nc), told))
     _, error = await asyncio.to_thread(process.communicate, timeout=30)
-    trading.cancel()
+    await end([trading])
     assert process.returncode == -signal.SIGKILL, error.decode()
     assert told or "Receipts" not in function, "it dies while it trades"
     settings = attrs.evolve(SETTINGS, data_dir=tmp_path / "data")
