@@ -311,8 +311,10 @@ class Evidence:
             ReceiptsFailed: it was not noted.
         """
         if self.accepted is None:
-            with self._disk():
+            try:  # as _disk(), which would double what this costs for every frame
                 self.mark.write(sequence, head)
+            except OSError as error:
+                raise self._failed(error) from error
 
     def receipted(self, sequence: int) -> None:
         """Note that the receipts up to this frame's are durable.
@@ -334,10 +336,13 @@ class Evidence:
         try:
             yield
         except OSError as error:
-            raise ReceiptsFailed(
-                f"mark or receipts in {self.directory} cannot be read or written ({error}): the engine stops, because"
-                " it would go on without proof; mend the disk, then start it again"
-            ) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> ReceiptsFailed:
+        return ReceiptsFailed(
+            f"mark or receipts in {self.directory} cannot be read or written ({error}): the engine stops, because it would"
+            " go on without proof; mend the disk, then start it again"
+        )
 
     def _set_mark(self, sequence: int, head: str) -> None:
         last = self.receipts.last
