@@ -4,6 +4,7 @@ nats-server itself says nothing of the damage: it cuts a block off at the first 
 """
 
 import asyncio
+import contextlib
 import random
 import shutil
 import time
@@ -133,28 +134,27 @@ class Careless(EmbeddedNats):
     """A nats-server that is used as soon as it takes clients, even when it says itself that it is not healthy."""
 
     async def _wait_ready(self, deadline: float) -> None:
-        while True:
+        while not await self._greets():
             assert self.running, self.log_path.read_text()
-            try:
-                nc = await nats.connect(
-                    self.url,
-                    connect_timeout=1,
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0.05,
-                    error_cb=_silent,
-                )
-            except (OSError, nats.errors.Error):
-                if time.monotonic() > deadline:
-                    raise NatsServerError("NATS_START_FAILED", "takes no clients") from None
-                await asyncio.sleep(0.05)
-                continue
-            await nc.close()
-            return
+            if time.monotonic() > deadline:
+                raise NatsServerError("NATS_START_FAILED", "takes no clients")
+            await asyncio.sleep(0.05)
 
-
-async def _silent(error: Exception) -> None:
-    """The server is not there yet."""
+    async def _greets(self) -> bool:
+        try:
+            async with asyncio.timeout(1.0):
+                reader, writer = await asyncio.open_connection(self.host, self.port)
+        except (TimeoutError, OSError):
+            return False
+        try:
+            async with asyncio.timeout(1.0):
+                return (await reader.readline()).startswith(b"INFO ")
+        except (TimeoutError, OSError):
+            return False
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 async def _given(nc: Client, last: int) -> dict[int, str]:
