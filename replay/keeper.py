@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.js.errors import APIError
 
 from oms.encryption import Keys
+from oms.journal.errors import JournalBroken
 from oms.journal.reader import StoredFrame
 from oms.messages.events import OrderFilled
 from oms.projections.projections import Projections
@@ -239,9 +240,11 @@ class Keeper:
 
     async def _fault(self, code: str, error: Exception) -> None:
         new = code not in self.faults
-        self.faults[code] = str(error)
+        # The code says already what a broken archive's own words begin with.
+        told = error.message if isinstance(error, JournalBroken) else str(error)
+        self.faults[code] = told
         if new:
-            await self._alert(code, str(error))
+            await self._alert(code, told)
 
     def _works(self, code: str) -> None:
         if self.faults.pop(code, None) is not None:

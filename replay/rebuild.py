@@ -156,7 +156,7 @@ async def check_against_journal(source: Source, snapshot: Snapshot) -> None:
         raise SnapshotRefused(
             f"{snapshot.path} is at sequence {header.sequence:,}, but the journal ends at {last:,}: the journal has lost"
             " frames, or the data directory belongs to another one. Restore the journal, or point to the right"
-            " directory; moving the snapshot away accepts the loss"
+            " directory; or accept the loss with `oms replay accept-loss`"
         )
     if first <= header.sequence:
         stored = await source.frame(header.sequence)

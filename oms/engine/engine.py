@@ -209,9 +209,7 @@ class Engine:
         if self._evidence is not None:
             await self._evidence.check_journal(self._nc)
         await ensure_journal(self._nc.jetstream())
-        history = await rebuild(
-            Source(self._nc, self._settings.archive), self._settings.snapshots, projections=False
-        )
+        history = await rebuild(self._source(), self._settings.snapshots, projections=False)
         self.state, sequence, head = history.partition, history.sequence, history.head
         self._check_fit(sequence)
         if self._evidence is not None:
@@ -273,6 +271,17 @@ class Engine:
             if not task.cancelled() and (error := task.exception()) is not None:
                 await self._tell_unknown(error)
                 raise error
+
+    def _source(self) -> Source:
+        """Journal and archive; without an archive that is damaged, as long as the journal and a snapshot will do."""
+        archive = self._settings.archive
+        try:
+            if archive is not None:
+                archive.bounds()
+        except JournalBroken as error:
+            log.error("the archive is left out of the start: %s", error)
+            archive = None
+        return Source(self._nc, archive)
 
     def _check_fit(self, sequence: int) -> None:
         """Refuse to go on with a journal that is ahead of this code or of this host's clock."""

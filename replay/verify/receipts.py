@@ -97,7 +97,8 @@ class Witness:
         none = (
             self._unreceipted and not self._read and not self._refused and not receipt_files(self._data_dir)
         )
-        if self._row > UNRECEIPTED_MAX or none:
+        # Behind a frame that its receipt disputes, none is matched any more.
+        if (self._row > UNRECEIPTED_MAX and not self.disputed) or none:
             self._found(
                 self._row_since,
                 f"{self._row:,} seals from here to frame {last:,} have no receipt: receipts were taken away",

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 import nats
 import pytest
@@ -28,6 +29,7 @@ from oms.messages.enums import AccountKind
 from oms.messages.events import AccountRegistered
 from oms.messages.frames import GENESIS, Commit, encode_commit
 from oms.nats_server import EmbeddedNats, bound_to_parent, nats_server_binary
+from replay.archive import Archive
 from replay.rebuild import rebuild
 from replay.source import Source
 from tests.engine.desk import SETTINGS, Trader, Venue, accepted, engine_on, filled
@@ -459,3 +461,16 @@ async def test_a_frame_of_its_own_that_arrives_late_does_not_stop_the_engine(
     async with engine_on(nats_server.url) as engine:
         assert late == 2
         assert "late" in engine.state.accounts
+
+
+async def test_a_damaged_archive_does_not_keep_it_from_serving(
+    nats_server: EmbeddedNats, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trading hangs on the journal alone as long as that has every frame; what is wrong with the archive is logged."""
+    day = tmp_path / "archive/2026/11/21"
+    day.mkdir(parents=True)
+    (day / "000000000001.open").write_bytes(b"x" * 500)
+    settings = attrs.evolve(SETTINGS, archive=Archive(tmp_path))
+    async with engine_on(nats_server.url, settings) as engine:
+        assert engine.ready.is_set()
+    assert "the archive is left out of the start" in caplog.text

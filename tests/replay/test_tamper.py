@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,10 +16,13 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from oms.journal.stream import STREAM, SUBJECT
+from oms.messages.frames import frame_digest
 from oms.nats_server import EmbeddedNats
 from replay.archive import Archive
 from replay.cli import replay
 from replay.source import Source
+from replay.verify import Finding
+from replay.verify import receipts as witness
 from tests.replay.journal import write
 from tests.replay.record import (
     Record,
@@ -316,3 +320,27 @@ def test_the_command_ends_as_scripts_expect(
     assert (document["ok"], document["whole"]) == (code == 0, code < 6)
     found = [(each["kind"], each["sequence"]) for each in document["findings"]]
     assert set(found) == {(place.kind, place.sequence) for place in places}
+
+
+async def test_a_disputed_receipt_is_not_told_as_receipts_taken_away(
+    nc: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the frame that a receipt disputes nothing matches any more: that is one finding, and not two."""
+    monkeypatch.setattr(witness, "UNRECEIPTED_MAX", 0)
+    record = make_record(tmp_path, archived=0, snapshots=0)
+    edited = record.maker.payloads[8].replace(b'"strategy":"arb"', b'"strategy":"abc"', 1)
+    assert edited != record.maker.payloads[8]
+    payloads = [*record.maker.payloads[:8], edited]
+    for payload in record.maker.payloads[9:]:
+        payloads.append(
+            re.sub(
+                rb'"prev":"[0-9a-f]{64}"',
+                b'"prev":"%b"' % frame_digest(payloads[-1]).encode(),
+                payload,
+                count=1,
+            )
+        )
+    await write(nc, payloads)
+    report = await record.verify(nc, decisions=False)
+    receipts = [found for found in report.findings if found.kind is Finding.RECEIPT]
+    assert [("written anew" in found.message) for found in receipts] == [True], receipts
