@@ -19,10 +19,10 @@ from oms.journal.reader import check_frame
 from oms.messages.frames import GENESIS, encode_commit, encode_frame, frame_digest
 from replay.archive import Archive, ArchiveWriter
 from replay.archive.layout import SEALED_SUFFIX, root_of
-from replay.asof import BOOKS, as_of
+from replay.asking.asof import BOOKS, as_of
+from replay.asking.moment import Moment
 from replay.history import History
 from replay.memory import no_collection
-from replay.moment import Moment
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source

@@ -24,20 +24,8 @@ from oms.aggregates import order as orders
 from oms.cli import cli
 from oms.messages import codec, commands, enums, events, instructions, public, queries, replies, reports
 from oms.messages.codes import Code
-from replay import (
-    asof,
-    bundle,
-    controls,
-    diff,
-    finding,
-    limits,
-    restore,
-    steps,
-    story,
-    timeline,
-    trace,
-    whatif,
-)
+from replay import restore
+from replay.asking import asof, bundle, controls, diff, finding, limits, steps, story, timeline, trace, whatif
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, then run it again. -->\n"

@@ -71,7 +71,7 @@ def follower(config_path: Path | None, nats_url: str | None) -> None:
 
     async def work(stop: asyncio.Event) -> None:
         from oms.vault import storage_keys
-        from replay.follower import Follower, FollowerSettings
+        from replay.following.follower import Follower, FollowerSettings
 
         settings = FollowerSettings(
             storage=config.storage,

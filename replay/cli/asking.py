@@ -10,10 +10,10 @@ import msgspec
 from oms.aggregates.money import EXACT
 from oms.cli import render
 from oms.cli.options import console
-from replay.asof import AsOf, Head, Held, ReadModels, as_of
+from replay.asking.asof import AsOf, Head, Held, ReadModels, as_of
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment, iso
 from replay.cli import common as c
-from replay.filters import Filters
-from replay.moment import Moment, iso
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,7 +68,7 @@ def ask(
 
 
 def head(found: AsOf) -> Document:
-    """What every JSON answer begins with: the fields of :class:`replay.asof.Head`."""
+    """What every JSON answer begins with: the fields of :class:`replay.asking.asof.Head`."""
     return msgspec.structs.asdict(found.head)
 
 

@@ -8,12 +8,12 @@ import click
 
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
-from replay.bundle import Bundle, Manifest, NothingToBundle, manifest_text
+from replay.asking.bundle import Bundle, Manifest, NothingToBundle, manifest_text
+from replay.asking.formats import whole_file
+from replay.asking.moment import iso
+from replay.asking.span import Span, before, walk
 from replay.cli import common as c
 from replay.cli.spans import span_options
-from replay.formats import whole_file
-from replay.moment import iso
-from replay.span import Span, before, walk
 
 
 @click.command(epilog=EPILOG)

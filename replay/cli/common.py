@@ -25,9 +25,9 @@ from oms.encryption import EncryptionError, Keys
 from oms.journal.errors import JournalBroken
 from oms.vault import VaultError, storage_keys
 from replay.archive import Archive
-from replay.asof import Unanswerable
-from replay.filters import Filters, UnknownName
-from replay.moment import Moment, parse_moment, parse_time
+from replay.asking.asof import Unanswerable
+from replay.asking.filters import Filters, UnknownName
+from replay.asking.moment import Moment, parse_moment, parse_time
 from replay.rebuild import Progress, SnapshotRefused
 from replay.snapshot import Snapshots
 from replay.source import Source

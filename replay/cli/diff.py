@@ -9,12 +9,12 @@ import click
 
 from oms.cli import render
 from oms.cli.exits import EPILOG
+from replay.asking.diff import Change, Diff
+from replay.asking.diff import diff as compare
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment
 from replay.cli import common as c
 from replay.cli.asking import print_head, show
-from replay.diff import Change, Diff
-from replay.diff import diff as compare
-from replay.filters import Filters
-from replay.moment import Moment
 
 _SUMMARIES: Final = {
     "order": ("side", "type", "quantity", "symbol", "price", "status", "filled"),

@@ -11,13 +11,13 @@ import click
 
 from oms.aggregates.money import exactly
 from oms.cli.exits import EPILOG, Exit
-from replay import export as x
-from replay.asof import as_of
+from replay.asking import export as x
+from replay.asking.asof import as_of
+from replay.asking.filters import Filters
+from replay.asking.formats import Format, FormatMissing, sink, whole_file
+from replay.asking.span import Span, before, walk
 from replay.cli import common as c
 from replay.cli.spans import span_options
-from replay.filters import Filters
-from replay.formats import Format, FormatMissing, sink, whole_file
-from replay.span import Span, before, walk
 
 
 @click.command(epilog=EPILOG)

@@ -7,12 +7,12 @@ import click
 from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.messages import queries as q
-from replay import rows
-from replay.asof import BOOKS
+from replay.asking import rows
+from replay.asking.asof import BOOKS
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment
 from replay.cli import common as c
 from replay.cli.asking import as_of_options, ask, exactly, head, print_head, show
-from replay.filters import Filters
-from replay.moment import Moment
 
 
 @click.command(epilog=EPILOG)

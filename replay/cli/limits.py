@@ -7,12 +7,12 @@ import click
 from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.messages.subjects import ANY
+from replay.asking.filters import Filters
+from replay.asking.limits import LimitRow
+from replay.asking.limits import limits as rows
+from replay.asking.moment import Moment
 from replay.cli import common as c
 from replay.cli.asking import as_of_options, ask, exactly, head, print_head, show
-from replay.filters import Filters
-from replay.limits import LimitRow
-from replay.limits import limits as rows
-from replay.moment import Moment
 
 
 def _scope(row: LimitRow) -> str:

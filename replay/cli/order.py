@@ -10,13 +10,13 @@ from rich.text import Text
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from oms.cli.options import console
-from replay import wording
+from replay.asking import wording
+from replay.asking.controls import Control, denied_by
+from replay.asking.finding import MAX_MATCHES, Match, find, life
+from replay.asking.moment import iso
+from replay.asking.steps import Made, Part, Step
+from replay.asking.story import ADOPTED, DENIED, EARLIER, PLACED, STRANGER, Story
 from replay.cli import common as c
-from replay.controls import Control, denied_by
-from replay.finding import MAX_MATCHES, Match, find, life
-from replay.moment import iso
-from replay.steps import Made, Part, Step
-from replay.story import ADOPTED, DENIED, EARLIER, PLACED, STRANGER, Story
 
 _HELD: Final = {True: "held", False: "NOT HELD", None: "unknown"}
 _HELD_STYLE: Final = {True: "green", False: "red", None: "yellow"}

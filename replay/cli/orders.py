@@ -5,12 +5,12 @@ import click
 from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.messages.enums import OrderStatus
-from replay import rows
-from replay.asof import ORDERS, TRADES
+from replay.asking import rows
+from replay.asking.asof import ORDERS, TRADES
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment
 from replay.cli import common as c
 from replay.cli.asking import as_of_options, ask, completeness, exactly, head, print_head, print_missing, show
-from replay.filters import Filters
-from replay.moment import Moment
 
 _PLACE = ("account", "exchange", "market", "symbol", "strategy", "since", "until")
 

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from replay.asking.moment import Moment
+from replay.asking.span import Span, SpanRefused
 from replay.cli import common as c
-from replay.moment import Moment
-from replay.span import Span, SpanRefused
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -5,12 +5,12 @@ import click
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from oms.cli.options import console
-from replay import rows
-from replay.asof import EVERYTHING, AsOf
+from replay.asking import rows
+from replay.asking.asof import EVERYTHING, AsOf
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment
 from replay.cli import common as c
 from replay.cli.asking import Document, as_of_options, ask, completeness, exactly, head, print_head, show
-from replay.filters import Filters
-from replay.moment import Moment
 
 _ALL = Filters()
 

@@ -11,12 +11,12 @@ from rich.text import Text
 from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.cli.options import console
-from replay import timeline as t
+from replay.asking import timeline as t
+from replay.asking.filters import Filters
+from replay.asking.moment import Moment, iso
+from replay.asking.span import Span, before, walk
 from replay.cli import common as c
-from replay.filters import Filters
-from replay.moment import Moment, iso
 from replay.rebuild import Progress
-from replay.span import Span, before, walk
 
 MOST_LINES: Final = 1_000
 

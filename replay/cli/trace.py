@@ -9,12 +9,12 @@ from rich.tree import Tree
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from oms.cli.options import console
-from replay import trace as t
-from replay import wording
+from replay.asking import trace as t
+from replay.asking import wording
+from replay.asking.finding import Hits, collect, scan
+from replay.asking.moment import iso
+from replay.asking.steps import Steps
 from replay.cli import common as c
-from replay.finding import Hits, collect, scan
-from replay.moment import iso
-from replay.steps import Steps
 
 _FILE_WIDTH: Final = 1_000
 _STYLES: Final = {

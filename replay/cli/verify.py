@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from oms.cli.exits import EPILOG, Exit
+from replay.asking.moment import iso
 from replay.cli import common as c
-from replay.moment import iso
 from replay.verify import Field, Found, Report, verify
 
 

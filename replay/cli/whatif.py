@@ -9,13 +9,13 @@ import click
 from oms._config_values import ConfigError
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
+from replay.asking.moment import iso
+from replay.asking.span import Span, before, walk
+from replay.asking.whatif import Report, WhatIf
+from replay.asking.whatif_limits import LimitsFile, check_names, read_limits
 from replay.cli import common as c
 from replay.cli.asking import show
 from replay.cli.spans import span_options
-from replay.moment import iso
-from replay.span import Span, before, walk
-from replay.whatif import Report, WhatIf
-from replay.whatif_limits import LimitsFile, check_names, read_limits
 
 _DENIED: Final = (
     render.Column("TIME (UTC)", lambda row: render.time_text(row.at)),

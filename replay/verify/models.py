@@ -11,7 +11,7 @@ import msgspec
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
 from oms.projections.projections import Projections
-from replay.moment import LAST_TIME
+from replay.asking.moment import LAST_TIME
 from replay.snapshot import Snapshot
 
 HELD = CacheConfig(default_ttl=LAST_TIME)

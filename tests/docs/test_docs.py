@@ -33,10 +33,10 @@ from oms.messages.codec import COMMANDS, INTERNAL_VERBS
 from oms.messages.queries import QUERIES
 from oms.nats_server import EmbeddedNats
 from replay.archive import Manifest
+from replay.asking.standalone.verify_bundle import MEMBERS
 from replay.cli import COMMANDS as QUESTIONS
-from replay.pnl_report import COLUMNS
+from replay.following.pnl_report import COLUMNS
 from replay.snapshot import Header
-from replay.standalone.verify_bundle import MEMBERS
 from replay.verify import Field, Finding, Found, Report
 from tests.replay.journal import busy, write
 

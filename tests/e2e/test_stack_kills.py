@@ -30,11 +30,7 @@ from oms.simulator.client import ControlClient
 
 CONNECTOR = "connector binance.spot"
 WORKERS = 4
-# nats-py leaves its old socket to the garbage collector when a server dies under it.
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.timeout(240)
 
 
 def _config(tmp_path: Path, server: EmbeddedNats) -> Config:

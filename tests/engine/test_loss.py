@@ -42,7 +42,6 @@ from replay.snapshot import Snapshots, content_of
 from replay.source import Source
 from tests.engine.desk import SETTINGS, Trader, Venue, engine_on
 
-lost_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class House:
@@ -308,7 +307,6 @@ async def test_another_journal_is_refused(house: House) -> None:
     assert (loss.kind, loss.first, loss.last) == (LossKind.DIFFERS, 1, last)
 
 
-@lost_sockets
 async def test_a_loss_under_a_running_engine_is_not_taken_for_another_writer(house: House) -> None:
     """When nats-server loses frames and comes back, the running engine ends with the range, and says no OK meanwhile."""
     kept = await house.trade(3)

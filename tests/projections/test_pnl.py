@@ -13,7 +13,7 @@ from oms.config import CacheConfig
 from oms.messages import queries as q
 from oms.messages.subjects import Subject
 from oms.projections import pnl
-from replay.answers import answer
+from replay.following.answers import answer
 from replay.history import History
 from replay.rebuild import new_history
 from tests.replay.journal import START, Maker, busy

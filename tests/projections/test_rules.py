@@ -6,7 +6,7 @@ import pytest
 
 from oms.messages.events import Event
 from oms.projections import orders, pnl, trades
-from replay import public
+from replay.following import public
 
 TABLES = {
     "orders": (orders.RULES, orders.IGNORED),

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from oms.config import CacheConfig, StorageConfig
 from oms.encryption import Keys
 from oms.nats_server import EmbeddedNats
-from replay.follower import Follower, FollowerSettings
+from replay.following.follower import Follower, FollowerSettings
 
 Following = Callable[..., AbstractAsyncContextManager[Follower]]
 

@@ -24,12 +24,12 @@ from oms.config import CacheConfig
 from oms.journal.stream import STREAM, SUBJECT
 from oms.nats_server import EmbeddedNats
 from oms.projections.projections import Projections
-from replay import rows
 from replay.archive import Archive, ArchiveWriter
-from replay.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, ReadModels, Unanswerable, as_of
-from replay.filters import Filters, UnknownName
-from replay.limits import limits
-from replay.moment import LAST_TIME, Moment
+from replay.asking import rows
+from replay.asking.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, ReadModels, Unanswerable, as_of
+from replay.asking.filters import Filters, UnknownName
+from replay.asking.limits import limits
+from replay.asking.moment import LAST_TIME, Moment
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source

@@ -19,8 +19,8 @@ from oms.journal.reader import StoredFrame
 from oms.journal.stream import STREAM
 from oms.nats_server import EmbeddedNats
 from replay.archive import Archive
+from replay.asking.moment import Moment
 from replay.history import History
-from replay.moment import Moment
 from replay.rebuild import new_history, rebuild
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source

@@ -27,12 +27,12 @@ from oms.journal.signing import SigningKey, key_id_of
 from oms.messages import events as e
 from oms.messages.frames import encode_commit, encode_frame
 from oms.nats_server import EmbeddedNats
-from replay.bundle import Bundle
+from replay.asking.bundle import Bundle
+from replay.asking.span import Span, advance
+from replay.asking.standalone import verify_bundle as v
 from replay.cli.bundle import bundle
 from replay.history import History
 from replay.rebuild import new_history
-from replay.span import Span, advance
-from replay.standalone import verify_bundle as v
 from tests.replay.journal import Maker, busy, write
 
 VERIFIER = Path(v.__file__)
@@ -250,7 +250,7 @@ def members_of_package() -> bytes:
     """The verifier as the installed package has it."""
     from importlib.resources import files
 
-    return files("replay.standalone").joinpath("verify_bundle.py").read_bytes()
+    return files("replay.asking.standalone").joinpath("verify_bundle.py").read_bytes()
 
 
 # -- what was changed

@@ -15,8 +15,8 @@ from oms.aggregates import image
 from oms.config import CacheConfig
 from oms.nats_server import EmbeddedNats
 from replay.archive import ArchiveWriter
+from replay.asking.moment import iso
 from replay.cli import COMMANDS, common, replay
-from replay.moment import iso
 from replay.rebuild import new_history, rebuild
 from replay.snapshot import Content, Snapshots, content_of
 from replay.source import Source

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from oms.aggregates.money import EXACT
 from oms.projections.orders import order_fields
-from replay import diff as module
 from replay.archive import Archive, ArchiveWriter
-from replay.asof import Unanswerable, as_of
-from replay.diff import Diff, diff, entities
-from replay.filters import Filters, UnknownName
-from replay.moment import Moment
+from replay.asking import diff as module
+from replay.asking.asof import Unanswerable, as_of
+from replay.asking.diff import Diff, diff, entities
+from replay.asking.filters import Filters, UnknownName
+from replay.asking.moment import Moment
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source
 from tests.replay.journal import Maker, busy

@@ -24,15 +24,15 @@ from oms.messages import events as e
 from oms.nats_server import EmbeddedNats
 from oms.projections.orders import order_row
 from oms.projections.trades import trade_row
-from replay import export as x
+from replay.asking import export as x
+from replay.asking.filters import Filters
+from replay.asking.formats import Column, Format, kind_of, sink, whole_file
+from replay.asking.moment import Moment, iso, parse_time
+from replay.asking.span import Span, SpanRefused, advance, before, walk
 from replay.cli.export import export
-from replay.filters import Filters
-from replay.formats import Column, Format, kind_of, sink, whole_file
 from replay.history import History
-from replay.moment import Moment, iso, parse_time
 from replay.rebuild import new_history
 from replay.source import Source
-from replay.span import Span, SpanRefused, advance, before, walk
 from tests.replay.journal import Maker, busy, write
 
 
@@ -385,7 +385,7 @@ def test_the_widest_amounts_survive(form: Format, tmp_path: Path) -> None:
 
 def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more rows are held than one row group has."""
-    monkeypatch.setattr("replay.formats.ROWS_PER_GROUP", 10)
+    monkeypatch.setattr("replay.asking.formats.ROWS_PER_GROUP", 10)
     path = tmp_path / "file"
     with whole_file(path) as file:
         made = sink(Format.PARQUET, [Column("sequence", "int")], file)
@@ -455,7 +455,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path) -> None:
     """Without pyarrow the error says what to install, and csv works."""
     program = (
         "import sys; sys.modules['pyarrow'] = None\n"
-        "from replay.formats import *\n"
+        "from replay.asking.formats import *\n"
         "import io\n"
         "sink(Format.CSV, [], io.BytesIO())\n"
         "try: sink(Format.PARQUET, [], io.BytesIO())\n"

@@ -15,10 +15,10 @@ from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.reader import check_frame
 from oms.messages.frames import GENESIS
 from oms.nats_server import EmbeddedNats
-from replay import finding
 from replay.archive import Archive, ArchiveWriter
+from replay.asking import finding
+from replay.asking.finding import Match, find, life, made_after
 from replay.cli import replay
-from replay.finding import Match, find, life, made_after
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source

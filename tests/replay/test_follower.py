@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from oms.aggregates import image
 from oms.journal.errors import JournalBroken
 from oms.nats_server import EmbeddedNats
-from replay import follower as follower_module
+from replay.following import follower as follower_module
 from replay.rebuild import SnapshotRefused
 from replay.snapshot import Snapshots
 from tests.replay.conftest import Following, ask

@@ -25,14 +25,14 @@ from oms.journal.stream import STREAM
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
 from oms.nats_server import EmbeddedNats
-from replay import alarm, archiver, follower, keeper
 from replay.archive import Archive
 from replay.checks import split_checks
+from replay.following import alarm, archiver, follower, keeper
+from replay.following.trade_log import TradeLog
 from replay.rebuild import rebuild
 from replay.restore import restore
 from replay.snapshot import Snapshots
 from replay.source import Source, journal_bounds
-from replay.trade_log import TradeLog
 from tests.engine.desk import Venue, engine_on
 from tests.replay.conftest import Following, ask
 from tests.replay.journal import Maker, busy, write
@@ -390,7 +390,7 @@ async def test_journal_is_trimmed_and_read_on_through_the_archive(
     nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The follower trims by itself, says what it did, and starts from an older state through the archive."""
-    monkeypatch.setattr("replay.trim.KEPT_FRAMES", 5)
+    monkeypatch.setattr("replay.following.trim.KEPT_FRAMES", 5)
     monkeypatch.setattr(follower, "TRIM_INTERVAL_S", 0.3)
     maker = busy(116, 200, frame=5, step=800 * 10**9)
     await write(nc, maker.payloads)
@@ -417,7 +417,7 @@ async def test_with_keys_archive_and_snapshots_are_encrypted_and_the_journal_com
     nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is on disk tells nothing without the keys; with them the follower goes on, trims, and all is restored."""
-    monkeypatch.setattr("replay.trim.KEPT_FRAMES", 5)
+    monkeypatch.setattr("replay.following.trim.KEPT_FRAMES", 5)
     keys = Keys("k1", {"k1": b"1" * 32})
     data = tmp_path / "data"
     maker = busy(118, 200, frame=5, step=800 * 10**9)

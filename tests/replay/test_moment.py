@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.moment import FIRST_TIME, LAST_TIME, Moment, iso, parse_moment, parse_time
+from replay.asking.moment import FIRST_TIME, LAST_TIME, Moment, iso, parse_moment, parse_time
 
 
 @pytest.mark.parametrize(

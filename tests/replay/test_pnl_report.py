@@ -10,8 +10,8 @@ import pytest
 
 from oms.config import CacheConfig
 from oms.projections.pnl import utc_day
+from replay.following.pnl_report import COLUMNS, PnlReports, ReportBroken
 from replay.history import History
-from replay.pnl_report import COLUMNS, PnlReports, ReportBroken
 from replay.rebuild import new_history
 from tests.replay.journal import Maker, busy
 

@@ -17,9 +17,9 @@ from oms.config import CacheConfig
 from oms.messages.public import STREAMS
 from oms.nats_server import EmbeddedNats
 from oms.tasks import end
-from replay import publisher
-from replay.public import derive
-from replay.publisher import PublicStreamForeign, StreamPublisher
+from replay.following import publisher
+from replay.following.public import derive
+from replay.following.publisher import PublicStreamForeign, StreamPublisher
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots
 from tests.replay.conftest import Following
@@ -209,7 +209,7 @@ FOLLOW = """
 import asyncio, sys, nats
 from pathlib import Path
 from oms.config import StorageConfig
-from replay.follower import Follower, FollowerSettings
+from replay.following.follower import Follower, FollowerSettings
 
 async def main():
     nc = await nats.connect(sys.argv[1])

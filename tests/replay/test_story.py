@@ -17,10 +17,10 @@ from oms.messages import codec
 from oms.messages.codes import Code, Refused
 from oms.messages.events import OrderDenied
 from oms.messages.subjects import parse_subject
-from replay.controls import denied_by, explain_place
+from replay.asking.controls import denied_by, explain_place
+from replay.asking.steps import Steps
+from replay.asking.story import Story, story
 from replay.rebuild import new_history
-from replay.steps import Steps
-from replay.story import Story, story
 from tests import strategies as gen
 from tests.replay.journal import Maker
 from tests.unit.desk import BTC, PERP, START, Desk

@@ -16,11 +16,11 @@ from oms.messages.events import Event
 from oms.messages.frames import decode_frame
 from oms.messages.instructions import Instruction
 from oms.messages.reports import Report
-from replay import wording
-from replay.filters import Filters
+from replay.asking import wording
+from replay.asking.filters import Filters
+from replay.asking.span import Span, advance
+from replay.asking.timeline import Enough, Line, Timeline, parse_cursor, text_of
 from replay.rebuild import new_history
-from replay.span import Span, advance
-from replay.timeline import Enough, Line, Timeline, parse_cursor, text_of
 from tests.replay.journal import Maker, busy
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from oms.config import CacheConfig
+from replay.asking.steps import Steps
+from replay.asking.trace import Node, Trace, Uses, settled, trace
 from replay.rebuild import new_history
-from replay.steps import Steps
-from replay.trace import Node, Trace, Uses, settled, trace
 from tests.replay.journal import Maker
 
 

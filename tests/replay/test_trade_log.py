@@ -11,9 +11,9 @@ import pytest
 from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
 from oms.projections.pnl import utc_day
+from replay.following.trade_log import LogEnd, TradeLog, TradeLogBroken, TradesMissing
 from replay.history import History
 from replay.rebuild import new_history
-from replay.trade_log import LogEnd, TradeLog, TradeLogBroken, TradesMissing
 from tests.replay.journal import Maker, busy
 
 Line = dict[str, Any]

@@ -9,12 +9,12 @@ from nats.aio.client import Client
 
 from oms.config import CacheConfig
 from oms.journal.stream import STREAM
-from replay import trim as trimming
 from replay.archive import Archive, ArchiveBroken, ArchiveWriter
+from replay.following import trim as trimming
+from replay.following.trim import KEPT_FRAMES, Trimmed, trim
 from replay.rebuild import new_history, rebuild
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source, journal_bounds
-from replay.trim import KEPT_FRAMES, Trimmed, trim
 from tests.replay.journal import Maker, busy, write
 
 DAY = 86_400 * 10**9

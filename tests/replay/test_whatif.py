@@ -19,12 +19,10 @@ from oms._config_values import ConfigError
 from oms.aggregates.money import EXACT, ZERO
 from oms.messages import events as e
 from oms.nats_server import EmbeddedNats
-from replay.cli.whatif import whatif as command
-from replay.history import History
-from replay.span import Span, advance
-from replay.whatif import Report, WhatIf
-from replay.whatif_book import Book
-from replay.whatif_limits import (
+from replay.asking.span import Span, advance
+from replay.asking.whatif import Report, WhatIf
+from replay.asking.whatif_book import Book
+from replay.asking.whatif_limits import (
     CHECKS,
     Attempt,
     Breach,
@@ -34,6 +32,8 @@ from replay.whatif_limits import (
     check_names,
     read_limits,
 )
+from replay.cli.whatif import whatif as command
+from replay.history import History
 from tests.conftest import REPO
 from tests.replay.journal import Maker, busy, write
 

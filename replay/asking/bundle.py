@@ -1,7 +1,7 @@
 """Bundle: a span of the journal in one zip file, which a third party verifies offline.
 
 It holds whole frames byte for byte, the receipts that state them, what people want to read (seals, trades), the verifier
-(:mod:`replay.standalone.verify_bundle`) and how to use it. The same span makes the same file, byte for byte.
+(:mod:`replay.asking.standalone.verify_bundle`) and how to use it. The same span makes the same file, byte for byte.
 """
 
 import csv
@@ -26,8 +26,8 @@ from oms.journal.reader import StoredFrame
 from oms.journal.receipts import LINE_BYTES_MAX, Chain, Receipt, receipt_files
 from oms.journal.signing import key_id_of, known_keys
 from oms.messages import events as e
+from replay.asking.moment import iso
 from replay.history import EventId, History
-from replay.moment import iso
 
 FORMAT: Final = 1
 DATED: Final = (1980, 1, 1, 0, 0, 0)
@@ -125,7 +125,7 @@ class _Member:
 
 
 class Bundle:
-    """Writes a bundle while a span is walked through; a visitor as :class:`replay.span.Visitor` says.
+    """Writes a bundle while a span is walked through; a visitor as :class:`replay.asking.span.Visitor` says.
 
     Frames are bundled whole, also where the span by time takes only a part of one. Memory does not grow with the span: what
     is beside the frames waits in temporary files next to the output.
@@ -189,10 +189,10 @@ class Bundle:
         self._take_receipts(stored, seals)
 
     def event(self, event: Any, at: int, place: EventId) -> None:
-        """See :class:`replay.span.Visitor`; the frame as a whole was taken when it began."""
+        """See :class:`replay.asking.span.Visitor`; the frame as a whole was taken when it began."""
 
     def end(self) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def _know(self, public_key: str) -> None:
         if public_key:
@@ -251,7 +251,7 @@ class Bundle:
         ):
             members[name] = member
             self._copy(name, member.file)
-        package = files("replay.standalone")
+        package = files("replay.asking.standalone")
         for name, content in (
             ("README.txt", README.encode()),
             ("verify_bundle.py", package.joinpath("verify_bundle.py").read_bytes()),

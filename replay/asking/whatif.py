@@ -19,9 +19,9 @@ from oms.aggregates.position import Position, PositionKey
 from oms.journal.reader import StoredFrame
 from oms.messages import events as e
 from oms.messages.enums import Side
+from replay.asking.whatif_book import Book, Counts, Market, Purse, Working
+from replay.asking.whatif_limits import Attempt, Breach, LimitSet, LimitsFile, unit_of
 from replay.history import EventId, History
-from replay.whatif_book import Book, Counts, Market, Purse, Working
-from replay.whatif_limits import Attempt, Breach, LimitSet, LimitsFile, unit_of
 
 MAX_TOLD: Final = 10_000
 """Denials that are told one by one; beyond it they are counted."""
@@ -149,7 +149,7 @@ class _Made:
 
 
 class WhatIf:
-    """Goes through a span; a visitor as :class:`replay.span.Visitor` says.
+    """Goes through a span; a visitor as :class:`replay.asking.span.Visitor` says.
 
     Args:
         history: the state that the span starts from; it moves on as recorded.
@@ -179,12 +179,12 @@ class WhatIf:
     # -- walking
 
     def begin(self, stored: StoredFrame) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
         self._first = self._first or stored.sequence
         self._last = stored.sequence
 
     def event(self, event: Any, at: int, place: EventId) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
         self._at_first, self._at_last = self._at_first or at, at
         day = at // _DAY_NS
         if day != self._day:
@@ -200,7 +200,7 @@ class WhatIf:
             self._follow(order_id)
 
     def end(self) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def _follow(self, order_id: str) -> None:
         """Let an order work in both worlds as long as it does, where it is in them."""

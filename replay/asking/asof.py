@@ -12,8 +12,8 @@ import msgspec
 
 from oms.config import CacheConfig
 from oms.projections.projections import Part
+from replay.asking.moment import LAST_TIME, Moment, iso
 from replay.history import History
-from replay.moment import LAST_TIME, Moment, iso
 from replay.rebuild import Progress, rebuild
 from replay.snapshot import Snapshots
 from replay.source import Source

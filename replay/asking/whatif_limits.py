@@ -22,7 +22,7 @@ from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import PositionKey
 from oms.messages.enums import Side
-from replay.whatif_book import Book, Purse, Scope, Working
+from replay.asking.whatif_book import Book, Purse, Scope, Working
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 _COUNT: Final = v.optional(v.integer(0, 1_000_000_000))

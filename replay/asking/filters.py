@@ -7,7 +7,7 @@ import attrs
 
 from oms.aggregates.partition import Partition
 from oms.messages.subjects import ANY, Subject
-from replay.answers import covers
+from replay.following.answers import covers
 
 MOST_NAMED = 20
 

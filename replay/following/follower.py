@@ -6,8 +6,8 @@ up to its sequence are stored: so whoever starts from it misses none. When the p
 queue holds the tail back: answers stay true at the sequence they name, which falls behind (``lag`` in ``show_status``);
 commands are not concerned.
 
-Frames, trades and P&L are written down as they are applied (:mod:`replay.keeper`), and what the archive holds is trimmed
-from the journal when it is old enough (:mod:`replay.trim`). The follower is also the continuous audit: a broken chain, or a
+Frames, trades and P&L are written down as they are applied (:mod:`replay.following.keeper`), and what the archive holds is trimmed
+from the journal when it is old enough (:mod:`replay.following.trim`). The follower is also the continuous audit: a broken chain, or a
 seal that differs from the state it has itself come to, is alerted and ends it with ``JournalBroken``.
 """
 
@@ -30,18 +30,26 @@ from oms.journal.reader import StoredFrame, tail_frames
 from oms.messages.queries import StatusRow
 from oms.messages.subjects import Subject
 from oms.tasks import end, until_first
-from replay.alarm import stop_trading, tell
-from replay.answers import status
 from replay.archive import ArchiveBroken
-from replay.beginning import POLL_S, RETRY_S, SERVER_AWAY, begin, wait_for_journal, when_there, whole
+from replay.following.alarm import stop_trading, tell
+from replay.following.answers import status
+from replay.following.beginning import (
+    POLL_S,
+    RETRY_S,
+    SERVER_AWAY,
+    begin,
+    wait_for_journal,
+    when_there,
+    whole,
+)
+from replay.following.keeper import Keeper
+from replay.following.publisher import Publisher
+from replay.following.queries import Queries
+from replay.following.trim import trim
 from replay.history import EventId, History, Watch
-from replay.keeper import Keeper
-from replay.publisher import Publisher
-from replay.queries import Queries
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import journal_bounds
-from replay.trim import trim
 
 log = logging.getLogger(__name__)
 

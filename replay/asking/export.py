@@ -19,11 +19,11 @@ from oms.messages.subjects import ANY
 from oms.projections.orders import order_row
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
-from replay import rows
-from replay.filters import Filters
-from replay.formats import Column, columns_of, kind_of
+from replay.asking import rows
+from replay.asking.filters import Filters
+from replay.asking.formats import Column, columns_of, kind_of
+from replay.asking.moment import iso
 from replay.history import EventId, History
-from replay.moment import iso
 
 Row = dict[str, Any]
 Write = Callable[[Row], None]
@@ -87,7 +87,7 @@ COLUMNS: Final[dict[What, Callable[[], list[Column]]]] = {
 
 @attrs.define
 class Rows:
-    """Hands rows to ``write``; a visitor as :class:`replay.span.Visitor` says.
+    """Hands rows to ``write``; a visitor as :class:`replay.asking.span.Visitor` says.
 
     Args:
         history: the state that moves through the span, with read models.
@@ -111,13 +111,13 @@ class Rows:
         self.write(row)
 
     def begin(self, stored: StoredFrame) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def event(self, event: Any, at: int, place: EventId) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def end(self) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def finish(self) -> None:
         """Write what only the end of the span can tell."""

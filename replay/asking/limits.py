@@ -18,7 +18,7 @@ from oms.handlers.dispatch import MAX_SUB_ACCOUNTS
 from oms.messages.codes import Code
 from oms.messages.enums import AccountKind
 from oms.messages.subjects import ANY
-from replay.filters import Filters
+from replay.asking.filters import Filters
 
 Amount = Decimal | int | str | None
 

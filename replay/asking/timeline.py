@@ -14,10 +14,10 @@ from oms.journal.reader import StoredFrame
 from oms.messages import events as e
 from oms.messages.frames import Commit
 from oms.messages.subjects import ANY
-from replay import wording
-from replay.filters import Filters
+from replay.asking import wording
+from replay.asking.filters import Filters
+from replay.asking.steps import CLIENT, by_whom
 from replay.history import EventId, History
-from replay.steps import CLIENT, by_whom
 
 _OF_ALL: Final = (e.JournalCreated, e.EngineStarted, e.LossAccepted)
 _ASIDE: Final = (e.Sealed, e.SigningKeyDeclared, e.InstrumentListed, e.MarksRecorded)
@@ -60,7 +60,7 @@ class Enough(Exception):
 
 @attrs.define
 class Timeline:
-    """A visitor as :class:`replay.span.Visitor` says.
+    """A visitor as :class:`replay.asking.span.Visitor` says.
 
     Args:
         history: the state that moves through the span; read models are not needed.
@@ -85,11 +85,11 @@ class Timeline:
     _told: tuple[int, int] = (0, 0)
 
     def begin(self, stored: StoredFrame) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
         self._frame = stored
 
     def event(self, event: Any, at: int, place: EventId) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
         about = self._about(event)
         if not self._meant(event, about):
             return
@@ -116,7 +116,7 @@ class Timeline:
         self._put((sequence, index, number + 1), line)
 
     def end(self) -> None:
-        """See :class:`replay.span.Visitor`."""
+        """See :class:`replay.asking.span.Visitor`."""
 
     def _put(self, cursor: Cursor, line: Line) -> None:
         if cursor <= self.after:

@@ -18,13 +18,13 @@ from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
 from oms.messages import events as e
 from oms.messages.instructions import parse_venue_client_id
+from replay.asking.steps import Steps
+from replay.asking.story import Story, story
 from replay.history import History
 from replay.memory import no_collection
 from replay.rebuild import STALL_S, Progress, rebuild
 from replay.snapshot import Snapshots
 from replay.source import Source
-from replay.steps import Steps
-from replay.story import Story, story
 
 MAX_MATCHES: Final = 100
 """Orders told when a client's reference stands for several."""

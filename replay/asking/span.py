@@ -14,10 +14,10 @@ import attrs
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
-from replay.asof import Unanswerable
+from replay.asking.asof import Unanswerable
+from replay.asking.moment import Moment
 from replay.history import EventId, History
 from replay.memory import no_collection
-from replay.moment import Moment
 from replay.rebuild import STALL_S, Progress, rebuild
 from replay.snapshot import Snapshots
 from replay.source import Source

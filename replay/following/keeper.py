@@ -23,10 +23,10 @@ from oms.journal.reader import StoredFrame
 from oms.messages.events import OrderFilled
 from oms.projections.projections import Projections
 from replay.archive import ArchiveBusy
-from replay.archiver import DISK_ERRORS, Archiver
+from replay.following.archiver import DISK_ERRORS, Archiver
+from replay.following.pnl_report import PnlReports, ReportBroken
+from replay.following.trade_log import TradeLog, TradeLogBroken, TradesMissing
 from replay.history import History
-from replay.pnl_report import PnlReports, ReportBroken
-from replay.trade_log import TradeLog, TradeLogBroken, TradesMissing
 
 log = logging.getLogger(__name__)
 

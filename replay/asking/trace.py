@@ -13,9 +13,9 @@ import msgspec
 from oms.journal.reader import StoredFrame
 from oms.messages import events as e
 from oms.messages.frames import Commit
-from replay import wording
-from replay.finding import needle
-from replay.steps import CLIENT, Part, Sent, Step
+from replay.asking import wording
+from replay.asking.finding import needle
+from replay.asking.steps import CLIENT, Part, Sent, Step
 
 MAX_USES: Final = 100
 """Uses of one command id that are told."""

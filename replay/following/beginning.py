@@ -13,8 +13,8 @@ from oms.config import CacheConfig
 from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.reader import read_frame
 from replay.archive import ArchiveBroken
+from replay.following.keeper import Keeper
 from replay.history import History
-from replay.keeper import Keeper
 from replay.rebuild import check_against_journal, new_history, start_from
 from replay.snapshot import Snapshots
 from replay.source import Source, journal_bounds

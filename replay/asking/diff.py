@@ -20,15 +20,24 @@ from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
 from oms.messages.subjects import ANY
 from oms.projections.orders import order_fields
-from replay import rows
-from replay.asof import MAX_HELD, Head, ReadModels, Unanswerable, as_of, check_sequence, head_of, is_beyond
-from replay.filters import Filters
+from replay.asking import rows
+from replay.asking.asof import (
+    MAX_HELD,
+    Head,
+    ReadModels,
+    Unanswerable,
+    as_of,
+    check_sequence,
+    head_of,
+    is_beyond,
+)
+from replay.asking.filters import Filters
+from replay.asking.moment import LAST_TIME, Moment
+from replay.asking.span import Span, walk
 from replay.history import EventId, History
-from replay.moment import LAST_TIME, Moment
 from replay.rebuild import Progress
 from replay.snapshot import Snapshots
 from replay.source import Source
-from replay.span import Span, walk
 
 MAX_CHANGED: Final = MAX_HELD // 2
 """Orders that may have changed between the moments."""

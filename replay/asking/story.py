@@ -10,7 +10,7 @@ from oms.aggregates.money import ONE, ZERO, share
 from oms.messages import events as e
 from oms.messages.codes import Code
 from oms.messages.enums import FINAL_STATUSES, OrderStatus
-from replay.steps import Step
+from replay.asking.steps import Step
 
 PLACED: Final = "placed"
 DENIED: Final = "denied"

@@ -12,8 +12,8 @@ from oms.projections import positions as p
 from oms.projections.orders import order_row
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
-from replay.answers import pnl
-from replay.filters import Filters
+from replay.asking.filters import Filters
+from replay.following.answers import pnl
 from replay.history import History
 
 

@@ -24,8 +24,8 @@ from nats.js.errors import APIError, NotFoundError
 from oms.messages.public import STREAMS
 from oms.projections.projections import Projections
 from oms.tasks import until_first
+from replay.following.public import derive
 from replay.history import EventId, Watch
-from replay.public import derive
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from oms.messages.enums import OrderStatus
 from oms.messages.frames import Commit
 from oms.messages.instructions import Instruction
 from oms.messages.subjects import parse_subject
-from replay.controls import Control, explain_place
+from replay.asking.controls import Control, explain_place
 from replay.history import EventId, History
 
 CLIENT: Final = "client"

@@ -13,7 +13,7 @@ from oms.messages import reports as r
 from oms.messages.codec import decode_command
 from oms.messages.codes import Refused
 from oms.messages.subjects import ANY
-from replay.moment import iso
+from replay.asking.moment import iso
 
 _UNITS: Final = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))
 

@@ -24,7 +24,7 @@ from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.replies import ErrorBody
 from oms.messages.subjects import Subject, parse_subject
-from replay.answers import answer
+from replay.following.answers import answer
 from replay.history import History
 
 log = logging.getLogger(__name__)
