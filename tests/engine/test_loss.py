@@ -43,7 +43,6 @@ from replay.source import Source
 from tests.engine.desk import SETTINGS, Trader, Venue, engine_on
 
 
-
 class House:
     """An engine's data directory and a nats-server whose store can be put back to an earlier copy."""
 
