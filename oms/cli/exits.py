@@ -42,6 +42,8 @@ EPILOG: Final = (
 )
 
 
+_MENDABLE: Final = frozenset({"GAP", "CHAIN", "UNREADABLE"})
+"""Faults of a journal that an archive can mend."""
 _REFUSALS: Final = frozenset(
     {"ReceiptsFailed", "KeyRefused", "VaultError", "EncryptionError", "KeyMissing", "DecryptionFailed"}
 )
@@ -73,7 +75,12 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
     if type(error).__name__ == "JournalLost":
         return Exit.JOURNAL_BROKEN, f"the journal is not whole: {error}"
     if isinstance(error, JournalBroken):
-        return Exit.JOURNAL_BROKEN, f"the journal is broken: {error}"
+        advice = (
+            "; `oms replay verify` says what else, `oms replay restore` mends it"
+            if error.fault in _MENDABLE
+            else ""
+        )
+        return Exit.JOURNAL_BROKEN, f"the journal is broken: {error}{advice}"
     if type(error).__name__ == "SnapshotRefused":
         return Exit.JOURNAL_BROKEN, str(error)
     # By name, because the engine's module is heavy and only its own process can raise it.
