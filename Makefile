@@ -4,6 +4,8 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.built
+# Tests mostly wait for servers, so more of them than cores run at once.
+JOBS   ?= 3
 CODE   := $(wildcard oms replay tests benchmarks docs)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -34,8 +36,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: build ## show the whole system at work, in under 30 seconds
 	@$(BIN)/oms demo
 
-test: build ## run the tests; ARGS="-k name" goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: build ## run the tests, JOBS=3 files at once; ARGS="-k name" goes to pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: build ## measure, and print the figures as a table
 	@$(BIN)/python -m benchmarks $(ARGS)
