@@ -44,6 +44,8 @@ EPILOG: Final = (
 
 _MENDABLE: Final = frozenset({"GAP", "CHAIN", "UNREADABLE"})
 """Faults of a journal that an archive can mend."""
+_UNFIT: Final = frozenset({"CLOCK", "NEWER", "SETTINGS"})
+"""Faults of what is around a journal that is whole: the host's clock, this release, the server's settings."""
 _REFUSALS: Final = frozenset(
     {"ReceiptsFailed", "KeyRefused", "VaultError", "EncryptionError", "KeyMissing", "DecryptionFailed"}
 )
@@ -80,7 +82,8 @@ def exit_of(error: BaseException) -> tuple[Exit, str] | None:
             if error.fault in _MENDABLE
             else ""
         )
-        return Exit.JOURNAL_BROKEN, f"the journal is broken: {error}{advice}"
+        what = "cannot start on this journal" if error.fault in _UNFIT else "the journal is broken"
+        return Exit.JOURNAL_BROKEN, f"{what}: {error}{advice}"
     if type(error).__name__ == "SnapshotRefused":
         return Exit.JOURNAL_BROKEN, str(error)
     # By name, because the engine's module is heavy and only its own process can raise it.

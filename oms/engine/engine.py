@@ -179,7 +179,14 @@ class Engine:
 
     async def _refuse_loss(self, fenced: Fenced) -> None:
         """A journal that lost its end takes no frame either, and looks as if somebody else had written it."""
-        if self._evidence is not None and (loss := await self._evidence.compare(self._nc)) is not None:
+        if self._evidence is None:
+            return
+        try:
+            loss = await self._evidence.compare(self._nc)
+        except (nats.errors.Error, APIError, OSError) as error:
+            log.error("whether the journal lost its end cannot be told now (%r)", error)
+            raise fenced from None
+        if loss is not None:
             raise JournalLost(loss) from fenced
 
     async def _refuse_second(self) -> None:
@@ -411,8 +418,14 @@ class Engine:
         return outcome
 
     def _internal(self, subject: str, command: c.Command) -> Commit | None:
-        outcome = self._decide_one(subject, codec.encode(command))
-        assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
+        try:
+            outcome = self._decide_one(subject, codec.encode(command))
+            assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
+        except Exception:
+            # What is in memory may be half changed: nothing more is decided on it, and above all it is not sealed.
+            self._defect = True
+            log.exception("deciding %s failed", subject)
+            raise
         self._wake.set()
         return outcome.commit
 
@@ -478,6 +491,8 @@ class Engine:
     async def _watching(self) -> None:
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
+            if self._defect:
+                continue
             now = max(time.time_ns(), self.state.at)
             if self._unsealed and time.monotonic() - self._sealed_at >= SEAL_WITHIN_S:
                 self._seal()

@@ -15,6 +15,8 @@ FILE: Final = "accepted.json"
 FILE_BYTES_MAX: Final = 64 * 1024
 TEXT_MAX: Final = 1_000
 """Characters of a name or a reason."""
+TEXT_BYTES_MAX: Final = 3_500
+"""Bytes of one as JSON: both are in one command of the engine's own, which is bounded like a client's."""
 
 
 class _Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +130,8 @@ def read_acceptance(directory: Path, key: SigningKey) -> Acceptance | None:
         acceptance = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _refused(path, str(error)) from None
+    if _encode(acceptance) != raw:
+        raise _refused(path, "it is not written as acceptances are")
     if not verified(key.public_key, raw[: raw.rindex(b',"signature"')] + b"}", acceptance.signature):
         raise _refused(path, "its signature is not that of this data directory's key")
     return acceptance

@@ -31,7 +31,8 @@ from oms.journal.receipts import (
     receipt_files,
     signed_bytes,
 )
-from oms.journal.signing import SigningKey, key_id_of, known_keys, verified
+from oms.journal.signing import DIRECTORY as KEYS
+from oms.journal.signing import SigningKey, key_id_of, known_keys, publish, verified
 from oms.journal.stream import STREAM
 from oms.messages.events import LossAccepted, SigningKeyDeclared
 from oms.messages.frames import GENESIS, frame_digest
@@ -108,7 +109,7 @@ class Evidence:
             self._found = read_mark(self.directory / MARK_FILE)
             damaged = self._open_receipts()
         self._warn_of_mark()
-        self._known = self._known_frames()
+        self._known = self._known_frames(last)
         held = {
             sequence: await _digest_at(nc, sequence)
             for sequence in {last, *(each.sequence for each in self._known)}
@@ -130,10 +131,10 @@ class Evidence:
             sequence, head: the last frame rebuilt.
         """
         for each in self._known:
-            if each.sequence == sequence and each.head != head:
-                # The journal no longer has this frame; it came from an archive or a snapshot.
+            if each.sequence > sequence or (each.sequence == sequence and each.head != head):
+                # The journal lost its end since it was compared; or no longer has this frame, which came from elsewhere.
                 return find_loss(1, sequence, {sequence: head}, [each], 0)
-        if declared and not self._found.there and self.receipts.last is None:
+        if declared and self._found.mark is None and self.receipts.last is None:
             return Loss(
                 LossKind.RECEIPTS_MISSING,
                 1,
@@ -163,6 +164,9 @@ class Evidence:
         if not declared:
             return False
         if verified(declared, signed_bytes(line), receipt.signature):
+            if receipt.key_id not in known_keys(self._data_dir):
+                with self._disk():
+                    publish(self._data_dir / KEYS, declared)
             return True
         if receipt.key_id not in known_keys(self._data_dir) or receipt.key_id == key_id_of(declared):
             return False
@@ -206,12 +210,18 @@ class Evidence:
             f" {mark.receipt:,} was written: receipts were cut off",
         )
 
-    def _known_frames(self) -> list[Known]:
+    def _known_frames(self, end: int) -> list[Known]:
         known = []
         if (mark := self._found.mark) is not None and mark.sequence:
             known.append(Known(mark.sequence, mark.head, f"the mark {self.directory / MARK_FILE}"))
         if (last := self.receipts.last) is not None:
             known.append(Known(last.sequence, last.head, f"the receipt for it in {self.directory}"))
+            # Behind the journal's end nothing can be compared: what lies before it says whether it is the same journal.
+            if (
+                last.sequence > end
+                and (held := _newest_up_to(receipt_files(self._data_dir), end)) is not None
+            ):
+                known.append(Known(held.sequence, held.head, f"the receipt for it in {self.directory}"))
         return known
 
     def _warn_of_mark(self) -> None:
@@ -401,6 +411,19 @@ async def _last_agreed(nc: Client, files: list[Path], first: int, last: int) -> 
         return 0
     within = list(readable_receipts(filled[count - 1][0]))
     return within[await _leading(within, agrees) - 1].sequence
+
+
+def _newest_up_to(files: list[Path], sequence: int) -> Receipt | None:
+    """The newest receipt that is for no frame behind ``sequence``."""
+    for path in reversed(files):
+        newest = None
+        for receipt in readable_receipts(path):
+            if receipt.sequence > sequence:
+                break
+            newest = receipt
+        if newest is not None:
+            return newest
+    return None
 
 
 async def _leading(receipts: list[Receipt], agrees: Callable[[Receipt], Awaitable[bool]]) -> int:

@@ -68,7 +68,7 @@ class SigningKey:
         if not isinstance(private, Ed25519PrivateKey):
             raise KeyRefused(f"{path} must hold an Ed25519 key, was {type(private).__name__}")
         key = cls(private)
-        _publish(directory, key)
+        publish(directory, key.public_key)
         return key
 
 
@@ -122,13 +122,18 @@ def _make(directory: Path, path: Path) -> None:
     sync_directory(directory)
 
 
-def _publish(directory: Path, key: SigningKey) -> None:
-    path = directory / _public_name(key.key_id)
+def publish(directory: Path, public_key: str) -> None:
+    """Keep a public key beside the private one, durably, so that what it signed can be checked later on.
+
+    Raises:
+        OSError: it was not kept.
+    """
+    path = directory / _public_name(key_id_of(public_key))
     if path.exists():
         return
     temporary = directory / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        _write(temporary, key.public_key.encode() + b"\n", 0o644)
+        _write(temporary, public_key.encode() + b"\n", 0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

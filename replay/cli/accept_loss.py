@@ -5,12 +5,13 @@ from pathlib import Path
 
 import attrs
 import click
+import msgspec
 
 from oms import __version__
 from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from oms.code import code_digest
-from oms.journal.acceptance import TEXT_MAX, write_acceptance
+from oms.journal.acceptance import TEXT_BYTES_MAX, TEXT_MAX, write_acceptance
 from oms.journal.evidence import Evidence, EvidenceHeld, journal_end
 from oms.journal.loss import JournalLost, Loss, LossKind
 from oms.journal.receipts import ReceiptsFailed
@@ -24,6 +25,12 @@ from replay.source import Source
 def _text(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value.strip() or len(value) > TEXT_MAX:
         raise click.BadParameter(f"must be 1 to {TEXT_MAX:,} characters, was {len(value):,}")
+    try:
+        size = len(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        raise click.BadParameter("must be UTF-8") from None
+    if size > TEXT_BYTES_MAX:
+        raise click.BadParameter(f"must be at most {TEXT_BYTES_MAX:,} bytes as JSON, was {size:,}")
     return value
 
 

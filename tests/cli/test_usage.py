@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from oms.cli import COMMANDS, cli
+from oms.cli.exits import Exit, exit_of
 from oms.cli.render import decimal_text, time_text
 from oms.cli.showing import status_lines
 from oms.cli.supervisor import Child, Program
+from oms.journal.errors import JournalBroken, JournalFault
 from oms.messages.queries import StatusRow
 
 from .conftest import run_oms
@@ -42,6 +44,26 @@ def test_a_bad_configuration_is_code_2(tmp_path: Path) -> None:
     ran = run_oms("config", "check", str(path))
     assert ran.code == 2
     assert ran.err.startswith("oms: configuration: nats.prot")
+
+
+@pytest.mark.parametrize(
+    "fault, start, end",
+    [
+        (JournalFault.CLOCK, "cannot start on this journal: CLOCK at sequence 7: ", ": why"),
+        (JournalFault.NEWER, "cannot start on this journal: NEWER at sequence 7: ", ": why"),
+        (JournalFault.SETTINGS, "cannot start on this journal: SETTINGS at sequence 7: ", ": why"),
+        (JournalFault.SEAL, "the journal is broken: SEAL at sequence 7: ", ": why"),
+        (JournalFault.CHAIN, "the journal is broken: CHAIN at sequence 7: ", "`oms replay restore` mends it"),
+    ],
+)
+def test_a_journal_that_is_whole_is_not_called_broken(fault: JournalFault, start: str, end: str) -> None:
+    """Whatever keeps an engine from a journal ends with 6; broken is said of the journal alone, not of what is around it."""
+    found = exit_of(JournalBroken(fault, 7, "why"))
+    assert found is not None
+    code, line = found
+    assert code == Exit.JOURNAL_BROKEN
+    assert line.startswith(start)
+    assert line.endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,12 @@ from oms.aggregates import image
 from oms.aggregates.partition import Partition
 from oms.engine import engine as engine_module
 from oms.engine.engine import Engine, EngineRunning, EngineSettings
+from oms.handlers import dispatch
 from oms.journal.errors import Fenced, JournalBroken
 from oms.journal.reader import read_frames
 from oms.journal.stream import STREAM, SUBJECT
 from oms.journal.writer import JournalWriter
+from oms.messages.commands import CloseSession
 from oms.messages.enums import AccountKind
 from oms.messages.events import AccountRegistered
 from oms.messages.frames import GENESIS, Commit, encode_commit
@@ -440,6 +442,81 @@ async def test_a_defect_in_deciding_costs_one_answer_and_no_state(
             await asyncio.sleep(0.05)
     assert again["status"] == "PENDING_CANCEL"
     assert image.digest(engine.state) == await _digest_from_zero(nc)
+
+
+async def test_a_defect_while_an_append_is_in_flight_is_never_sealed(
+    nats_server: EmbeddedNats, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the defect left half changed waits for the append to end, is thrown away, and no seal tells of it."""
+    monkeypatch.setattr(engine_module, "WATCH_INTERVAL_S", 0.05)
+    monkeypatch.setattr(engine_module, "SEAL_WITHIN_S", 0.2)
+    appending, append = asyncio.Event(), JournalWriter.append
+
+    async def slow(writer: JournalWriter, commits: list[bytes]) -> int:
+        appending.set()
+        await asyncio.sleep(1.0)
+        return await append(writer, commits)
+
+    def half_done(state: Partition, *_: object) -> None:
+        state.next_order += 7
+        raise KeyError("a defect")
+
+    async with engine_on(nats_server.url) as engine:
+        venue = Venue(nc)
+        await venue.open()
+        order_id = (await venue.place("c1"))["order_id"]
+        with monkeypatch.context() as patch:
+            patch.setattr(JournalWriter, "append", slow)
+            patch.setattr("oms.handlers.dispatch.change.decide_cancel", half_done)
+            placing = asyncio.create_task(venue.place("c2"))
+            await appending.wait()
+            assert (await venue.cancel("x1", order_id))["error"]["code"] == "DEFECT"
+            assert (await placing)["ok"]
+            async with asyncio.timeout(10):
+                while engine.ready.is_set():
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            await engine.ready.wait()
+        assert image.digest(engine.state) == await _digest_from_zero(nc)
+        await venue.close()
+    await _digest_from_zero(nc)
+    async with engine_on(nats_server.url):
+        pass
+
+
+async def test_a_defect_in_the_watch_is_never_sealed(
+    nats_server: EmbeddedNats, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision of the engine's own that fails half way is thrown away like a client's, and is taken again later."""
+    monkeypatch.setattr("oms.engine.watch.SILENT_AFTER_S", 1.0)
+    monkeypatch.setattr(engine_module, "SEAL_WITHIN_S", 60.0)  # so that the stop is what would seal
+    failed = False
+
+    def half_done(state: Partition, *_: object) -> None:
+        nonlocal failed
+        failed = True
+        state.next_order += 7
+        raise KeyError("a defect")
+
+    async with engine_on(nats_server.url) as engine:
+        venue = Venue(nc)
+        await venue.open()
+        assert (await venue.place("c1"))["ok"]
+        with monkeypatch.context() as patch:
+            patch.setitem(dispatch._STATEMENTS, CloseSession, half_done)
+            await venue.close()
+            async with asyncio.timeout(10):
+                while not failed or engine.ready.is_set():
+                    await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        await _digest_from_zero(nc)
+        async with asyncio.timeout(10):
+            await engine.ready.wait()
+            while any(ledger.session for ledger in engine.state.ledgers.values()):
+                await asyncio.sleep(0.05)
+    await _digest_from_zero(nc)
+    async with engine_on(nats_server.url):
+        pass
 
 
 async def test_a_frame_of_its_own_that_arrives_late_does_not_stop_the_engine(

@@ -19,7 +19,10 @@ from click.testing import CliRunner
 from nats.aio.client import Client
 
 from oms.cli import cli
-from oms.engine.engine import EngineRunning, EngineSettings
+from oms.engine import engine as engine_module
+from oms.engine.engine import Engine, EngineRunning, EngineSettings
+from oms.journal.acceptance import TEXT_BYTES_MAX, TEXT_MAX
+from oms.journal.errors import Fenced, JournalBroken
 from oms.journal.evidence import Evidence
 from oms.journal.loss import JournalLost, LossKind
 from oms.journal.mark import SLOT_BYTES, MarkFile, read_mark
@@ -33,7 +36,7 @@ from oms.journal.receipts import (
     receipt_files,
 )
 from oms.journal.signing import SigningKey
-from oms.journal.stream import STREAM
+from oms.journal.stream import STREAM, SUBJECT
 from oms.messages.events import Event, LossAccepted, Sealed, SigningKeyDeclared
 from oms.messages.frames import GENESIS
 from oms.nats_server import EmbeddedNats
@@ -111,9 +114,9 @@ class House:
         await nc.close()
         return found
 
-    async def accept(self, code: int = 0) -> dict[str, Any]:
+    async def accept(self, code: int = 0, by: str = "Ada", reason: str = "the disk burnt") -> dict[str, Any]:
         """Run ``oms replay accept-loss``; return what it prints."""
-        arguments = ["replay", "accept-loss", "--by", "Ada", "--reason", "the disk burnt", "--json"]
+        arguments = ["replay", "accept-loss", "--by", by, "--reason", reason, "--json"]
         arguments += ["--nats", self.server.url, "--data-dir", str(self.data)]
         result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
         assert result.exit_code == code, result.output
@@ -285,7 +288,7 @@ async def test_sequences_used_again_are_refused(house: House) -> None:
 
 
 async def test_a_shorter_journal_with_sequences_used_again_is_refused(house: House) -> None:
-    """A journal that lost its end, went on, and still ends before the mark is found to differ from where it does."""
+    """A journal that went on from an old copy, but not as far as a receipt to compare it with, is said to end too early."""
     await house.trade(2)
     kept = await house.trade(2)
     await house.keep("early")
@@ -295,6 +298,74 @@ async def test_a_shorter_journal_with_sequences_used_again_is_refused(house: Hou
     assert kept < await house.trade(2, SETTINGS) < last
     loss = (await house.refused()).loss
     assert (loss.kind, loss.last) == (LossKind.BEHIND, last)
+
+
+async def test_a_shorter_journal_that_differs_from_a_receipt_is_refused_from_where_it_differs(
+    house: House,
+) -> None:
+    """It ends before the mark and differs before that: the range starts there, can be accepted, and is then let go."""
+    kept = await house.trade(2)
+    await house.keep("early")
+    behind = await house.trade(2)
+    last = await house.trade(12)
+    await house.put_back("early")
+    assert behind < await house.trade(6, SETTINGS) < last
+    error = await house.refused()
+    assert (error.loss.kind, error.loss.first, error.loss.last) == (LossKind.DIFFERS, kept + 1, last)
+    assert "the journal ends at" in str(error)
+    await house.accept()
+    await house.start()
+    [(_, event)] = await house.events(LossAccepted)
+    assert (event.first, event.last) == (kept + 1, last)
+    await house.trade(2)
+    assert {receipt.sequence for receipt in check_receipts(house.data)} <= {
+        sequence for sequence, _ in await house.events(Sealed)
+    }
+
+
+async def test_a_store_swapped_while_the_engine_rebuilds_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that was whole when it was compared, and is not when it has been rebuilt, is not served."""
+    kept = await house.trade(2)
+    await house.keep("early")
+    last = await house.trade(4)
+    real = engine_module.rebuild
+    swapped = False
+
+    async def late(*args: Any, **options: Any) -> Any:
+        nonlocal swapped
+        if not swapped:
+            swapped = True
+            await house.put_back("early")
+            await asyncio.sleep(0.5)  # the engine's connection comes back
+        return await real(*args, **options)
+
+    monkeypatch.setattr(engine_module, "rebuild", late)
+    loss = (await house.refused()).loss
+    assert swapped
+    assert (loss.kind, loss.first, loss.last) == (LossKind.BEHIND, kept + 1, last)
+
+
+async def test_a_fenced_engine_whose_server_does_not_answer_ends_as_fenced(
+    house: House, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the journal lost its end cannot be told then; that somebody else wrote it can, and is never tried again."""
+
+    async def silent(*_: object) -> None:
+        raise nats.errors.TimeoutError
+
+    with pytest.raises(Fenced):  # noqa: PT012 - whatever is asked of it, the engine's end fails the block
+        async with engine_on(house.server.url, house.settings) as engine:
+            venue = Venue(nc)
+            await venue.open()
+            monkeypatch.setattr(Evidence, "compare", silent)
+            await nc.jetstream().publish(SUBJECT, b"{}")
+            answer = await venue.place("x1")
+            assert answer["error"]["code"] == "JOURNAL_UNAVAILABLE"
+            await venue.close()
+            await asyncio.sleep(1.0)
+            assert not engine.ready.is_set()
 
 
 async def test_another_journal_is_refused(house: House) -> None:
@@ -385,6 +456,19 @@ async def test_receipts_taken_away_are_missed(house: House) -> None:
     await house.start()
 
 
+@pytest.mark.parametrize("mark", [b"", bytes(2 * SLOT_BYTES)], ids=["empty", "zeros"])
+async def test_a_mark_that_is_damaged_whole_is_no_proof_without_receipts(house: House, mark: bytes) -> None:
+    """A mark that says nothing is as good as none: with no receipts either, nothing proves the journal."""
+    await house.trade(2)
+    await house.keep("early")
+    await house.trade(2)
+    await house.put_back("early")
+    for path in receipt_files(house.data):
+        path.unlink()
+    (house.receipts / "mark").write_bytes(mark)
+    assert (await house.refused()).loss.kind is LossKind.RECEIPTS_MISSING
+
+
 async def test_a_data_directory_without_any_proof_is_refused(house: House) -> None:
     """An engine with a new data directory, on a journal that was attested elsewhere, says so and is not let on silently."""
     await house.trade(3)
@@ -461,6 +545,28 @@ async def test_a_key_that_is_replaced_is_declared(house: House, monkeypatch: pyt
     assert list(check_receipts(house.data))[-1].key_id == old
     new = SigningKey.of(house.data).key_id
     assert [event.key_id for _, event in await house.events(SigningKeyDeclared)] == [old, new]
+    await house.start()
+    assert list(check_receipts(house.data))[-1].key_id == new
+
+
+async def test_keys_that_are_lost_are_replaced_whenever_the_first_start_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key that signed the last receipt is known from the journal, even after that has declared the next one."""
+    await house.trade(2)
+    old = SigningKey.of(house.data).key_id
+    shutil.rmtree(house.data / "keys")
+
+    async def killed(engine: Engine) -> None:
+        raise SystemError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_endpoints", killed)
+        with pytest.raises(SystemError):
+            await house.start()
+    new = SigningKey.of(house.data).key_id
+    assert [event.key_id for _, event in await house.events(SigningKeyDeclared)] == [old, new]
+    assert {receipt.key_id for receipt in check_receipts(house.data)} == {old}
     await house.start()
     assert list(check_receipts(house.data))[-1].key_id == new
 
@@ -576,6 +682,57 @@ async def test_a_lost_proof_can_be_accepted(house: House, what: str) -> None:
     assert "unproven" in event.reason
     await house.trade(2)
     assert await house.events(LossAccepted) == [(last + 1, event)]
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("\u0001" * ((TEXT_BYTES_MAX - 2) // 6), 0),
+        ("\u640d" * TEXT_MAX, 0),
+        ("\u0001" * (TEXT_BYTES_MAX // 6 + 1), 2),
+        ("\U0001f600" * TEXT_MAX, 2),
+        ("x" * (TEXT_MAX + 1), 2),
+        ("x\udcff", 2),
+        (" ", 2),
+    ],
+    ids=["controls", "wide", "controls-too-many", "emoji-too-many", "too-long", "not-utf-8", "blank"],
+)
+async def test_whatever_text_is_accepted_can_be_started_with(house: House, text: str, code: int) -> None:
+    """A name or reason is refused as usage when it is given, or is in the journal after the next start."""
+    await house.trade(1)
+    for path in receipt_files(house.data):
+        path.unlink()
+    said = await house.accept(code, by=text, reason=text)
+    if code:
+        assert "Invalid value for '--by'" in said["line"]
+        assert not (house.receipts / "accepted.json").exists()
+        return
+    await house.start()
+    [(_, event)] = await house.events(LossAccepted)
+    assert event.by == text
+    assert event.reason.endswith(text)
+
+
+async def test_an_acceptance_that_was_edited_is_refused(house: House) -> None:
+    """Other words, or the same ones written otherwise: it is not what was signed, and the line says what to do."""
+    await house.trade(1)
+    for path in receipt_files(house.data):
+        path.unlink()
+    await house.accept()
+    path = house.receipts / "accepted.json"
+    raw = path.read_bytes()
+    members = json.loads(raw)
+    for edited in (
+        json.dumps(members, indent=1).encode(),
+        json.dumps(dict(reversed(members.items())), separators=(",", ":")).encode(),
+        raw.replace(b"Ada", b"Bob"),
+    ):
+        path.write_bytes(edited)
+        with pytest.raises(JournalBroken, match=r"remove it, and accept the loss again") as broken:
+            await house.start()
+        assert not isinstance(broken.value, JournalLost)
+    path.write_bytes(raw)
+    await house.start()
 
 
 @pytest.mark.parametrize("moment", ["cut_after", "_set_mark", "file_away"])
