@@ -85,6 +85,9 @@ def _client(address: str) -> Iterator[Any]:
     import hvac
 
     client = hvac.Client(url=address, timeout=TIMEOUT_S)
+    # A proxy named in the environment would see what goes to a Vault on this host in the clear. Set here and not on a session
+    # of our own, with which the library would no longer heed VAULT_CACERT.
+    client.session.trust_env = urlsplit(address).scheme == "https"
     # The library would take a token from a file too.
     client.token = None
     try:

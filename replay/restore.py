@@ -12,6 +12,7 @@ on two cores, 3 kB frames: batches of 500 17,000 frames a second, 64 pipelined p
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -21,7 +22,7 @@ from typing import Any, Final
 import attrs
 import nats.errors
 from nats.aio.client import Client
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from oms.journal.errors import JournalBroken, JournalFault
@@ -30,8 +31,10 @@ from oms.journal.stream import STREAM, SUBJECT, ensure_journal, journal_settings
 from oms.messages.frames import frame_digest
 from replay.archive import Archive
 from replay.rebuild import Progress
-from replay.snapshot import Snapshots
+from replay.snapshot import SnapshotDamaged, Snapshots
 from replay.witness import Witness, WitnessedFrame, WitnessedFrames, decode_link
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 500
 """Frames in an atomic batch; the server takes 1,000."""
@@ -99,6 +102,7 @@ async def restore(
     info = await _stream(nc)
     compared, missing = (0, None) if info is None else await _compare(nc, info, frames, witness, progress)
     at = 0 if info is None else info.state.last_seq
+    made = settings_after(None if info is None else info.config, first)
     replaced = replace and info is not None
     if replaced:
         if at > last:
@@ -114,6 +118,12 @@ async def restore(
                 " what may still be in it. Find the rest of the archive first"
             )
         _check_start(frames, snapshots)
+        # Reading everything took its time: what was started or written meanwhile must not be lost.
+        await _refuse_while_somebody_runs(nc)
+        if (there := await _stream(nc)) is None or there.state.last_seq != at:
+            raise RestoreRefused(
+                f"the journal ended at frame {at:,} and does not any more: stop whoever writes to it, and call again"
+            )
         await nc.jetstream(timeout=TIMEOUT_S).delete_stream(STREAM)
         info, at = None, 0
     elif missing is not None:
@@ -127,7 +137,7 @@ async def restore(
         info = None
     if info is None:
         _check_start(frames, snapshots)
-        info = await nc.jetstream(timeout=TIMEOUT_S).add_stream(journal_settings(first))
+        info = await nc.jetstream(timeout=TIMEOUT_S).add_stream(made)
         at = first - 1
     elif at < first - 1:
         raise RestoreRefused(
@@ -151,12 +161,30 @@ async def restore(
 
 
 async def _refuse_while_somebody_runs(nc: Client) -> None:
+    """Only a subject that nobody listens at is nobody's: who is busy is late, and runs.
+
+    Raises:
+        RestoreRefused: somebody does.
+    """
     for service in SERVICES:
         try:
             await nc.request(f"$SRV.PING.{service}", b"", timeout=PING_TIMEOUT_S)
-        except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
+        except nats.errors.NoRespondersError:
             continue
+        except nats.errors.TimeoutError:
+            raise RestoreRefused(
+                f"somebody listens as {service} on this nats-server and did not answer within {PING_TIMEOUT_S} s: stop"
+                " it first, and whoever subscribes to everything"
+            ) from None
         raise RestoreRefused(f"{service} runs on this nats-server: stop it first")
+
+
+def settings_after(old: StreamConfig | None, first: int) -> StreamConfig:
+    """Of the stream made anew: on as many servers, and there, as the one before. ``first``: sequence of its first message."""
+    settings = journal_settings(first)
+    return (
+        settings if old is None else settings.evolve(num_replicas=old.num_replicas, placement=old.placement)
+    )
 
 
 async def _stream(nc: Client) -> StreamInfo | None:
@@ -188,7 +216,11 @@ def _check_start(frames: WitnessedFrames, snapshots: Snapshots) -> None:
                     f"{snapshot.path} was taken after frame {sequence:,} with digest {snapshot.header.head}, the archive's is"
                     f" {head}: they are of different journals"
                 )
-            snapshot.load_state(check_digest=True)
+            try:
+                snapshot.load_state(check_digest=True)
+            except SnapshotDamaged as error:
+                log.warning("not starting from a snapshot: %s", error)
+                continue
             return
     raise RestoreRefused(
         f"the archive begins at {first:,}: without its earlier parts a snapshot between {first - 1:,} and {frames.last:,} is"
@@ -213,6 +245,8 @@ async def _compare(
     first = max(info.state.first_seq, frames.first)
     last = min(info.state.last_seq, frames.last)
     compared, missing = 0, None
+    if not info.state.messages and info.state.last_seq >= frames.first:
+        return compared, info.state.last_seq  # it was purged: trimming always leaves the last ones
     if first > last:
         return compared, missing
     archived = frames.read(first, last, witness)

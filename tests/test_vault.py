@@ -248,6 +248,21 @@ class TestRefusals:
             read_keys(VaultConfig(address="http://vault.desk:8200"), {"VAULT_TOKEN": "t"})
 
 
+def test_proxy_does_not_see_what_goes_to_this_host(bao: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy named in the environment is not asked for a Vault on this host without TLS."""
+    config = bao.put("desk/proxy", current="k1", k1=b64(KEY_1))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("oms.vault.TIMEOUT_S", 2)
+        assert read_keys(config, {"VAULT_TOKEN": ROOT}).current == "k1"
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
 def test_nothing_secret_is_shown(bao: Bao, caplog: pytest.LogCaptureFixture) -> None:
     """Neither a log at any level nor a repr holds a key or the token."""
     config = bao.put("desk/quiet", current="k1", k1=b64(KEY_1))

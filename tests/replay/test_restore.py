@@ -1,6 +1,7 @@
 """Restore: the journal again from the archive, and never at the price of what only the journal has."""
 
 import asyncio
+import hashlib
 import json
 import shutil
 import subprocess
@@ -8,12 +9,15 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
+import msgspec
 import nats
 import pytest
 from click.testing import CliRunner
 from nats.aio.client import Client
+from nats.js.api import Placement
 from nats.js.errors import NotFoundError
 
 from oms.cli import cli
@@ -26,9 +30,10 @@ from oms.journal.signing import SigningKey
 from oms.journal.stream import STREAM, SUBJECT, ensure_journal, journal_settings
 from oms.messages.frames import frame_digest
 from oms.nats_server import EmbeddedNats
+from replay import restore as restoring
 from replay.archive import Archive, ArchiveBroken, ArchiveWriter
 from replay.rebuild import new_history, rebuild
-from replay.restore import MAX_BATCH, Restored, RestoreRefused, restore
+from replay.restore import MAX_BATCH, Restored, RestoreRefused, restore, settings_after
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source, journal_bounds
 from tests.engine.desk import SETTINGS, Venue, accepted, engine_on, filled
@@ -150,6 +155,62 @@ async def test_damaged_stream_is_replaced_only_when_asked(nc: Client, tmp_path: 
     assert len([each for each in await payloads(nc) if each is not None]) == 29
     assert await run(nc, tmp_path, replace=True) == Restored(1, maker.sequence, 29, maker.sequence, True, 0)
     assert await payloads(nc) == maker.payloads
+
+
+async def test_frames_that_come_while_the_archive_is_read_are_not_lost(
+    nc: Client, tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looked once and then read for long looks again before the journal is deleted."""
+    archive(tmp_path, maker, last=30)
+    await write(nc, maker.payloads[:30])
+    compare = restoring._compare
+
+    async def meanwhile(*args: Any) -> tuple[int, int | None]:
+        found = await compare(*args)
+        await write(nc, maker.payloads[30:40])
+        return found
+
+    monkeypatch.setattr(restoring, "_compare", meanwhile)
+    with pytest.raises(RestoreRefused, match="ended at frame 30 and does not any more"):
+        await run(nc, tmp_path, replace=True)
+    assert await payloads(nc) == maker.payloads[:40]
+
+
+@pytest.mark.parametrize("service", restoring.SERVICES)
+async def test_who_does_not_answer_in_time_runs(
+    nc: Client, nats_server: EmbeddedNats, tmp_path: Path, maker: Maker, service: str
+) -> None:
+    """An engine or follower too busy to answer is there: its journal is not touched."""
+    archive(tmp_path, maker)
+    await write(nc, maker.payloads)
+    async with connected(nats_server.url) as busy_one:
+        await busy_one.subscribe(f"$SRV.PING.{service}")
+        await busy_one.flush()
+        with pytest.raises(RestoreRefused, match=f"listens as {service} .* did not answer"):
+            await run(nc, tmp_path, replace=True)
+    assert await payloads(nc) == maker.payloads
+
+
+async def test_purged_journal_is_mended_only_when_asked(nc: Client, tmp_path: Path, maker: Maker) -> None:
+    """A journal of which nothing is left, but the count of what there was, is no restored one."""
+    archive(tmp_path, maker)
+    await write(nc, maker.payloads)
+    await nc.jetstream().purge_stream(STREAM)
+    with pytest.raises(RestoreRefused, match="only --replace mends that"):
+        await run(nc, tmp_path)
+    assert (await run(nc, tmp_path, replace=True)).written == maker.sequence
+    assert await payloads(nc) == maker.payloads
+
+
+def test_stream_made_anew_is_where_the_one_before_was() -> None:
+    """Replicas and placement are kept; everything else is as the journal must be."""
+    old = journal_settings().evolve(
+        num_replicas=3, placement=Placement(cluster="desk", tags=["ssd"]), deny_delete=False
+    )
+    new = settings_after(old, 7)
+    assert (new.num_replicas, new.placement) == (3, Placement(cluster="desk", tags=["ssd"]))
+    assert new.evolve(num_replicas=None, placement=None) == journal_settings(7)
+    assert settings_after(None, 7) == journal_settings(7)
 
 
 def receipts_of(data_dir: Path, maker: Maker, every: int, upto: int) -> None:
@@ -293,6 +354,29 @@ async def snapshot(data_dir: Path, maker: Maker, sequence: int) -> None:
     for stored in maker.stored[:sequence]:
         history.apply(stored)
     Snapshots(data_dir).write(content_of(history), NOW)
+
+
+async def test_damaged_snapshot_is_passed_over_for_the_one_before(
+    nc: Client, tmp_path: Path, maker: Maker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A newest snapshot with another state than its header says is told, and an older one is begun from."""
+    archive(tmp_path, maker)
+    first = drop_before(tmp_path, 30)
+    await snapshot(tmp_path, maker, first)
+    (path,) = Snapshots(tmp_path).paths()
+    await snapshot(tmp_path / "other", maker, first + 1)
+    (newer,) = Snapshots(tmp_path / "other").newest_first()
+    header = bytes(msgspec.json.decode(newer.path.read_bytes(), type=dict[str, msgspec.Raw])["header"])
+    forged = header.replace(newer.header.digest.encode(), b"0" * 64)
+    document = newer.path.read_bytes().replace(header, forged)
+    document = document.replace(
+        hashlib.sha256(header).hexdigest().encode(), hashlib.sha256(forged).hexdigest().encode()
+    )
+    later = tmp_path / "snapshots/2099/01/01/00"
+    later.mkdir(parents=True)
+    (later / path.name).write_bytes(document)
+    assert (await run(nc, tmp_path)).first == first
+    assert "header says 0000" in caplog.text
 
 
 @pytest.mark.parametrize("empty_stream", [False, True])
