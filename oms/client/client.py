@@ -183,7 +183,7 @@ class OmsClient:
         except (TimeoutError, OSError, nats.errors.Error) as error:
             reason = failures[0] if failures else error
             raise OmsUnreachable(
-                f"no nats-server at {_without_password(servers)}: {str(reason) or type(reason).__name__}"
+                f"no nats-server at {without_password(servers)}: {str(reason) or type(reason).__name__}"
             ) from None
         client = cls(nc, account=account, exchange=exchange, market=market, patience_s=patience_s)
         watching.append(client)
@@ -617,7 +617,7 @@ def _no_answer(subject: str, command_ids: tuple[str, ...], patience_s: float, wh
     )
 
 
-def _without_password(servers: list[str]) -> str:
+def without_password(servers: list[str]) -> str:
     return ", ".join(
         server if "@" not in server else f"{server.partition('://')[0]}://{server.rpartition('@')[2]}"
         for server in servers

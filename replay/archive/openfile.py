@@ -118,6 +118,7 @@ class OpenFile:
 
     def __init__(self, path: Path, first: int, file: BinaryIO) -> None:
         self.path = path
+        self._first = first
         self._file = file
         self.end = 0
         self.last = first - 1
@@ -195,6 +196,7 @@ class OpenFile:
         raise ArchiveBroken(
             self.path,
             sequence,
-            f"{what}, at byte {self.end:,}: the file is damaged; the journal still holds its frames:"
-            " move it away, and the archive is continued from the journal",
+            f"{what}, at byte {self.end:,}: the file is damaged. Where the journal still"
+            f" holds frames {self._first:,} on, move it away, and the archive is continued from the journal; keep it"
+            " otherwise: it is the only copy",
         )

@@ -106,9 +106,10 @@ class Archive:
 
     def _without(self, sequence: int, last: int) -> ArchiveBroken:
         held = "none" if (bounds := self.bounds()) == (1, 0) else f"{bounds[0]} to {bounds[1]}"
-        return ArchiveBroken(
-            self.root, sequence, f"frames {sequence} to {last} are not all here: the archive holds {held}"
+        wanted = (
+            f"frame {sequence} is not" if sequence == last else f"frames {sequence} to {last} are not all"
         )
+        return ArchiveBroken(self.root, sequence, f"{wanted} here: the archive holds {held}")
 
     def _frames(self, segment: Segment) -> Iterator[ArchivedFrame]:
         if segment.manifest is not None:
@@ -192,9 +193,8 @@ def _check_place(found: list[Segment], path: Path, first: int) -> None:
     before = found[-1]
     expected = before.last + 1
     if first > expected:
-        raise ArchiveBroken(
-            path, expected, f"frames {expected} to {first - 1} are missing between {before.path} and this"
-        )
+        missing = f"frame {expected} is" if first == expected + 1 else f"frames {expected} to {first - 1} are"
+        raise ArchiveBroken(path, expected, f"{missing} missing between {before.path} and this")
     if first < expected:
         raise ArchiveBroken(path, first, f"overlaps {before.path}, which holds frames up to {before.last}")
     if before.manifest is None:

@@ -181,7 +181,7 @@ def read_sealed(path: Path, manifest: Manifest, keys: Keys | None) -> Iterator[A
                     raise ArchiveBroken(path, last, "holds more than its manifest says")
                 yield frame
         except DecryptionFailed as error:
-            raise ArchiveBroken(path, last + 1, str(error)) from None
+            raise ArchiveBroken(path, last + 1, str(error).removeprefix(f"{path}: ")) from None
         except zstandard.ZstdError as error:
             raise ArchiveBroken(path, last + 1, f"cannot be decompressed: {error}") from None
     if (last, raw_bytes) != (manifest.last, manifest.raw_bytes):

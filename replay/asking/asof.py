@@ -144,9 +144,7 @@ async def as_of(
         Unanswerable: the moment is before the first commit, or after what is known.
         JournalBroken, SnapshotRefused, TimeoutError: as :func:`replay.rebuild.rebuild`.
     """
-    first, last = await source.bounds()
-    if last < first:
-        raise Unanswerable("there is no history: the journal is empty")
+    _, last = check_history(await source.bounds())
     sequence, time = (None, None) if at is None else (at.sequence, at.time)
     check_sequence(sequence, last)
     history = await rebuild(
@@ -166,6 +164,17 @@ async def as_of(
         assert begins is not None, "frame 1 was read just now"
         raise Unanswerable(f"nothing is before {at}: the history begins at {iso(begins.frame.commits[0].at)}")
     return AsOf(history=history, head=head_of(history, await is_beyond(source, history, time, ends_now)))
+
+
+def check_history(bounds: tuple[int, int]) -> tuple[int, int]:
+    """The bounds of a history, which must have a frame.
+
+    Raises:
+        Unanswerable: it has none.
+    """
+    if bounds[1] < bounds[0]:
+        raise Unanswerable("there is no history: the journal is empty")
+    return bounds
 
 
 def check_sequence(sequence: int | None, last: int) -> None:

@@ -27,6 +27,7 @@ from replay.asking.asof import (
     ReadModels,
     Unanswerable,
     as_of,
+    check_history,
     check_sequence,
     head_of,
     is_beyond,
@@ -122,7 +123,7 @@ async def diff(
     """
     first, second = (one, other) if other is None else await _in_order(source, one, other)
     if second is not None:
-        check_sequence(second.sequence, (await source.bounds())[1])
+        check_sequence(second.sequence, check_history(await source.bounds())[1])
     found = await as_of(source, snapshots, first, read_models=_BEFORE, ends_now=ends_now, progress=progress)
     history = found.history
     models = history.projections
@@ -171,7 +172,7 @@ async def _in_order(source: Source, one: Moment, other: Moment) -> tuple[Moment,
         one, other = other, one
     assert one.sequence is not None
     assert other.time is not None
-    check_sequence(one.sequence, (await source.bounds())[1])
+    check_sequence(one.sequence, check_history(await source.bounds())[1])
     frame = await source.frame(one.sequence)
     # A frame that was trimmed and not archived is earlier than any that can still be walked to.
     earlier = frame is None or frame.frame.commits[-1].at <= other.time

@@ -18,6 +18,7 @@ from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
 from oms.messages import events as e
 from oms.messages.instructions import parse_venue_client_id
+from replay.asking.asof import check_history
 from replay.asking.steps import Steps
 from replay.asking.story import Story, story
 from replay.history import History
@@ -117,9 +118,10 @@ async def find(
     An order id is looked for from the last snapshot that is older than the order; any other name from the first frame.
 
     Raises:
+        Unanswerable: there is no history.
         JournalBroken, TimeoutError: as reading has it.
     """
-    first, last = await source.bounds()
+    first, last = check_history(await source.bounds())
     ours, _ = parse_venue_client_id(name)
     search = Search(ours, account)
     start = made_after(snapshots, ours)

@@ -14,8 +14,8 @@ import attrs
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.journal.reader import StoredFrame
-from replay.asking.asof import Unanswerable
-from replay.asking.moment import Moment
+from replay.asking.asof import Unanswerable, check_history
+from replay.asking.moment import Moment, iso
 from replay.history import EventId, History
 from replay.memory import no_collection
 from replay.rebuild import STALL_S, Progress, rebuild
@@ -90,19 +90,27 @@ async def before(
     snapshots: Snapshots | None,
     span: Span,
     *,
+    ends_now: bool = True,
     projections: bool = True,
     cache: CacheConfig | None = None,
     progress: Progress | None = None,
 ) -> History:
     """The state that the span starts from. Arguments and errors as :func:`replay.rebuild.rebuild` has them.
 
+    Args:
+        ends_now: as :func:`replay.asking.asof.as_of` has it.
+
     Raises:
-        SpanRefused: the history ends before the span starts, or before its last frame.
+        Unanswerable: there is no history.
+        SpanRefused: it ends before the span starts, or before its last frame, or what is known does before a time of the
+            span.
     """
-    _, end = await source.bounds()
+    _, end = check_history(await source.bounds())
     for asked in (span.first, span.last or 0):
-        if asked > max(end, 1):
+        if asked > end:
             raise SpanRefused(f"the history ends at sequence {end:,}, was asked for {asked:,}")
+    if not ends_now:
+        await _check_known(source, span, end)
     return await rebuild(
         source,
         snapshots,
@@ -112,6 +120,18 @@ async def before(
         cache=cache or CacheConfig(),
         progress=progress,
     )
+
+
+async def _check_known(source: Source, span: Span, end: int) -> None:
+    """Refuse a span by time that goes on behind the last commit: what came then is not here."""
+    time = span.since if span.until is None else span.until
+    if time is None:
+        return
+    found = await source.frame(end)
+    assert found is not None, "the last frame is within the bounds"
+    at = found.frame.commits[-1].at
+    if time > at:
+        raise SpanRefused(f"{iso(time)} is not known: what is here ends at sequence {end:,}, {iso(at)}")
 
 
 async def walk(

@@ -91,7 +91,7 @@ class Timeline:
     def event(self, event: Any, at: int, place: EventId) -> None:
         """See :class:`replay.asking.span.Visitor`."""
         about = self._about(event)
-        if not self._meant(event, about):
+        if not self.filters.during(at) or not self._meant(event, about):
             return
         assert self._frame is not None, "a frame begins before its events"
         self.found = self.found or about.get("account") == self.filters.account

@@ -32,6 +32,7 @@ NOT_MODELLED: Final = (
     "Funds are not held against the venue's again: orders that were denied for want of funds stay denied.",
     "An amend that is denied leaves its order working with the old terms; it is taken not to fill from then on.",
     "The loss of the first day counts from where the span starts.",
+    "P&L is by position. `oms replay pnl` has a book for each strategy, which may split realised and unrealised otherwise.",
 )
 _DAY_NS: Final = 86_400 * 10**9
 

@@ -63,7 +63,9 @@ def _plain(manifest: Manifest) -> dict[str, object]:
 async def _write(output: Path, span: Span, where: c.Where) -> Manifest:
     async with c.opened(where) as source:
         with c.progress("bundle") as move:
-            history = await before(source, where.snapshots, span, projections=False, progress=move)
+            history = await before(
+                source, where.snapshots, span, ends_now=not where.offline, projections=False, progress=move
+            )
             with (
                 whole_file(output) as file,
                 closing(Bundle(file, output.parent, history, where.data_dir)) as made,

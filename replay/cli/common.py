@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 from oms._config_values import ConfigError
 from oms.cli.exits import Exit
 from oms.cli.options import json_option, nats_option
+from oms.client.client import without_password
 from oms.config import load_config
 from oms.encryption import EncryptionError, Keys
 from oms.journal.errors import JournalBroken
@@ -150,7 +151,8 @@ async def connected(where: Where) -> AsyncIterator[Client]:
         )
     except (nats.errors.Error, OSError) as error:
         raise Ended(
-            Exit.NO_ANSWER, f"nats-server at {where.url} does not answer: {error or repr(error)}"
+            Exit.NO_ANSWER,
+            f"nats-server at {without_password([where.url])} does not answer: {str(error) or repr(error)}",
         ) from None
     try:
         yield client
@@ -201,7 +203,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except (UnknownName, Unanswerable, EncryptionError) as error:
         raise Ended(Exit.REFUSED, str(error)) from None
     except (nats.errors.Error, TimeoutError) as error:
-        raise Ended(Exit.NO_ANSWER, f"nats-server stopped answering: {error or repr(error)}") from None
+        raise Ended(Exit.NO_ANSWER, f"nats-server stopped answering: {str(error) or repr(error)}") from None
     except BrokenPipeError:
         # Whoever reads the answer has enough of it; click ends quietly.
         raise

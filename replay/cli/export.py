@@ -11,6 +11,7 @@ import click
 
 from oms.aggregates.money import exactly
 from oms.cli.exits import EPILOG, Exit
+from oms.messages.subjects import ANY
 from replay.asking import export as x
 from replay.asking.asof import as_of
 from replay.asking.filters import Filters
@@ -68,6 +69,10 @@ def export(
         raise click.UsageError("parquet is no text: name a file with --output")
     if (span.first > 1 or span.since is not None) and x.What(what) in x.AT_ONE_MOMENT:
         raise click.UsageError(f"{what} are those at one moment: give --to alone")
+    if x.What(what) in x.AT_ONE_MOMENT and filters.strategy is not None:
+        raise click.UsageError(f"{what} belong to no strategy: leave --strategy out")
+    if x.What(what) is x.What.BALANCES and filters.symbol != ANY:
+        raise click.UsageError("balances belong to no symbol: leave --symbol out")
     made = c.run(_write(x.What(what), Format(form), output, span, filters, where))
     if made.lost:
         click.echo(
@@ -104,7 +109,9 @@ async def _write(
                 )
                 found = x.rows_of(what, asked.history, filters, target.write)
             else:
-                history = await before(source, where.snapshots, span, progress=move)
+                history = await before(
+                    source, where.snapshots, span, ends_now=not where.offline, progress=move
+                )
                 found = x.rows_of(what, history, filters, target.write)
                 await walk(source, history, span, found, progress=move)
             filters.check(found.history.partition)

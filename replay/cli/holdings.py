@@ -1,5 +1,6 @@
 """``oms replay positions``, ``balances`` and ``pnl``: what was held and earned, as it was."""
 
+import datetime
 from typing import get_args
 
 import click
@@ -7,6 +8,7 @@ import click
 from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.messages import queries as q
+from oms.projections.pnl import EARLIER
 from replay.asking import rows
 from replay.asking.asof import BOOKS
 from replay.asking.filters import Filters
@@ -51,6 +53,15 @@ def balances(
     show(render.BALANCES, shown, "no balances")
 
 
+def _day(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None or value == EARLIER:
+        return value
+    try:
+        return datetime.date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise click.BadParameter(f"must be a day such as 2026-11-21, was {value!r}") from None
+
+
 def _dimensions(ctx: click.Context, param: click.Parameter, value: str) -> list[q.Dimension]:
     known = get_args(q.Dimension)
     found: list[q.Dimension] = []
@@ -70,7 +81,12 @@ def _dimensions(ctx: click.Context, param: click.Parameter, value: str) -> list[
     callback=_dimensions,
     help="What to tell apart: account, strategy, symbol, day, with commas between.",
 )
-@click.option("--day", metavar="YYYY-MM-DD", help="Only this UTC day; what was still open is then left out.")
+@click.option(
+    "--day",
+    metavar="YYYY-MM-DD",
+    callback=_day,
+    help="Only this UTC day; what was still open is then left out.",
+)
 @c.filter_options("account", "exchange", "market", "symbol", "strategy")
 @as_of_options
 def pnl(

@@ -12,6 +12,7 @@ from oms.cli import render
 from oms.cli.exits import EPILOG
 from oms.cli.options import console
 from replay.asking import timeline as t
+from replay.asking.asof import as_of
 from replay.asking.filters import Filters
 from replay.asking.moment import Moment, iso
 from replay.asking.span import Span, before, walk
@@ -69,6 +70,10 @@ def timeline(
         since=filters.since,
         until=filters.until,
     )
+    if filters.since is not None and filters.until is not None and filters.until < filters.since:
+        raise click.UsageError(
+            f"the span must not end before it starts, was from {iso(filters.since)} to {iso(filters.until)}"
+        )
     write = render.print_json if as_json else _Printer()
     found = c.run(_tell(where, filters, everything, limit, after, write))
     if found is not None:
@@ -90,16 +95,35 @@ async def _tell(
     span = Span.between(start, end)
     async with c.opened(where) as source:
         with c.progress("replay") as move:
-            history = await before(source, where.snapshots, span, projections=False, progress=move)
-        told = t.Timeline(history, filters, write, everything, after or (0, 0, 0), limit)
+            history = await before(
+                source, where.snapshots, span, ends_now=not where.offline, projections=False, progress=move
+            )
+        kept: list[t.Line] = []
+
+        def keep(line: t.Line) -> None:
+            kept.append(line)
+            if told.found:
+                release()
+
+        def release() -> None:
+            for line in kept:
+                write(line)
+            kept.clear()
+
+        # What concerns all is not told of an account that turns out to be unknown.
+        told = t.Timeline(history, filters, keep, everything, after or (0, 0, 0), limit)
+        more = False
         with _moving() as moved:
             try:
                 await walk(source, history, span, told, progress=moved)
             except t.Enough:
-                return told.last
+                more = True
         if not told.found:
+            if more:
+                history = (await as_of(source, where.snapshots, span.end, read_models=None)).history
             filters.check(history.partition)
-    return None
+        release()
+    return told.last if more else None
 
 
 def _moving() -> Any:

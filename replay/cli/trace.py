@@ -11,6 +11,7 @@ from oms.cli.exits import EPILOG, Exit
 from oms.cli.options import console
 from replay.asking import trace as t
 from replay.asking import wording
+from replay.asking.asof import check_history
 from replay.asking.finding import Hits, collect, scan
 from replay.asking.moment import iso
 from replay.asking.steps import Steps
@@ -54,7 +55,7 @@ def trace(command_id: str, account: str | None, as_json: bool, where: c.Where) -
 
 async def _trace(where: c.Where, command_id: str, account: str | None) -> list[t.Trace]:
     async with c.opened(where) as source:
-        first, last = await source.bounds()
+        first, last = check_history(await source.bounds())
         uses = t.Uses(command_id, account)
         with c.progress("find") as move:
             await scan(source, first, last, uses.look, move)

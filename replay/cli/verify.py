@@ -31,6 +31,9 @@ def command(where: c.Where, decisions: bool, as_json: bool) -> None:
     record is not what was written.
     """
 
+    if not where.data_dir.is_dir():
+        raise click.UsageError(f"there is no data directory {where.data_dir}: name it with --data-dir")
+
     async def work() -> Report:
         async with c.opened(where) as source:
             with c.progress("verify") as move:
@@ -39,6 +42,8 @@ def command(where: c.Where, decisions: bool, as_json: bool) -> None:
                 )
 
     report = c.run(work())
+    if not report.frames and not report.findings:
+        raise c.Ended(Exit.REFUSED, "there is nothing to verify: neither journal nor archive has a frame")
     if as_json:
         document = msgspec.to_builtins(report)
         document["ok"] = not report.findings

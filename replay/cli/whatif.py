@@ -55,7 +55,7 @@ _TRADING: Final = (
     *_both("FILLS", "fills"),
     *_both("VOLUME", "volume"),
     *_both("PEAK EXPOSURE", "peak_exposure"),
-    *_both("PEAK OPEN ORDERS", "peak_open_notional"),
+    *_both("PEAK OPEN VALUE", "peak_open_notional"),
 )
 _PNL: Final = (
     *_ACCOUNT,
@@ -96,7 +96,9 @@ def whatif(file: Path, span: Span, as_json: bool, where: c.Where) -> None:
         limits = read_limits(file)
         report = c.run(_gone_through(limits, span, where))
     except ConfigError as error:
-        raise c.Ended(Exit.USAGE, f"{file}: {error}") from None
+        # One about the file as a whole names it itself.
+        place = "" if error.place == str(file) else f"{file}: "
+        raise c.Ended(Exit.USAGE, f"{place}{error}") from None
     if as_json:
         render.print_json(report)
         return
@@ -106,7 +108,9 @@ def whatif(file: Path, span: Span, as_json: bool, where: c.Where) -> None:
 async def _gone_through(limits: LimitsFile, span: Span, where: c.Where) -> Report:
     async with c.opened(where) as source:
         with c.progress("what if") as move:
-            history = await before(source, where.snapshots, span, projections=False, progress=move)
+            history = await before(
+                source, where.snapshots, span, ends_now=not where.offline, projections=False, progress=move
+            )
             found = WhatIf(history, limits)
             await walk(source, history, span, found, progress=move)
     check_names(limits, history.partition)

@@ -5,14 +5,18 @@ against the replayed state, snapshots, and the recorded commands decided again. 
 commit, the entity and the field, or the file.
 """
 
+import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import Final
 
 import attrs
 import msgspec
 
 from oms.journal.errors import JournalBroken, JournalFault
+from oms.journal.mark import FILE, read_mark
+from oms.journal.receipts import DIRECTORY
 from replay.archive import Archive, ArchiveBroken, Segment
 from replay.archive.manifest import NO_MANIFEST
 from replay.rebuild import Progress
@@ -23,6 +27,10 @@ from replay.verify.report import Field, Finding, Found, Report
 from replay.verify.walk import Walk, unstalled
 
 __all__ = ["Field", "Finding", "Found", "Report", "verify"]
+
+ARCHIVE_LAG_S: Final = 3.0
+"""So far the archive of a running system may be behind the mark."""
+_AGAIN_S: Final = 0.05
 
 
 async def verify(
@@ -46,9 +54,13 @@ async def verify(
     """
     started = time.perf_counter()
     report = Report()
+    durable = await _durable(archive, data_dir) if source.journal is None else None
     found = _held(archive, report)
     if found is None:
-        source = source.journal or source
+        if source.journal is None:
+            # Nothing can be read: what mark and snapshots say of it is not that it is gone.
+            return report
+        source = source.journal
     held, segments = found or ((1, 0), [])
     first, last, counted = await source.given()
     _ends(report, source, held[1], last, counted)
@@ -69,10 +81,22 @@ async def verify(
             await _look(walk, there, broken)
     else:
         await _look(walk, there, broken)
-    await walk.end(there.held)
+    await walk.end(there.held, durable)
     await walk.explain()
     report.seconds = time.perf_counter() - started
     return report
+
+
+async def _durable(archive: Archive, data_dir: Path) -> int | None:
+    """The last frame that is durable now, by the mark; waits for the archive of a running system to have it."""
+    mark = read_mark(data_dir / DIRECTORY / FILE).mark
+    if mark is None:
+        return None
+    end = time.monotonic() + ARCHIVE_LAG_S
+    with suppress(ArchiveBroken):
+        while archive.bounds()[1] < mark.sequence and time.monotonic() < end:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(_AGAIN_S)
+    return mark.sequence
 
 
 @attrs.frozen

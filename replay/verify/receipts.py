@@ -81,15 +81,22 @@ class Witness:
         while self._next is not None:
             self._advance()
 
-    def end(self, last: int) -> None:
-        """Say what is stated of frames behind the last, and what should be stated and is not."""
+    def end(self, last: int, durable: int | None = None) -> None:
+        """Say what is stated of frames behind the last, and what should be stated and is not.
+
+        Args:
+            durable: what is stated of frames behind this one came too late to be held against; None for none.
+        """
         marked = self.mark.sequence if self.mark is not None else 0
         top = max(marked, self._read)
+        if durable is not None:
+            top = min(top, max(durable, last))
         if top > last:
-            source = "the mark" if marked == top else "a receipt"
+            source = "the mark" if marked >= top else "a receipt"
+            gone = f"frame {top:,} was" if top == last + 1 else f"frames {last + 1:,} to {top:,} were"
             self._found(
                 last + 1,
-                f"frames {last + 1:,} to {top:,} were durable, says {source}: they are gone",
+                f"{gone} durable, says {source}: {'it is' if top == last + 1 else 'they are'} gone",
                 Finding.LOST,
                 last=top,
             )

@@ -98,6 +98,6 @@ class Stops:
         )
 
     def _found(self, path: Path, sequence: int, message: str) -> None:
-        self._report.add(
-            Found(kind=Finding.SNAPSHOT, sequence=sequence, message=f"{path}: {message}", what=str(path))
-        )
+        # Damage names its file itself.
+        said = message if message.startswith(str(path)) else f"{path}: {message}"
+        self._report.add(Found(kind=Finding.SNAPSHOT, sequence=sequence, message=said, what=str(path)))

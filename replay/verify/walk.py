@@ -133,13 +133,18 @@ class Walk:
             )
         return checks
 
-    async def end(self, held: int) -> None:
-        """Say what is stated of frames behind the last there is, and the figures. ``held``: the last in the archive."""
+    async def end(self, held: int, durable: int | None) -> None:
+        """Say what is stated of frames behind the last there is, and the figures.
+
+        Args:
+            held: the last in the archive.
+            durable: without a journal, the last that was durable at first: what came later is not looked at.
+        """
         report, history = self.report, self._replayer.history
         # A system that runs has gone on meanwhile, and its receipts with it.
         self.witness.drain()
         last = max((await self.source.given())[1], held)
-        self.witness.end(last)
+        self.witness.end(last, durable)
         self._stops.end(last)
         report.journal_id, report.version = history.partition.journal_id, history.partition.version
         if not self._replayer.stopped:

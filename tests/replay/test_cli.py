@@ -20,9 +20,11 @@ from replay.cli import COMMANDS, common, replay
 from replay.rebuild import new_history, rebuild
 from replay.snapshot import Content, Snapshots, content_of
 from replay.source import Source
+from tests.conftest import REPO
 from tests.replay.journal import Maker, busy, write
 
 PAST = 1_700_000_000 * 10**9
+LIMITS = str(REPO / "configs" / "whatif-limits.yaml")
 QUESTIONS = ["state", "orders", "trades", "positions", "balances", "pnl", "limits"]
 
 
@@ -204,18 +206,53 @@ def test_a_snapshot_start_says_which_orders_it_lacks(url: str, tmp_path: Path, m
         assert document["digest"] == whole["digest"]
 
 
+def archive(maker: Maker, data_dir: Path) -> None:
+    """Archive a whole journal."""
+    with ArchiveWriter(data_dir) as writer:
+        for stored, payload in zip(maker.stored, maker.payloads, strict=True):
+            writer.append(stored.sequence, payload, b"", stored.frame.commits[0].at)
+
+
 def test_offline_answers_from_the_archive(url: str, tmp_path: Path, maker: Maker) -> None:
     """``--offline`` needs no server, gives the same, and refuses a time that the archive cannot know of."""
-    writer = ArchiveWriter(tmp_path)
-    for stored, payload in zip(maker.stored, maker.payloads, strict=True):
-        writer.append(stored.sequence, payload, b"", stored.frame.commits[0].at)
-    writer.close()
+    archive(maker, tmp_path)
     nowhere = "nats://127.0.0.1:1"
     for command in QUESTIONS:
         assert answer(nowhere, tmp_path, command, "--offline") == answer(url, tmp_path, command)
     refused = run(nowhere, tmp_path, "state", "--offline", "--at", iso(maker.clock + 1))
     assert refused.exit_code == 1
     assert f"ends at sequence {maker.sequence}" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "--from", "2023-01-01", "--to"),
+        ("export", "--from"),
+        ("export", "--what", "positions", "--to"),
+        ("whatif", "--limits", LIMITS, "--to"),
+        ("bundle", "--output", "bundle.zip", "--to"),
+        ("timeline", "--account", "main", "--until"),
+        ("timeline", "--account", "main", "--since"),
+    ],
+)
+def test_offline_a_span_behind_the_archive_is_refused(
+    tmp_path: Path, maker: Maker, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the archive cannot know of is not answered as if nothing had happened: no row is printed, no file is left."""
+    data_dir, there = tmp_path / "data", tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    archive(maker, data_dir)
+    assert run("", data_dir, *arguments, iso(maker.clock), "--offline").exit_code == 0
+    for made in there.iterdir():
+        made.unlink()
+    result = run("", data_dir, *arguments, iso(maker.clock + 1), "--offline")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        f"is not known: what is here ends at sequence {maker.sequence}, {iso(maker.clock)}" in result.stderr
+    )
+    assert not list(there.iterdir())
 
 
 # -- diff
@@ -256,6 +293,17 @@ def test_diff_tells_entity_field_before_and_after(url: str, tmp_path: Path, make
         ("orders", "--status", "GONE"),
         ("diff", "one"),
         ("nothing",),
+        ("pnl", "--day", "foo"),
+        ("pnl", "--day", "2026-02-30"),
+        *(
+            (*command, start, "2026-01-02", end, "2026-01-01")
+            for command, start, end in (
+                (("timeline", "-a", "main"), "--since", "--until"),
+                (("timeline", "-a", "main", "--after", "1.0.0"), "--since", "--until"),
+                (("export",), "--from", "--to"),
+                (("whatif", "--limits", LIMITS), "--from", "--to"),
+            )
+        ),
     ],
 )
 def test_wrong_usage_exits_2(url: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
@@ -274,6 +322,8 @@ def test_wrong_usage_exits_2(url: str, tmp_path: Path, arguments: tuple[str, ...
         (("pnl", "--at", "99"), "oms: there is no sequence 99: the history goes from 1 to 7"),
         (("trades", "--at", "2020-01-01"), "the history begins at 2023-11-14T22:13:20.001000000Z"),
         (("diff", "1", "99"), "oms: there is no sequence 99"),
+        (("timeline", "-a", "nope"), "oms: no account 'nope' at that moment, known: main, sub_arb"),
+        (("timeline", "-a", "nope", "--limit", "1"), "oms: no account 'nope' at that moment"),
     ],
 )
 def test_what_has_no_answer_exits_1(url: str, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -285,11 +335,38 @@ def test_what_has_no_answer_exits_1(url: str, tmp_path: Path, arguments: tuple[s
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_empty_journal_exits_1(tmp_path: Path) -> None:
-    """Where no engine ever wrote there is nothing to answer."""
-    result = run("", tmp_path, "state", "--offline")
-    assert result.exit_code == 1
-    assert "the journal is empty" in result.stderr
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *((question,) for question in QUESTIONS),
+        ("diff", "1"),
+        ("diff", "1", "2"),
+        ("order", "m1"),
+        ("trace", "c1"),
+        ("export",),
+        ("export", "--what", "balances"),
+        ("bundle", "--output", "/nowhere/bundle.zip"),
+        ("whatif", "--limits", LIMITS),
+        ("timeline", "-a", "main"),
+        ("timeline", "-a", "main", "--after", "12.3.1"),
+    ],
+)
+def test_an_empty_journal_exits_1(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Where no engine ever wrote there is nothing to answer, and every question says so in the same words."""
+    result = run("", tmp_path, *arguments, "--offline")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "oms: there is no history: the journal is empty\n"
+
+
+def test_nothing_to_verify_does_not_hold(tmp_path: Path) -> None:
+    """A mistyped data directory exits 2, one without a frame 1: neither is answered as if a record held."""
+    for data_dir, code, said in (
+        (tmp_path / "nowhere", 2, "there is no data directory"),
+        (tmp_path, 1, "there is nothing to verify"),
+    ):
+        result = run("", data_dir, "verify", "--offline")
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert said in result.stderr
 
 
 def test_no_server_exits_3(tmp_path: Path) -> None:
@@ -298,6 +375,24 @@ def test_no_server_exits_3(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "127.0.0.1:1" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_no_error_prints_a_password(tmp_path: Path) -> None:
+    """The server that does not answer is named without the password that was given for it."""
+    result = run("nats://desk:secret@127.0.0.1:1", tmp_path, "state")
+    assert result.exit_code == 3
+    assert "nats-server at nats://127.0.0.1:1 does not answer" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_an_error_without_words_is_named() -> None:
+    """An error that says nothing is told by its type."""
+
+    async def work() -> None:
+        raise TimeoutError
+
+    with pytest.raises(common.Ended, match=r"stopped answering: TimeoutError\(\)"):
+        common.run(work())
 
 
 def test_broken_journal_exits_6(tmp_path: Path, url: str, maker: Maker) -> None:

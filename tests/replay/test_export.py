@@ -444,7 +444,15 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(url: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--format", "parquet"), ("--format", "xlsx"), ("--what", "secrets"), ("--from", "9", "--to", "8")],
+    [
+        ("--format", "parquet"),
+        ("--format", "xlsx"),
+        ("--what", "secrets"),
+        ("--from", "9", "--to", "8"),
+        ("--what", "positions", "--strategy", "arb"),
+        ("--what", "balances", "--strategy", "arb"),
+        ("--what", "balances", "--symbol", "BTCUSDT"),
+    ],
 )
 def test_wrong_usage_exits_2(url: str, options: tuple[str, ...]) -> None:
     """Options that make no sense exit 2."""

@@ -27,7 +27,9 @@ from tests.replay.journal import Maker, busy
 def lines(maker: Maker, account: str = "main", **options: Any) -> list[Line]:
     """The timeline of an account over a whole journal."""
     found: list[Line] = []
-    fields = {name: options.pop(name) for name in ("symbol", "strategy", "market") if name in options}
+    fields = {
+        name: options.pop(name) for name in ("symbol", "strategy", "market", "since") if name in options
+    }
     history = new_history(CacheConfig(), projections=False)
     visitor = Timeline(history, Filters(account=account, **fields), found.append, **options)
     try:
@@ -119,6 +121,14 @@ def test_pages_are_the_whole(maker: Maker, limit: int, symbol: str, everything: 
         paged += page
         after = parse_cursor(page[-1].place)
     assert paged == whole
+
+
+def test_a_later_page_is_of_the_time_asked_for_too(maker: Maker) -> None:
+    """Behind a line, what came before the time asked for is left out as on the first page."""
+    whole = lines(maker)
+    since = whole[len(whole) // 2].at
+    after = parse_cursor(whole[3].place)
+    assert lines(maker, since=since, after=after) == [line for line in whole if line.at >= since]
 
 
 def test_there_are_words_for_everything() -> None:

@@ -1,5 +1,6 @@
 """Verification: a whole record holds in every part, and code that changed is found at the very commit."""
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from nats.aio.client import Client
 from oms.aggregates import partition as p
 from oms.handlers import place
 from oms.messages import events as e
+from replay.archive import Archive, ArchiveWriter
+from replay.snapshot import Snapshots
 from replay.verify import Finding
-from tests.replay.record import Record, make_record, store
+from tests.replay.record import Record, make_record, sealings_of, store, write_mark
 
 
 @pytest.fixture
@@ -42,6 +45,62 @@ async def test_it_holds_offline_up_to_the_archives_end(record: Record) -> None:
     report = await record.verify(None)
     assert {found.kind for found in report.findings} == {Finding.LOST, Finding.SNAPSHOT}
     assert report.last == int(len(record.maker.payloads) * 0.7)
+
+
+async def test_it_holds_offline_beside_a_running_system(tmp_path: Path) -> None:
+    """The archive is waited for, up to the mark; frames, mark and receipts that came later are no loss."""
+    record = make_record(tmp_path, snapshots=0)
+    stored, held = record.maker.stored, Archive(tmp_path).bounds()[1]
+    durable = held + 2
+    sealed = max(sealing.sequence for sealing in sealings_of(stored) if sealing.sequence <= durable)
+    write_mark(tmp_path, durable, stored[durable - 1].digest, sealed)
+
+    async def go_on() -> None:
+        write_mark(tmp_path, len(stored), stored[-1].digest, sealings_of(stored)[-1].sequence)
+        with ArchiveWriter(tmp_path) as writer:
+            for frame in stored[held:durable]:
+                payload = record.maker.payloads[frame.sequence - 1]
+                writer.append(frame.sequence, payload, b"", frame.frame.commits[0].at)
+
+    running = asyncio.create_task(go_on())
+    report = await record.verify(None)
+    await running
+    assert not report.findings, report.findings
+    assert report.last == durable
+
+
+async def test_one_lost_frame_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one frame is gone, it is not told as frames from itself to itself."""
+    monkeypatch.setattr("replay.verify.ARCHIVE_LAG_S", 0.1)
+    record = make_record(tmp_path, archived=0.99, snapshots=0)
+    last = len(record.maker.payloads)
+    found = (await record.verify(None)).findings
+    assert [each.kind for each in found] == [Finding.LOST]
+    assert found[0].message == f"frame {last} was durable, says the mark: it is gone"
+
+
+async def test_a_damaged_open_file_is_the_one_finding_offline(tmp_path: Path) -> None:
+    """What cannot be read is not told as lost, and the file is to be moved away only where the journal has all of it."""
+    record = make_record(tmp_path)
+    [path] = tmp_path.glob("archive/*/*/*/*.open")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    found = (await record.verify(None)).findings
+    assert [each.kind for each in found] == [Finding.ARCHIVE]
+    assert f"Where the journal still holds frames {int(path.stem)} on, move it away" in found[0].message
+    assert "keep it otherwise" in found[0].message
+
+
+async def test_a_damaged_snapshot_is_named_once(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of what is damaged stands in the message once."""
+    monkeypatch.setattr("replay.verify.ARCHIVE_LAG_S", 0.1)
+    paths = Snapshots(record.data_dir).paths()
+    for path in paths:
+        path.write_bytes(b"{}")
+    found = [each for each in (await record.verify(None)).findings if each.kind is Finding.SNAPSHOT]
+    assert len(found) == len(paths) > 0
+    assert [each.message.count(each.what) for each in found] == [1] * len(paths)
 
 
 def _doubled_fee(state: p.Partition, event: e.OrderFilled, at: int) -> None:
