@@ -87,29 +87,33 @@ class Source:
         Raises:
             JournalBroken: at the first frame that is not what it must be.
         """
-        if last < first:
-            return
-        held_first, held_last = self._held()
-        journal_first, _ = (held_last + 1, 0) if self._nc is None else await journal_bounds(self._nc)
-        upto = last if self._nc is None else held_last if with_checks else journal_first - 1
-        if held_first <= first <= min(held_last, upto):
-            for batch in self._archived(first, min(last, held_last, upto), prev, skim):
-                yield batch
-                first, prev = batch[-1].sequence + 1, batch[-1].digest
-                await asyncio.sleep(0)
-        if first > last:
-            return
-        if self._nc is None or first < journal_first:
-            raise JournalBroken(
-                JournalFault.GAP,
-                first,
-                f"the archive holds {held_first:,} to {held_last:,}"
-                + ("" if self._nc is None else f", the journal begins at {journal_first:,}")
-                + f": frame {first:,} is in neither. To rebuild from here, a snapshot behind the gap is needed",
-            )
-        async with aclosing(read_frames(self._nc, first, last, prev, skim=skim)) as frames:
-            async for batch in frames:
-                yield batch
+        while first <= last:
+            # Asked anew for each part: the journal may be trimmed while the one before is read.
+            held_first, held_last = self._held()
+            journal_first, _ = (held_last + 1, 0) if self._nc is None else await journal_bounds(self._nc)
+            upto = last if self._nc is None else held_last if with_checks else journal_first - 1
+            if held_first <= first <= min(held_last, upto):
+                for batch in self._archived(first, min(last, held_last, upto), prev, skim):
+                    yield batch
+                    first, prev = batch[-1].sequence + 1, batch[-1].digest
+                    await asyncio.sleep(0)
+                continue
+            if self._nc is None or first < journal_first:
+                raise JournalBroken(
+                    JournalFault.GAP,
+                    first,
+                    f"the archive holds {held_first:,} to {held_last:,}"
+                    + ("" if self._nc is None else f", the journal begins at {journal_first:,}")
+                    + f": frame {first:,} is in neither. To rebuild from here, a snapshot behind the gap is needed",
+                )
+            try:
+                async with aclosing(read_frames(self._nc, first, last, prev, skim=skim)) as frames:
+                    async for batch in frames:
+                        yield batch
+                        first, prev = batch[-1].sequence + 1, batch[-1].digest
+            except JournalBroken as error:
+                if error.fault is not JournalFault.GAP or first >= (await journal_bounds(self._nc))[0]:
+                    raise
 
     @property
     def journal(self) -> "Source | None":

@@ -105,8 +105,9 @@ class Archiver:
         """Archive and sync everything that waits.
 
         Raises:
-            OSError, ArchiveBroken, EncryptionError: it could not; :meth:`open` comes next.
-            JournalBroken, nats.errors.Error, TimeoutError: what is missing between could not be read; may be called again.
+            OSError, ArchiveBroken, EncryptionError: it could not, and is let go of; :meth:`open` comes next.
+            JournalBroken, nats.errors.Error, TimeoutError: what is missing between could not be read; it is still held, and
+                this may be called again.
         """
         while self._queue:
             writer = self._writer
@@ -145,6 +146,7 @@ class Archiver:
         if not writer.sequence:
             first = min(max(first, 1), upto)
         elif first > writer.sequence + 1:
+            await self._let_go(writer)
             raise ArchiveBroken(
                 self.archive.root,
                 writer.sequence + 1,
@@ -172,13 +174,17 @@ class Archiver:
         try:
             await self._off_loop(work)
         except DISK_ERRORS:
-            self._writer = None
-            try:
-                await self._off_loop(writer.close)
-            except DISK_ERRORS as error:
-                log.warning("closing the archive failed, too: %s", error)
+            await self._let_go(writer)
             raise
         self.sequence = writer.sequence
+
+    async def _let_go(self, writer: ArchiveWriter) -> None:
+        """Close an archive that cannot be written, so that nobody waits for it; :meth:`open` comes next."""
+        self._writer = None
+        try:
+            await self._off_loop(writer.close)
+        except DISK_ERRORS as error:
+            log.warning("closing the archive failed, too: %s", error)
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         doing = asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -101,6 +101,7 @@ class Follower:
         self.keeper = Keeper(nc, settings.storage.data_dir, settings.keys, self._alert)
         self._trimmed = ""
         self._trim_fault = ""
+        self._doubted = False
         self._queries = Queries(self.history, self._status)
         self._publisher = Publisher(nc, settings.storage.retention_days)
         self.ready = asyncio.Event()
@@ -136,6 +137,8 @@ class Follower:
         keeper, cache = self.keeper, self._settings.cache
         head = await keeper.open()
         last = await wait_for_journal(self._nc, keeper, head)
+        newest = next(self._snapshots.headers(), None)
+        stored = 0 if newest is None else newest.sequence
         self.history = await when_there(lambda: begin(self._nc, keeper, self._snapshots, cache))
         self._snapshot_sequence, self._snapshot_at = self.history.sequence, self.history.at
         self._queries = Queries(self.history, self._status)
@@ -145,7 +148,7 @@ class Follower:
         await when_there(self._publisher.open)
         await until_first(
             [
-                self._tail(self._watch(self._publisher.watcher(models))),
+                self._tail(self._watch(self._publisher.watcher(models), stored)),
                 self._serve(last),
                 keeper.run(),
                 self._write_snapshots(),
@@ -153,9 +156,17 @@ class Follower:
             ]
         )
 
-    def _watch(self, publish: Watch) -> Watch:
+    def _watch(self, publish: Watch, stored: int) -> Watch:
+        """Tell publisher and keeper of events.
+
+        Args:
+            stored: sequence of the newest snapshot. Public events up to it were stored before it was written: a stream that
+                holds none of them has let them expire, and they are not news.
+        """
+
         def watch(event: Any, at: int, event_id: EventId) -> None:
-            publish(event, at, event_id)
+            if event_id[0] > stored:
+                publish(event, at, event_id)
             self.keeper.watch(event)
 
         return watch
@@ -164,15 +175,17 @@ class Follower:
 
     async def _tail(self, watch: Watch) -> None:
         """Apply frames as they come. After a reconnect the server's consumer may be gone: begin a new one behind what
-        was applied, rather than wait until the client library misses its heartbeats (20 s).
+        was applied, rather than wait until the client library misses its heartbeats (20 s). So too when the journal was
+        seen to end before what was applied.
         """
         while True:
-            reconnects = self._nc.stats["reconnects"]
+            reconnects, self._doubted = self._nc.stats["reconnects"], False
             reading = asyncio.create_task(self._read(watch))
             try:
                 while not reading.done():
                     await asyncio.wait((reading,), timeout=POLL_S)
-                    if self._nc.is_connected and self._nc.stats["reconnects"] != reconnects:
+                    anew = self._doubted or self._nc.stats["reconnects"] != reconnects
+                    if self._nc.is_connected and anew:
                         break
             finally:
                 await end([reading])
@@ -184,7 +197,14 @@ class Follower:
 
     async def _read(self, watch: Watch) -> None:
         history = self.history
-        first, _ = await journal_bounds(self._nc)
+        first, last = await journal_bounds(self._nc)
+        if last < history.sequence:
+            raise JournalBroken(
+                JournalFault.LOST,
+                last + 1,
+                f"frames up to {history.sequence:,} were followed, the journal ends at {last:,} now: it has lost them."
+                " `oms replay restore` puts them back",
+            )
         if history.sequence + 1 < first:
             # Trimmed meanwhile, or since the snapshot.
             source = await whole(self._nc, self.keeper)
@@ -233,9 +253,12 @@ class Follower:
         models = self.history.projections
         assert models is not None, "a follower has projections"
         first = last = None
+        # Before the journal is asked: what it gets meanwhile is no loss.
+        sequence = self.history.sequence
         with suppress(*SERVER_AWAY):
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 first, last = await journal_bounds(self._nc)
+                self._doubted |= last < sequence
         return status(
             models,
             subject,
@@ -289,7 +312,7 @@ class Follower:
         now = time.time_ns()
         try:
             written = await asyncio.to_thread(self._snapshots.write, content, now)
-            gone = self._snapshots.retain(self._settings.storage.retention_days, now)
+            gone = await asyncio.to_thread(self._snapshots.retain, self._settings.storage.retention_days, now)
         except OSError as error:
             log.error("no snapshot at sequence %d: %s; the one before stands", content.sequence, error)
             return

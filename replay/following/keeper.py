@@ -1,8 +1,8 @@
 """Keeper: what the follower writes besides snapshots and public events: archive, trade log, P&L reports.
 
 Whoever holds the archive's lock keeps; another follower on the same data directory answers only, until the lock is free.
-What cannot be written never holds up answers: it becomes a *fault*, is told once, stands in ``show_status``, and is tried
-again. The journal is not trimmed meanwhile, so nothing is lost by it.
+What cannot be written never holds up answers: it becomes a *fault*, is told once for each kind of error, stands in
+``show_status``, and is tried again. The journal is not trimmed meanwhile, so nothing is lost by it.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 SYNC_S: Final = 0.5
 """How long a frame, and a trade's line, waits to be synced."""
 RETRY_S: Final = 5.0
+CLOSE_S: Final = 5.0
+"""How long a stop waits for what is left to be written; the next start finds it in the journal."""
 SERVER_AWAY: Final = (nats.errors.Error, APIError, TimeoutError)
 LOG_ERRORS: Final = (OSError, TradeLogBroken, TradesMissing)
 
@@ -59,6 +61,7 @@ class Keeper:
         self.trade_log = TradeLog(data_dir)
         self.reports = PnlReports(data_dir)
         self.faults: dict[str, str] = {}
+        self._kinds: dict[str, type[Exception]] = {}
         self._models: Projections | None = None
         self._logging = False
         self._log_error: Exception | None = None
@@ -161,9 +164,12 @@ class Keeper:
                     await self._write_reports()
 
     async def close(self) -> None:
-        """Write what is left, and let go."""
+        """Write what is left, as far as it can be done within :data:`CLOSE_S`, and let go."""
         try:
-            await self.write()
+            async with asyncio.timeout(CLOSE_S):
+                await self.write()
+        except TimeoutError:
+            log.warning("not all was archived within %d s: the rest is at the next start", CLOSE_S)
         finally:
             self.trade_log.close()
             with suppress(*DISK_ERRORS):
@@ -174,14 +180,16 @@ class Keeper:
             return
         try:
             await self.archiver.write()
-        except DISK_ERRORS as error:
+        except (*DISK_ERRORS, *SERVER_AWAY) as error:
+            if self.archiver.holds:
+                # What it is says nothing: nats-py's timeouts are OSErrors, too.
+                log.warning("what the archive lacks cannot be read from the journal: %r; trying again", error)
+                return
             self._retry_at = time.monotonic() + RETRY_S
             # The lock is gone, so another follower may log from now on.
             self._logging = False
             self.trade_log.close()
             await self._fault("ARCHIVE", error)
-        except SERVER_AWAY as error:
-            log.warning("what the archive lacks cannot be read from the journal: %r; trying again", error)
         else:
             self._works("ARCHIVE")
 
@@ -239,13 +247,14 @@ class Keeper:
     # -- faults
 
     async def _fault(self, code: str, error: Exception) -> None:
-        new = code not in self.faults
+        new = self._kinds.get(code) is not type(error)
         # The code says already what a broken archive's own words begin with.
         told = error.message if isinstance(error, JournalBroken) else str(error)
-        self.faults[code] = told
+        self.faults[code], self._kinds[code] = told, type(error)
         if new:
             await self._alert(code, told)
 
     def _works(self, code: str) -> None:
+        self._kinds.pop(code, None)
         if self.faults.pop(code, None) is not None:
             log.warning("%s works again", code)

@@ -37,14 +37,18 @@ class TradeLogBroken(Exception):
 
 
 class TradesMissing(Exception):
-    """The log ends too far back to be continued: the trades behind it are no longer in memory.
+    """The log ends too far back to be continued: the trades behind it are no longer in memory. A follower that starts
+    begins early enough to make them again, from archive and journal.
 
     Args:
         first, last: their numbers.
     """
 
     def __init__(self, first: int, last: int) -> None:
-        super().__init__(f"trades {first:,} to {last:,} are neither in the trade log nor in memory")
+        super().__init__(
+            f"trades {first:,} to {last:,} are neither in the trade log nor in memory: restart the follower, which makes their"
+            " lines again from archive and journal"
+        )
         self.first = first
         self.last = last
 

@@ -101,7 +101,8 @@ def _refusal(segment: Segment, first: int, last: int, days: int, now: int) -> st
 
 async def _covered(nc: Client, snapshots: Snapshots) -> int:
     """How far the newest good snapshot of this journal reaches, 0 without one. It is read and its state is loaded."""
-    for snapshot in snapshots.newest_first():
+    found = snapshots.newest_first()
+    while (snapshot := await asyncio.to_thread(next, found, None)) is not None:
         try:
             await asyncio.to_thread(_load, snapshot)
             await check_against_journal(Source(nc), snapshot)

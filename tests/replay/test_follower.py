@@ -3,13 +3,17 @@
 import asyncio
 import json
 import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
 from oms.aggregates import image
 from oms.journal.errors import JournalBroken
+from oms.journal.stream import STREAM, ensure_journal
+from oms.messages.public import STREAMS
 from oms.nats_server import EmbeddedNats
 from replay.following import follower as follower_module
 from replay.rebuild import SnapshotRefused
@@ -294,6 +298,81 @@ async def test_journal_that_lost_its_end_stops_it(nc: Client, following: Followi
     await write(nc, maker.payloads[:4])
     with pytest.raises(JournalBroken, match=f"LOST at sequence 5: .* frames 5 to {maker.sequence}"):
         await following().__aenter__()
+
+
+@pytest.mark.parametrize("seen_by", ["reconnecting", "being asked"])
+async def test_journal_that_loses_its_end_while_followed_stops_it(
+    nc: Client, following: Following, seen_by: str
+) -> None:
+    """Frames that were followed and are gone are noticed after a reconnect and by the next question for the status, before
+    others are written under their numbers.
+    """
+    maker = busy(49, 60, frame=10)
+    await write(nc, maker.payloads)
+
+    async def follow() -> None:
+        async with following() as follower:
+            await nc.jetstream().delete_stream(STREAM)
+            await ensure_journal(nc.jetstream())
+            await write(nc, maker.payloads[:4])
+            if seen_by == "reconnecting":
+                follower._nc._transport.close()  # type: ignore[union-attr]
+            else:
+                await ask(nc, "show_status._._._._")
+            async with asyncio.timeout(10):
+                while follower.ready.is_set():
+                    await asyncio.sleep(0.01)
+
+    with pytest.raises(
+        JournalBroken, match=f"LOST at sequence 5: frames up to {maker.sequence} were followed"
+    ):
+        await follow()
+
+
+async def test_expired_public_events_are_not_published_again(
+    nc: Client, following: Following, tmp_path: Path
+) -> None:
+    """Beginning before its newest snapshot, for an archive that is gone, it publishes only what came after that snapshot."""
+    maker = busy(50, 60)
+    await write(nc, maker.payloads)
+    async with following():
+        pass
+    js = nc.jetstream()
+    for name in STREAMS:
+        await js.delete_stream(name)
+    shutil.rmtree(tmp_path / "data" / "archive")
+    async with following() as again:
+        assert again.history.events > 0
+        since = maker.sequence
+        maker.fill(maker.place(), "1", "100")
+        await append(nc, maker, since)
+        assert (await ask(nc, "show_status._._._._", at_least=maker.sequence))["ok"]
+        async with asyncio.timeout(10):
+            await again._publisher.stored(maker.sequence)
+    for name in ("ORDERS", "TRADES"):
+        state = (await js.stream_info(name)).state
+        assert state.messages
+        headers = (await js.get_msg(name, seq=state.first_seq)).headers or {}
+        assert headers["Nats-Msg-Id"].startswith(f"{maker.sequence}.")
+
+
+async def test_old_snapshots_are_removed_off_the_loop(
+    nc: Client, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking through the snapshots of a year holds nobody up."""
+    threads: list[threading.Thread] = []
+    retain = Snapshots.retain
+
+    def noted(self: Snapshots, *args: Any) -> list[Path]:
+        threads.append(threading.current_thread())
+        return retain(self, *args)
+
+    monkeypatch.setattr(Snapshots, "retain", noted)
+    await write(nc, busy(51, 20).payloads)
+    async with following():
+        pass
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_survives_its_server(nc: Client, following: Following, nats_server: EmbeddedNats) -> None:

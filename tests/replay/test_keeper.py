@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import random
 import resource
@@ -21,6 +22,7 @@ from nats.aio.client import Client
 from oms.aggregates.digest import SHAPE
 from oms.encryption import KeyMissing, Keys
 from oms.journal.errors import JournalBroken
+from oms.journal.reader import StoredFrame, read_frames
 from oms.journal.stream import STREAM
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
@@ -334,6 +336,123 @@ async def test_full_disk_is_told_and_mended(
         assert unchecked(data)
     else:
         assert unchecked(data) == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_gap_before_the_journal_holds_nobody_up(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that ends before the journal begins is let go of: more frames than may wait for it are followed all the same."""
+    monkeypatch.setattr(archiver, "MAX_QUEUED_BYTES", 20_000)
+    maker = busy(120, 100, frame=5)
+    await write(nc, maker.payloads[:5])
+    data = tmp_path / "data"
+    async with following():
+        pass
+    shutil.copytree(data / "archive", tmp_path / "old")
+    await write(nc, maker.payloads[5:])
+    async with following():
+        pass
+    shutil.rmtree(data / "archive")
+    shutil.copytree(tmp_path / "old", data / "archive")
+    await nc.jetstream().purge_stream(STREAM, seq=maker.sequence - 5)
+    async with following(crash=True) as running:
+        since = maker.sequence
+        busy(121, 200, frame=5, maker=maker)
+        await write(nc, maker.payloads[since:])
+        await until(lambda: running.history.sequence == maker.sequence)
+        assert "the journal begins at" in (await status(nc))["faults"]["ARCHIVE"]
+
+
+async def without_older_state(nc: Client, following: Following, data_dir: Path, maker: Maker) -> None:
+    """Leave a snapshot at the journal's end, no archive, and no frame to begin earlier from."""
+    await write(nc, maker.payloads)
+    async with following():
+        pass
+    shutil.rmtree(data_dir / "archive")
+    await nc.jetstream().purge_stream(STREAM, seq=5)
+
+
+async def test_stop_does_not_wait_for_a_server_that_never_answers(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the archive still lacks at a stop is left to the next start after a while, which then archives it."""
+    maker = busy(122, 50, frame=5)
+    await without_older_state(nc, following, tmp_path / "data", maker)
+
+    async def never(*_: Any) -> AsyncIterator[list[StoredFrame]]:
+        await asyncio.Event().wait()
+        yield []
+
+    since = maker.sequence
+    busy(123, 20, frame=5, maker=maker)
+    with monkeypatch.context() as patched:
+        patched.setattr(archiver, "read_frames", never)
+        patched.setattr(follower, "STOP_TIMEOUT_S", 0.3)
+        patched.setattr(keeper, "CLOSE_S", 0.3)
+        async with asyncio.timeout(8), following() as running:
+            await write(nc, maker.payloads[since:])
+            await until(lambda: running.history.sequence == maker.sequence)
+    async with following():
+        pass
+    assert archived(tmp_path / "data") == maker.payloads[4:]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_server_that_is_late_is_no_fault_of_the_disk(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timeout while missing frames are read from the journal is tried again: nothing is let go of or alerted."""
+    maker = busy(124, 50, frame=5)
+    await without_older_state(nc, following, tmp_path / "data", maker)
+    late = [nats.errors.TimeoutError(), nats.errors.TimeoutError()]
+
+    async def sometimes(*args: Any) -> AsyncIterator[list[StoredFrame]]:
+        if late:
+            raise late.pop()
+        async with contextlib.aclosing(read_frames(*args)) as frames:
+            async for batch in frames:
+                yield batch
+
+    monkeypatch.setattr(archiver, "read_frames", sometimes)
+    async with alerts(nc) as heard, following() as running:
+        since = maker.sequence
+        busy(125, 20, frame=5, maker=maker)
+        await write(nc, maker.payloads[since:])
+        await until(lambda: running.keeper.archiver.sequence == maker.sequence)
+        told = await told_trades(nc)
+    assert not late
+    assert heard == []
+    assert trades(tmp_path / "data") == told
+
+
+@pytest.mark.usefixtures("quick")
+async def test_fault_of_another_kind_is_told_again(
+    nc: Client, following: Following, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk that mends too late leaves trades missing in the log: that is alerted too, with the restart that mends it."""
+    maker = busy(126, 40, frame=5)
+    await write(nc, maker.payloads)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with alerts(nc) as heard, following(crash=True, max_size=10) as running:
+        with monkeypatch.context() as patched:
+            patched.setattr(TradeLog, "_append", full)
+            since = maker.sequence
+            busy(127, 100, frame=5, maker=maker)
+            await write(nc, maker.payloads[since:])
+            await until(lambda: heard and running.history.sequence == maker.sequence)
+        await until(lambda: len(heard) > 1)
+        await asyncio.sleep(0.5)
+    assert [alert["code"] for alert in heard] == ["TRADE_LOG", "TRADE_LOG"]
+    assert "No space left" in heard[0]["message"]
+    assert "restart the follower" in heard[1]["message"]
+    async with following(max_size=10) as again:
+        assert again.keeper.faults == {}
+        last = again.history.projections.trades.last  # type: ignore[union-attr]
+    assert [line["number"] for line in trades(tmp_path / "data")] == list(range(1, last + 1))
 
 
 async def test_forged_line_of_the_log_is_a_fault(nc: Client, following: Following, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Trimming: what is old goes from the journal, and each reason not to is seen refusing."""
 
 import hashlib
+import threading
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +12,7 @@ from nats.aio.client import Client
 
 from oms.config import CacheConfig
 from oms.journal.stream import STREAM
+from replay import snapshot as snapshotting
 from replay.archive import Archive, ArchiveBroken, ArchiveWriter
 from replay.following import trim as trimming
 from replay.following.trim import KEPT_FRAMES, Trimmed, trim
@@ -76,6 +80,37 @@ async def test_old_segments_go_and_all_is_still_there(
     zero = await rebuild(Source(nc, Archive(tmp_path)), None)
     newest = await rebuild(Source(nc), Snapshots(tmp_path))
     assert zero.partition.digest() == newest.partition.digest() == maker.state.digest()
+
+
+async def test_history_is_read_on_while_it_is_trimmed(
+    nc: Client, tmp_path: Path, maker: Maker, there: list[int]
+) -> None:
+    """Frames that leave the journal while those before them are read come from the archive, and are no gap."""
+    await nc.jetstream().purge_stream(STREAM, seq=there[0] + 1)
+    found: list[int] = []
+    async with aclosing(Source(nc, Archive(tmp_path)).frames(1, maker.sequence, None)) as frames:
+        async for batch in frames:
+            found += [stored.sequence for stored in batch]
+            if found[-1] == there[0]:
+                await nc.jetstream().purge_stream(STREAM, seq=there[1] + 1)
+    assert found == list(range(1, maker.sequence + 1))
+
+
+async def test_snapshots_are_read_off_the_loop(
+    nc: Client, tmp_path: Path, maker: Maker, there: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large snapshot is read while questions are answered."""
+    threads: list[threading.Thread] = []
+    read = snapshotting.read_snapshot
+
+    def noted(*args: Any) -> snapshotting.Snapshot:
+        threads.append(threading.current_thread())
+        return read(*args)
+
+    monkeypatch.setattr(snapshotting, "read_snapshot", noted)
+    assert (await run(nc, tmp_path, maker.clock + 100 * DAY)).frames == there[-1]
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_young_frames_stay(nc: Client, tmp_path: Path, maker: Maker, there: list[int]) -> None:
