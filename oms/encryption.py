@@ -1,10 +1,14 @@
 """AES-256-GCM for what lies on disk: whole files by chunk, and single records of a file that grows.
 
 Every file has a key of its own, made by HKDF-SHA256 from the storage key and 32 random bytes that stand in the file's
-header, so that no nonce is ever used twice under one key, however many files there are. The header and the caller's
-``context`` (what file this is) go into that key too: a file that was renamed, or whose header was changed, does not
-decrypt. A chunk is bound to its number and to whether it is the last one: chunks that were swapped, repeated or cut off
-are found at the first of them.
+header: chunks are numbered, so no nonce is used twice under one key, and the random nonces of records are few enough in a
+file not to meet. The header and the caller's ``context`` go into that key too: a file whose header was changed, or that
+took the place of one of another context, does not decrypt. The context says no more than its caller puts there: a segment's
+first sequence for an archive, the same word for every snapshot.
+
+A chunk is bound to its number and to whether it is the last one: chunks that were swapped, repeated or cut off are found
+at the first of them. A record is bound to its number alone: that a growing file lacks its last ones is for its reader to
+find.
 
 A file is ``MAGIC | length of key id | key id | salt | chunks``.
 """
