@@ -278,6 +278,14 @@ def test_diff_tells_entity_field_before_and_after(url: str, tmp_path: Path, make
     assert "nothing changed" in run(url, tmp_path, "diff", "3", "3").stdout
 
 
+def test_a_page_before_the_accounts_first_line_is_told(url: str, tmp_path: Path) -> None:
+    """An account that the history knows only later is not unknown to a page that ends before."""
+    result = run(url, tmp_path, "timeline", "-a", "sub_arb", "--limit", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "journal mtest1 begins" in result.stdout
+    assert "--after 1.0.1 goes on" in result.stderr
+
+
 # -- how it ends
 
 
