@@ -27,6 +27,10 @@ class SpanRefused(Unanswerable):
     """A span that the history does not have. The message says what it has."""
 
 
+class SpanReversed(SpanRefused):
+    """A span from a sequence to a time, or the other way, whose end comes first in this history."""
+
+
 @attrs.frozen(kw_only=True)
 class Span:
     """Frames ``first`` to ``last`` and of them the commits at ``since`` to ``until``, all included; None is open.
@@ -104,6 +108,7 @@ async def before(
         Unanswerable: there is no history.
         SpanRefused: it ends before the span starts, or before its last frame, or what is known does before a time of the
             span.
+        SpanReversed: its end is before its start.
     """
     _, end = check_history(await source.bounds())
     for asked in (span.first, span.last or 0):
@@ -111,7 +116,7 @@ async def before(
             raise SpanRefused(f"the history ends at sequence {end:,}, was asked for {asked:,}")
     if not ends_now:
         await _check_known(source, span, end)
-    return await rebuild(
+    history = await rebuild(
         source,
         snapshots,
         until_sequence=span.first - 1 if span.since is None else span.last,
@@ -120,6 +125,15 @@ async def before(
         cache=cache or CacheConfig(),
         progress=progress,
     )
+    if span.first > 1 and span.until is not None and span.until < history.at:
+        raise SpanReversed(
+            f"the span must not end before it starts: before sequence {span.first:,} it was {iso(history.at)}"
+        )
+    if span.since is not None and span.last is not None and span.last <= history.sequence:
+        raise SpanReversed(
+            f"the span must not end before it starts: at sequence {span.last:,} it was {iso(history.at)}"
+        )
+    return history
 
 
 async def _check_known(source: Source, span: Span, end: int) -> None:

@@ -29,6 +29,7 @@ from replay.archive import Archive
 from replay.asking.asof import Unanswerable
 from replay.asking.filters import Filters, UnknownName
 from replay.asking.moment import Moment, parse_moment, parse_time
+from replay.asking.span import SpanReversed
 from replay.rebuild import Progress, SnapshotRefused
 from replay.snapshot import Snapshots
 from replay.source import Source
@@ -185,8 +186,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; every error that was foreseen ends it with its exit code.
 
     Raises:
-        Ended: 1 for a question that has no answer, 3 when nats-server went away, 6 when journal, archive or snapshot
-            are broken.
+        Ended: 1 for a question that has no answer, 2 for a span that ends before it starts, 3 when nats-server went away,
+            6 when journal, archive or snapshot are broken.
     """
     results: list[T] = []
 
@@ -200,6 +201,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return results[0]
     except (JournalBroken, SnapshotRefused) as error:
         raise Ended(Exit.JOURNAL_BROKEN, str(error)) from None
+    except SpanReversed as error:
+        raise Ended(Exit.USAGE, str(error)) from None
     except (UnknownName, Unanswerable, EncryptionError) as error:
         raise Ended(Exit.REFUSED, str(error)) from None
     except (nats.errors.Error, TimeoutError) as error:

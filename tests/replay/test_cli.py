@@ -301,6 +301,9 @@ def test_a_page_before_the_accounts_first_line_is_told(url: str, tmp_path: Path)
         ("orders", "--status", "GONE"),
         ("diff", "one"),
         ("nothing",),
+        ("export", "--from", "5", "--to", "2023-01-01"),
+        ("export", "--from", "2200-01-01", "--to", "5"),
+        ("whatif", "--limits", LIMITS, "--from", "2200-01-01", "--to", "5"),
         ("pnl", "--day", "foo"),
         ("pnl", "--day", "2026-02-30"),
         *(
