@@ -26,6 +26,7 @@ import msgspec
 from oms.aggregates import image
 from oms.aggregates.digest import SHAPE
 from oms.aggregates.partition import Partition
+from oms.disk import sync_directory
 from oms.encryption import DecryptionFailed, EncryptedReader, EncryptedWriter, KeyMissing, Keys, is_encrypted
 from oms.projections.projections import Part, Projections
 from replay.history import History
@@ -267,7 +268,7 @@ class Snapshots:
         finally:
             temporary.unlink(missing_ok=True)
         for directory in (path.parent, *path.parent.parents):
-            _sync_directory(directory)
+            sync_directory(directory)
             if directory == self.root.parent:
                 break
         return Snapshot(path, header, content.state, content.projections)
@@ -384,11 +385,3 @@ def _check(path: Path, name: str, member: bytes, wanted: str) -> None:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
+from oms.disk import sync_directory
 from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.loss import Loss, LossKind
-from oms.journal.signing import SigningKey, sync_directory, verified
+from oms.journal.signing import SigningKey, verified
 from oms.messages.events import LossAccepted
 
 FILE: Final = "accepted.json"

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from oms.journal.signing import sync_directory
+from oms.disk import sync_directory
 from oms.messages.frames import GENESIS
 
 FILE: Final = "mark"

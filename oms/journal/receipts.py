@@ -18,8 +18,9 @@ from typing import Final
 
 import msgspec
 
+from oms.disk import sync_directory
 from oms.journal.errors import JournalBroken, JournalFault
-from oms.journal.signing import SigningKey, known_keys, sync_directory, verified
+from oms.journal.signing import SigningKey, known_keys, verified
 from oms.messages.frames import GENESIS
 
 log = logging.getLogger(__name__)

@@ -1,12 +1,13 @@
 """Where an archive's files lie and how they are called: ``archive/YYYY/MM/DD/`` by the UTC day of the frames."""
 
 import datetime
-import os
 import re
 from pathlib import Path
 from typing import Final
 
 import attrs
+
+from oms.disk import sync_directory
 
 SEALED_SUFFIX: Final = ".zst"
 MANIFEST_SUFFIX: Final = ".json"
@@ -74,15 +75,6 @@ def list_files(root: Path) -> Listing:
     for entries in (listing.sealed, listing.manifests, listing.open):
         entries.sort(key=lambda entry: (entry.first, entry.path))
     return listing
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_directory(directory: Path, root: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Final, Self
 import attrs
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from oms.disk import sync_directory
 from oms.encryption import Keys
 from replay.archive.errors import ArchiveBroken, ArchiveBusy
 from replay.archive.layout import (
@@ -20,7 +21,6 @@ from replay.archive.layout import (
     make_directory,
     root_of,
     same_day,
-    sync_directory,
 )
 from replay.archive.manifest import NO_MANIFEST, digest_of, manifest_path
 from replay.archive.openfile import (

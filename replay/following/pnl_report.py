@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from oms.aggregates.money import exactly
+from oms.disk import sync_directory
 from oms.projections.pnl import EARLIER, BookKey, Earned, utc_day
 from oms.projections.projections import Projections
 
@@ -195,11 +196,7 @@ def _replace(path: Path, report: Report) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     for directory in path.parents[:4]:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(directory)
     return True
 
 

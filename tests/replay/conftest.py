@@ -15,8 +15,22 @@ from oms.config import CacheConfig, StorageConfig
 from oms.encryption import Keys
 from oms.nats_server import EmbeddedNats
 from replay.following.follower import Follower, FollowerSettings
+from tests.replay.journal import Maker, write
 
 Following = Callable[..., AbstractAsyncContextManager[Follower]]
+
+
+@pytest.fixture(scope="module")
+def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
+    """A server that holds the journal of the module's own ``maker``."""
+
+    async def fill() -> None:
+        nc = await nats.connect(nats_server_shared.url)
+        await write(nc, maker.payloads)
+        await nc.close()
+
+    asyncio.run(fill())
+    return nats_server_shared.url
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from replay.asking.moment import LAST_TIME, Moment
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source
-from tests.replay.journal import START, Maker, busy, write
+from tests.replay.journal import START, Maker, busy
 
 ALL = Filters()
 _encode = msgspec.json.encode
@@ -116,19 +116,6 @@ def test_as_of_any_commit_is_exactly_the_commits_up_to_it(
 def maker() -> Maker:
     """A journal of ten frames."""
     return busy(5, 120, frame=14)
-
-
-@pytest.fixture(scope="module")
-def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
-    """A server that holds it."""
-
-    async def fill() -> None:
-        nc = await nats.connect(nats_server_shared.url)
-        await write(nc, maker.payloads)
-        await nc.close()
-
-    asyncio.run(fill())
-    return nats_server_shared.url
 
 
 @pytest.fixture(scope="module")

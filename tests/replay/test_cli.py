@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 
 from oms.aggregates import image
 from oms.config import CacheConfig
-from oms.nats_server import EmbeddedNats
 from replay.archive import ArchiveWriter
 from replay.asking.moment import iso
 from replay.cli import COMMANDS, common, replay
@@ -21,7 +20,7 @@ from replay.rebuild import new_history, rebuild
 from replay.snapshot import Content, Snapshots, content_of
 from replay.source import Source
 from tests.conftest import REPO
-from tests.replay.journal import Maker, busy, write
+from tests.replay.journal import Maker, busy
 
 PAST = 1_700_000_000 * 10**9
 LIMITS = str(REPO / "configs" / "whatif-limits.yaml")
@@ -32,19 +31,6 @@ QUESTIONS = ["state", "orders", "trades", "positions", "balances", "pnl", "limit
 def maker() -> Maker:
     """A small journal."""
     return busy(71, 60, frame=10, maker=Maker(clock=PAST))
-
-
-@pytest.fixture(scope="module")
-def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
-    """A server that holds it."""
-
-    async def fill() -> None:
-        nc = await nats.connect(nats_server_shared.url)
-        await write(nc, maker.payloads)
-        await nc.close()
-
-    asyncio.run(fill())
-    return nats_server_shared.url
 
 
 def run(url: str, tmp_path: Path, *arguments: str) -> Result:

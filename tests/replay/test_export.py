@@ -1,6 +1,5 @@
 """``oms replay export``: rows of a span, the same to the digit in every format."""
 
-import asyncio
 import csv
 import datetime
 import decimal
@@ -21,7 +20,6 @@ from pyarrow import parquet
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.messages import events as e
-from oms.nats_server import EmbeddedNats
 from oms.projections.orders import order_row
 from oms.projections.trades import trade_row
 from replay.asking import export as x
@@ -33,26 +31,13 @@ from replay.cli.export import export
 from replay.history import History
 from replay.rebuild import new_history
 from replay.source import Source
-from tests.replay.journal import Maker, busy, write
+from tests.replay.journal import Maker, busy
 
 
 @pytest.fixture(scope="module")
 def maker() -> Maker:
     """A small journal with all that trading does."""
     return busy(7, 120, frame=10)
-
-
-@pytest.fixture(scope="module")
-def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
-    """A server that holds it."""
-
-    async def fill() -> None:
-        nc = await nats.connect(nats_server_shared.url)
-        await write(nc, maker.payloads)
-        await nc.close()
-
-    asyncio.run(fill())
-    return nats_server_shared.url
 
 
 def run(url: str, *options: str) -> Result:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import nats
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,7 +13,6 @@ from oms.config import CacheConfig
 from oms.journal.errors import JournalBroken, JournalFault
 from oms.journal.reader import check_frame
 from oms.messages.frames import GENESIS
-from oms.nats_server import EmbeddedNats
 from replay.archive import Archive, ArchiveWriter
 from replay.asking import finding
 from replay.asking.finding import Match, find, life, made_after
@@ -22,7 +20,7 @@ from replay.cli import replay
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source
-from tests.replay.journal import Maker, busy, write
+from tests.replay.journal import Maker, busy
 
 NOWHERE = "nats://127.0.0.1:1"
 
@@ -158,19 +156,6 @@ def maker() -> Maker:
         maker.ask(f"place.binance.{account}.spot.BTCUSDT", command_id="shared", **terms)
     maker.cut()
     return maker
-
-
-@pytest.fixture(scope="module")
-def url(nats_server_shared: EmbeddedNats, maker: Maker) -> str:
-    """A server that holds it."""
-
-    async def fill() -> None:
-        nc = await nats.connect(nats_server_shared.url)
-        await write(nc, maker.payloads)
-        await nc.close()
-
-    asyncio.run(fill())
-    return nats_server_shared.url
 
 
 def run(url: str, data_dir: Path, *options: str) -> Result:
