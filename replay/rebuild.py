@@ -3,7 +3,6 @@
 Used by the engine when it starts, by the follower, and by ``oms replay``.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
 from contextlib import aclosing
@@ -16,15 +15,12 @@ from oms.projections.projections import Part, Projections
 from replay.history import History
 from replay.memory import no_collection
 from replay.snapshot import Snapshot, SnapshotDamaged, Snapshots
-from replay.source import Source
+from replay.source import Source, unstalled
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, int], None]
 """Is told (sequence reached, last sequence, events applied) after each batch of frames."""
-
-STALL_S: Final = 30.0
-"""How long the next frame may take; nats-py needs up to 20 s to notice that its consumer is gone."""
 
 _NO_CACHE: Final = CacheConfig()
 
@@ -59,7 +55,7 @@ async def rebuild(
     Raises:
         JournalBroken: a frame is missing, swapped, edited or unreadable; with its sequence.
         SnapshotRefused: the newest snapshot is not of this journal.
-        TimeoutError: the server sent nothing for :data:`STALL_S`.
+        TimeoutError: the server sent nothing for :data:`replay.source.STALL_S`.
     """
     _, last = await source.bounds()
     if until_sequence is not None:
@@ -78,20 +74,17 @@ async def rebuild(
         )
     if history is None:
         history = new_history(cache, projections)
-    frames = source.frames(history.sequence + 1, last, history.head)
-    try:
-        with no_collection():
-            async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
-                async for batch in frames:
-                    if not _apply(history, batch, until_time):
-                        break
-                    if progress is not None:
-                        progress(history.sequence, last, history.events)
-                    stall.reschedule(asyncio.get_running_loop().time() + STALL_S)
-    except TimeoutError:
-        raise TimeoutError(
-            f"no frame after {history.sequence:,} of {last:,} within {STALL_S:.0f} s: is nats-server there?"
-        ) from None
+    frames = unstalled(
+        source.frames(history.sequence + 1, last, history.head),
+        lambda: f"no frame after {history.sequence:,} of {last:,}",
+    )
+    with no_collection():
+        async with aclosing(frames):
+            async for batch in frames:
+                if not _apply(history, batch, until_time):
+                    break
+                if progress is not None:
+                    progress(history.sequence, last, history.events)
     return history
 
 

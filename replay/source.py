@@ -5,9 +5,9 @@ journal, is refused: one of them has lost its past.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
@@ -19,6 +19,11 @@ from oms.messages.frames import GENESIS
 
 BATCH_FRAMES: Final = 256
 """Frames of the archive that are handed on together, before others on the event loop get their turn."""
+
+
+STALL_S: Final = 30.0
+"""How long the next frame may take; nats-py needs up to 20 s to notice that its consumer is gone."""
+T = TypeVar("T")
 
 
 class ArchivedFrame(Protocol):
@@ -188,3 +193,25 @@ async def journal_bounds(nc: Client) -> tuple[int, int]:
     except NotFoundError:
         return 1, 0
     return max(state.first_seq, 1), state.last_seq
+
+
+async def unstalled(
+    batches: AsyncGenerator[T, None], missing: Callable[[], str] = lambda: "no frame came"
+) -> AsyncGenerator[T, None]:
+    """The same batches, each within :data:`STALL_S` of the one before; others get their turn between them.
+
+    Args:
+        missing: what to say of the frame that did not come.
+
+    Raises:
+        TimeoutError: none came in time.
+    """
+    clock = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(STALL_S) as stall, aclosing(batches):
+            async for batch in batches:
+                yield batch
+                stall.reschedule(clock() + STALL_S)
+                await asyncio.sleep(0)
+    except TimeoutError:
+        raise TimeoutError(f"{missing()} within {STALL_S:.0f} s: is nats-server there?") from None

@@ -3,7 +3,6 @@
 An id stands in a frame as the JSON string that it is, so that a frame without these bytes says nothing of it.
 """
 
-import asyncio
 import decimal
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,9 @@ from replay.asking.steps import Steps
 from replay.asking.story import Story, story
 from replay.history import History
 from replay.memory import no_collection
-from replay.rebuild import STALL_S, Progress, rebuild
+from replay.rebuild import Progress, rebuild
 from replay.snapshot import Snapshots
-from replay.source import Source
+from replay.source import Source, unstalled
 
 MAX_MATCHES: Final = 100
 """Orders told when a client's reference stands for several."""
@@ -281,26 +280,23 @@ async def scan(
 
     Raises:
         JournalBroken: at the first frame that is not what it must be.
-        TimeoutError: the server sent nothing for :data:`STALL_S`.
+        TimeoutError: the server sent nothing for :data:`replay.source.STALL_S`.
     """
     # The archive is read faster than the journal, where it has both.
-    frames = source.frames(first, last, prev, with_checks=True, skim=True)
+    frames = unstalled(
+        source.frames(first, last, prev, with_checks=True, skim=True),
+        lambda: f"no frame of {first:,} to {last:,}",
+    )
     events = 0
-    try:
-        with no_collection():
-            async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
-                async for batch in frames:
-                    for stored in batch:
-                        events += stored.payload.count(_EVENT)
-                        if look(stored):
-                            return True
-                    if progress is not None:
-                        progress(batch[-1].sequence, last, events)
-                    stall.reschedule(asyncio.get_running_loop().time() + STALL_S)
-    except TimeoutError:
-        raise TimeoutError(
-            f"no frame of {first:,} to {last:,} within {STALL_S:.0f} s: is nats-server there?"
-        ) from None
+    with no_collection():
+        async with aclosing(frames):
+            async for batch in frames:
+                for stored in batch:
+                    events += stored.payload.count(_EVENT)
+                    if look(stored):
+                        return True
+                if progress is not None:
+                    progress(batch[-1].sequence, last, events)
     return False
 
 

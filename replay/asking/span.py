@@ -4,7 +4,6 @@ What walks is told every event of the span, with the state as it was right after
 make the state it starts from; all are held against the chain and the seals.
 """
 
-import asyncio
 import decimal
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -18,9 +17,9 @@ from replay.asking.asof import Unanswerable, check_history
 from replay.asking.moment import Moment, iso
 from replay.history import EventId, History
 from replay.memory import no_collection
-from replay.rebuild import STALL_S, Progress, rebuild
+from replay.rebuild import Progress, rebuild
 from replay.snapshot import Snapshots
-from replay.source import Source
+from replay.source import Source, unstalled
 
 
 class SpanRefused(Unanswerable):
@@ -155,26 +154,23 @@ async def walk(
 
     Raises:
         JournalBroken: at the first frame that is not what it must be.
-        TimeoutError: the server sent nothing for :data:`replay.rebuild.STALL_S`.
+        TimeoutError: the server sent nothing for :data:`replay.source.STALL_S`.
     """
     _, last = await source.bounds()
     if span.last is not None:
         last = min(last, span.last)
-    frames = source.frames(history.sequence + 1, last, history.head)
-    try:
-        with no_collection():
-            async with asyncio.timeout(STALL_S) as stall, aclosing(frames):
-                async for batch in frames:
-                    for stored in batch:
-                        if not advance(history, stored, span, visitor):
-                            return
-                    if progress is not None:
-                        progress(history.sequence, last, history.events)
-                    stall.reschedule(asyncio.get_running_loop().time() + STALL_S)
-    except TimeoutError:
-        raise TimeoutError(
-            f"no frame after {history.sequence:,} of {last:,} within {STALL_S:.0f} s: is nats-server there?"
-        ) from None
+    frames = unstalled(
+        source.frames(history.sequence + 1, last, history.head),
+        lambda: f"no frame after {history.sequence:,} of {last:,}",
+    )
+    with no_collection():
+        async with aclosing(frames):
+            async for batch in frames:
+                for stored in batch:
+                    if not advance(history, stored, span, visitor):
+                        return
+                if progress is not None:
+                    progress(history.sequence, last, history.events)
 
 
 def advance(history: History, stored: StoredFrame, span: Span, visitor: Visitor) -> bool:

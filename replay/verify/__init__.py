@@ -21,10 +21,10 @@ from replay.archive import Archive, ArchiveBroken, Segment
 from replay.archive.manifest import NO_MANIFEST
 from replay.rebuild import Progress
 from replay.snapshot import Snapshots
-from replay.source import Source
+from replay.source import Source, unstalled
 from replay.verify.chain import Chain
 from replay.verify.report import Field, Finding, Found, Report
-from replay.verify.walk import Walk, unstalled
+from replay.verify.walk import Walk
 
 __all__ = ["Field", "Finding", "Found", "Report", "verify"]
 

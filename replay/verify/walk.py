@@ -1,6 +1,5 @@
 """Walk: every frame once, from the first, past everything that says something of it."""
 
-import asyncio
 import decimal
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -18,9 +17,9 @@ from replay.archive import Segment
 from replay.checks import split_checks
 from replay.history import History
 from replay.memory import no_collection
-from replay.rebuild import STALL_S, Progress, new_history
+from replay.rebuild import Progress, new_history
 from replay.snapshot import Snapshots
-from replay.source import Source
+from replay.source import Source, unstalled
 from replay.verify.chain import COPY_BYTES
 from replay.verify.decisions import Decider
 from replay.verify.models import HELD
@@ -71,7 +70,7 @@ class Walk:
 
         Raises:
             JournalBroken: where what the source holds is not one chain of frames that can be read.
-            TimeoutError: the server gave nothing for :data:`replay.rebuild.STALL_S`.
+            TimeoutError: the server gave nothing for :data:`replay.source.STALL_S`.
         """
         with no_collection():
             async with aclosing(self._batches(last)) as batches:
@@ -173,20 +172,3 @@ class Walk:
         for number, found in enumerate(self.report.findings):
             if found.kind is Finding.STATE and (found.sequence, found.commit) == (sequence, index):
                 self.report.findings[number] = msgspec.structs.replace(found, fields=fields)
-
-
-async def unstalled(batches: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same batches.
-
-    Raises:
-        TimeoutError: none came for :data:`replay.rebuild.STALL_S`.
-    """
-    clock = asyncio.get_running_loop().time
-    try:
-        async with asyncio.timeout(STALL_S) as stall, aclosing(batches):
-            async for batch in batches:
-                yield batch
-                stall.reschedule(clock() + STALL_S)
-                await asyncio.sleep(0)
-    except TimeoutError:
-        raise TimeoutError(f"no frame came within {STALL_S:.0f} s: is nats-server there?") from None
