@@ -1,8 +1,17 @@
-"""A simulated Binance spot exchange that unmodified clients trade against."""
+"""Simulated exchanges that unmodified clients trade against."""
 
-from .config import BTCUSDT, ETHUSDT, AccountConfig, RateLimits, SimulatorConfig, SymbolConfig
-from .faults import Fault, FaultRule
-from .server import Simulator, serve
+from .binance import (
+    BTCUSDT,
+    ETHUSDT,
+    AccountConfig,
+    Fault,
+    FaultRule,
+    RateLimits,
+    Simulator,
+    SimulatorConfig,
+    SymbolConfig,
+    serve,
+)
 
 __all__ = [
     "BTCUSDT",

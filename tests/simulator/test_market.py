@@ -8,9 +8,9 @@ import attrs
 import pytest
 
 from oms.simulator import BTCUSDT, AccountConfig, RateLimits, Simulator, SimulatorConfig, SymbolConfig, serve
+from oms.simulator.binance.market import read_prices
+from oms.simulator.binance.payloads import depth
 from oms.simulator.client import ControlClient, ControlRefused
-from oms.simulator.market import read_prices
-from oms.simulator.payloads import depth
 
 from .conftest import RawClient
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms.simulator import BTCUSDT, AccountConfig, SimulatorConfig
-from oms.simulator.errors import ApiError
-from oms.simulator.exchange import Exchange, OrderRequest
-from oms.simulator.matching import Book
-from oms.simulator.orders import BUY, SELL, Order
+from oms.simulator.binance.errors import ApiError
+from oms.simulator.binance.exchange import Exchange, OrderRequest
+from oms.simulator.binance.matching import Book
+from oms.simulator.binance.orders import BUY, SELL, Order
 
 NAMES = ("a", "b", "c")
 FUNDS = {"USDT": Decimal(50_000), "BTC": Decimal(1)}

@@ -157,8 +157,8 @@ class Desk:
 
     def external(self, account: str, **fields: str) -> Any:
         """Place an order as the account's owner would from the exchange's own app."""
-        from oms.simulator import trading
-        from oms.simulator.params import Params
+        from oms.simulator.binance import trading
+        from oms.simulator.binance.params import Params
 
         exchange = self.simulator.exchange
         params = Params(fields)

@@ -1,0 +1,18 @@
+"""A simulated Binance spot exchange that unmodified clients trade against."""
+
+from .config import BTCUSDT, ETHUSDT, AccountConfig, RateLimits, SimulatorConfig, SymbolConfig
+from .faults import Fault, FaultRule
+from .server import Simulator, serve
+
+__all__ = [
+    "BTCUSDT",
+    "ETHUSDT",
+    "AccountConfig",
+    "Fault",
+    "FaultRule",
+    "RateLimits",
+    "Simulator",
+    "SimulatorConfig",
+    "SymbolConfig",
+    "serve",
+]
