@@ -72,3 +72,10 @@ class CancelReason(StrEnum):
 
     CLIENT = "client"
     EXPIRED = "expired"
+
+
+class MarginMode(StrEnum):
+    """What stands behind a position: the whole wallet, or an amount set aside for it."""
+
+    CROSS = "cross"
+    ISOLATED = "isolated"

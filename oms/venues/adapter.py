@@ -3,7 +3,8 @@
 A :class:`Market` is one market of one exchange, with what needs no key. It makes an :class:`Account` for each session:
 one account's private connection. Both translate the venue's payloads into the classes below, exactly: amounts from the
 venue's own strings, times in UTC ns. Every request either returns or raises :class:`~oms.venues.errors.VenueError`,
-whatever happens to it; no request is ever repeated by an adapter.
+whatever happens to it; no request is ever repeated by an adapter. What a venue cannot do at all it declares in its
+:class:`~oms.messages.venues.Capabilities`; asked nevertheless, it raises NOT_SENT.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -14,8 +15,9 @@ from typing import Protocol
 import attrs
 
 from oms.messages.commands import InstrumentSpec
-from oms.messages.enums import OrderType, Side, TimeInForce
+from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
+from oms.messages.venues import Capabilities
 
 
 class State(Enum):
@@ -52,6 +54,7 @@ class VenueOrder:
     Args:
         time: of the last change.
         reason: why it ended, in the venue's words; may be empty.
+        origin: ``liquidation`` or ``adl`` when the venue itself made it; else empty.
         trades: those that came with the answer, if any did.
     """
 
@@ -68,7 +71,32 @@ class VenueOrder:
     cumulative: Decimal
     time: int
     reason: str = ""
+    origin: str = ""
     trades: tuple[VenueTrade, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class VenuePosition:
+    """An open position as the venue shows it. ``quantity`` is signed; what the venue does not tell is None."""
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    margin: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+
+
+@attrs.frozen(kw_only=True)
+class VenueFunding:
+    """A funding payment. ``amount`` is what the account received, negative for what it paid."""
+
+    symbol: str
+    funding_id: str
+    amount: Decimal
+    asset: str
+    time: int
 
 
 @attrs.frozen
@@ -79,13 +107,52 @@ class OrderChanged:
 
 
 @attrs.frozen
+class Traded:
+    """The private stream told a trade apart from its order."""
+
+    trade: VenueTrade
+
+
+@attrs.frozen
 class FundsMoved:
-    """The private stream told that balances moved by something else than a trade (a deposit, a transfer)."""
+    """The private stream told that funds or positions moved by something else than a trade (a deposit, funding, a setting)."""
 
     reason: str
 
 
-StreamEvent = OrderChanged | FundsMoved
+StreamEvent = OrderChanged | Traded | FundsMoved
+
+
+@attrs.frozen
+class Quote:
+    """Best bid and offer."""
+
+    symbol: str
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+
+
+@attrs.frozen
+class Book:
+    """The best levels of a book, best first: (price, quantity)."""
+
+    symbol: str
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+@attrs.frozen
+class PublicTrade:
+    """A trade of anybody. ``side`` is the taker's. ``time`` is UTC ns."""
+
+    symbol: str
+    trade_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    time: int
 
 
 class Account(Protocol):
@@ -108,16 +175,19 @@ class Account(Protocol):
         """Close the connection."""
 
     async def submit(self, order: Submit) -> VenueOrder:
-        """Send a new order once, not after its deadline."""
+        """Send a new order once, not after its deadline. What a venue does not tell back is as it was sent."""
 
-    async def cancel(self, symbol: str, client_id: str) -> VenueOrder:
-        """Cancel by client order id and return what the venue says is left of it."""
+    async def cancel(self, symbol: str, client_id: str) -> VenueOrder | None:
+        """Cancel by client order id. Return what the venue says is left of it, None when it says so only later."""
+
+    async def amend(self, amend: Amend) -> VenueOrder | None:
+        """Change an order in place, where ``Market.amends_in_place``. None when the venue tells the outcome only later."""
 
     async def reserve_amend(self, deadline: int) -> None:
         """Wait until both legs of an amend fit the rate limits. Raise NOT_SENT when that is after ``deadline``."""
 
     async def cancel_for_amend(self, symbol: str, client_id: str) -> VenueOrder:
-        """The first leg of an amend, already reserved."""
+        """The first leg of an amend, already reserved: the order as it ended."""
 
     async def submit_for_amend(self, amend: Amend, quantity: Decimal) -> VenueOrder:
         """The second leg of an amend, already reserved: ``quantity`` is what is left to place."""
@@ -141,20 +211,57 @@ class Account(Protocol):
         """Every trade of an order, oldest first."""
 
     async def totals(self) -> dict[str, Decimal]:
-        """Total balance (free and locked) of every asset that is not zero."""
+        """Total balance (free, locked and margin; no unrealised profit) of every asset that is not zero."""
+
+    async def positions(self) -> list[VenuePosition]:
+        """Every open position of the market, and flat ones whose leverage or margin mode the venue shows."""
+
+    async def funding_since(self, since: int) -> list[VenueFunding]:
+        """Every funding payment at or after ``since``, oldest first."""
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        """Set the leverage of a symbol. Return when it stands, also when it stood before."""
+
+    async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
+        """Set the margin mode of a symbol. Return when it stands, also when it stood before."""
+
+    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
+        """Move funds between two wallets of the account, once, and return the venue's id of it.
+
+        Args:
+            source, target: wallets by our names: ``spot``, ``futures``, ``unified``, ``funding``.
+            reference: ours, for venues that take one.
+        """
 
 
 class Market(Protocol):
     """One market of one exchange: what needs no key, and the making of accounts."""
 
+    capabilities: Capabilities
+
+    amends_in_place: bool
+    """Whether an amend changes the venue order itself; otherwise it is canceled and the rest placed."""
+
     async def open(self) -> list[InstrumentSpec]:
-        """Connect and return what the venue lists."""
+        """Connect and return what the venue lists. Asked again, it says what the venue lists by then."""
 
     def account(self, name: str) -> Account:
         """A new private connection for an account."""
 
+    def limits_left(self, name: str) -> dict[str, int]:
+        """What the account may still send now, by limit."""
+
     def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         """Mark prices by symbol, as they change, for as long as the stream lives. Raise StreamLost at its end."""
+
+    def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
+        """Best bids and offers as they change. Raise StreamLost at the stream's end."""
+
+    def book(self, symbol: str) -> AsyncIterator[Book]:
+        """The best levels of a symbol's book as they change. Raise StreamLost at the stream's end."""
+
+    def trades(self, symbol: str) -> AsyncIterator[PublicTrade]:
+        """Everybody's trades in a symbol. Raise StreamLost at the stream's end."""
 
     async def close(self) -> None:
         """Close the connection."""

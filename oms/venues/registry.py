@@ -1,29 +1,41 @@
 """Every market there is an adapter for. Adding an exchange is one adapter file and one line here."""
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import aiohttp
+if TYPE_CHECKING:
+    from oms.venues.adapter import Market
+    from oms.venues.credentials import Credentials
+    from oms.venues.limiter import Limiter, Pool
+    from oms.venues.over_ccxt import Reach
 
-from oms.venues.adapter import Market
-from oms.venues.credentials import Credentials
-from oms.venues.limiter import Limiter, Pool
-
-MakeMarket = Callable[
-    [Credentials, Callable[[str, Pool], Limiter], aiohttp.ClientSession | None, bool], Market
-]
-
-
-def _binance_spot(
-    credentials: Credentials,
-    limiter: Callable[[str, Pool], Limiter],
-    session: aiohttp.ClientSession | None,
-    test_net: bool,
-) -> Market:
-    # Importing ccxt takes seconds: only the process that needs it pays.
-    from oms.venues.binance_spot import BinanceSpot
-
-    return BinanceSpot(credentials, limiter, session, test_net)
+MARKETS: dict[str, str] = {
+    "binance.spot": "oms.venues.binance_spot:BinanceSpot",
+    "binance.futures": "oms.venues.binance_futures:BinanceFutures",
+    "bybit.spot": "oms.venues.bybit:BybitSpot",
+    "bybit.futures": "oms.venues.bybit:BybitFutures",
+    "okx.spot": "oms.venues.okx:OkxSpot",
+    "okx.futures": "oms.venues.okx:OkxFutures",
+    "upbit.spot": "oms.venues.upbit:UpbitSpot",
+}
+"""``exchange.market`` → where its adapter is: a class made of credentials, limiters and how to reach it."""
 
 
-MARKETS: dict[str, MakeMarket] = {"binance.spot": _binance_spot}
-"""``exchange.market`` → how its adapter is made: credentials, limiters, HTTP session, test network."""
+def make_market(
+    venue: str,
+    credentials: "Credentials",
+    limiter: "Callable[[str, Pool], Limiter]",
+    reach: "Reach",
+) -> "Market":
+    """The adapter of a venue.
+
+    Args:
+        venue: ``exchange.market``, one of :data:`MARKETS`.
+        credentials: where accounts' keys come from.
+        limiter: makes an account's limiter on a pool that the market shares.
+        reach: how the exchange is reached.
+    """
+    module, _, name = MARKETS[venue].partition(":")
+    market: Market = getattr(import_module(module), name)(credentials, limiter, reach)
+    return market

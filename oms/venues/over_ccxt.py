@@ -1,0 +1,430 @@
+"""What all adapters share: unmodified ccxt.pro with its hooks used, one request at a time, and a private stream that is watched.
+
+ccxt signs and sends, throttles nothing, repeats nothing, and keeps the socket. Orders go through its raw endpoints and are
+read from the venue's own strings, so that every amount is exact. What a failed request means is read from the venue's code
+by the adapter's :class:`Dialect`, never from the class of ccxt's exception. Private messages are taken where ccxt hands
+them over, one by one and in order: its caches merge, reorder and mutate.
+"""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import attrs
+import ccxt.pro
+
+from oms.messages.enums import MarginMode
+from oms.messages.instructions import Amend
+from oms.tasks import end
+from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, VenuePosition
+from oms.venues.credentials import Key
+from oms.venues.errors import Kind, StreamLost, VenueError
+from oms.venues.limiter import Limiter, Priority, TooLate
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_S: Final = 10.0
+KEEP_ALIVE_MS: Final = 5_000
+"""A socket that answers no ping twice in a row is taken for dead; ccxt's own 180 s would hide it for minutes."""
+RETRY_AFTER_S: Final = 30.0
+"""How long to stay away when the venue throttles without saying until when."""
+NS_PER_MS: Final = 1_000_000
+REASON_MAX: Final = 400
+
+T = TypeVar("T")
+
+Meanings = Mapping[str, tuple[tuple[str, Kind], ...]]
+"""Venue's code → what its messages begin with → what it means; "" is any message. A code that is not there is UNKNOWN."""
+
+
+# -- what venues write
+
+
+def at_ms(milliseconds: int | str) -> int:
+    """UTC ns of a venue's milliseconds."""
+    return int(milliseconds) * NS_PER_MS
+
+
+def optional(amount: str | None) -> Decimal | None:
+    """An amount that a venue leaves out, or writes as nothing or zero, where it has none."""
+    return (Decimal(amount) or None) if amount else None
+
+
+def plain(amount: str) -> Decimal:
+    """Without the zeros that venues pad with, and never with an exponent."""
+    value = Decimal(amount).normalize()
+    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]
+
+
+def text(amount: Decimal) -> str:
+    """As venues take it: digits, never an exponent."""
+    return format(amount, "f")
+
+
+def seconds(value: str | None) -> float:
+    """A waiting time from a header, :data:`RETRY_AFTER_S` where there is none."""
+    try:
+        return max(float(value), 0.0)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return RETRY_AFTER_S
+
+
+# -- requests
+
+
+@attrs.define
+class Call:
+    """What happened to one request: whether it was begun, and what came back."""
+
+    begun: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """Names in lower case."""
+    body: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """How one exchange says no, and what it tells about its limits.
+
+    Args:
+        refusal: (HTTP status, body) → (code, message), None when the body is not such an answer.
+        meanings: of those codes.
+        learn: takes from headers what the venue has counted, after every answer.
+        retry_after: headers → seconds to stay away, when throttled.
+    """
+
+    refusal: Callable[[int, str], tuple[str, str] | None]
+    meanings: Meanings
+    learn: Callable[[Limiter, Mapping[str, str]], None]
+    retry_after: Callable[[Mapping[str, str]], float] = lambda headers: seconds(headers.get("retry-after"))
+
+    def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
+        """What a failed request means, and why. The exception counts only where the venue said nothing."""
+        if not call.begun:
+            return Kind.NOT_SENT, f"{type(error).__name__}: {error}"
+        if call.status is None:
+            return Kind.UNKNOWN, f"no answer ({type(error).__name__})"
+        refusal = self.refusal(call.status, call.body)
+        words = f"HTTP {call.status}" if refusal is None else " ".join(refusal)
+        if call.status in (418, 429):
+            return Kind.THROTTLED, words
+        if call.status >= 500 or refusal is None:
+            return Kind.UNKNOWN, words
+        code, message = refusal
+        for begins, kind in self.meanings.get(code, ()):
+            if message.startswith(begins):
+                return kind, words
+        return Kind.UNKNOWN, words
+
+
+_CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("venue_call", default=None)
+
+
+def hooked(exchange: type[Any]) -> type[Any]:
+    """A class of ccxt as it is, whose hooks tell what it did and what it heard.
+
+    Instances have ``on_private``: called with every message that any socket of theirs receives, before ccxt sees it.
+    """
+
+    class Hooked(exchange):  # type: ignore[misc]
+        on_private: Callable[[Any], None] | None = None
+
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            call = _CALL.get()
+            if call is not None:
+                call.begun = True
+            return await super().fetch(url, method, headers, body)
+
+        def on_rest_response(
+            self,
+            code: int,
+            reason: str,
+            url: str,
+            method: str,
+            response_headers: Mapping[str, str],
+            response_body: str,
+            request_headers: Any,
+            request_body: Any,
+        ) -> Any:
+            call = _CALL.get()
+            if call is not None:
+                call.status, call.body = code, response_body
+                call.headers = {name.lower(): value for name, value in response_headers.items()}
+            return super().on_rest_response(
+                code, reason, url, method, response_headers, response_body, request_headers, request_body
+            )
+
+        def handle_message(self, client: Any, message: Any) -> Any:
+            if self.on_private is not None:
+                self.on_private(message)
+            return super().handle_message(client, message)
+
+    Hooked.__name__ = Hooked.__qualname__ = exchange.__name__
+    # ccxt looks its own name up to tell exchanges apart.
+    return Hooked
+
+
+@attrs.frozen(kw_only=True)
+class Reach:
+    """How an exchange is reached.
+
+    Args:
+        session: of HTTP; None for ccxt's own. Closed by whoever made it.
+        test_net: use the exchange's test network.
+        timeout_s: how long a request may go unanswered before its outcome is unknown.
+        recv_window_ms: how old a request may be when the venue takes it, where the venue lets us say.
+    """
+
+    session: aiohttp.ClientSession | None = None
+    test_net: bool = False
+    timeout_s: float = REQUEST_TIMEOUT_S
+    recv_window_ms: int = 5_000
+
+
+def make_exchange(kind: type[Any], reach: Reach, options: Mapping[str, Any], key: Key | None) -> Any:
+    """An instance of a :func:`hooked` class, of the account with that key or of nobody."""
+    config: dict[str, Any] = {
+        "enableRateLimit": False,
+        "timeout": int(reach.timeout_s * 1000),
+        "options": {"maxRetriesOnFailure": 0, **options},
+        "streaming": {"keepAlive": KEEP_ALIVE_MS},
+    }
+    if reach.session is not None:
+        # ccxt waits for its own session's sockets to close; this one is closed by whoever made it.
+        config |= {"session": reach.session, "timeout_on_exit": 0}
+    if key is not None:
+        config |= {"apiKey": key.api_key, "secret": key.secret}
+        if key.passphrase:
+            config["password"] = key.passphrase
+    exchange = kind(config)
+    exchange.number = str
+    if reach.test_net:
+        exchange.set_sandbox_mode(True)
+    return exchange
+
+
+async def listing(exchange: Any, read: Callable[[Any], T]) -> list[T]:
+    """What the venue lists now, each read from the venue's own words.
+
+    Raises:
+        VenueError: it cannot be had.
+    """
+    try:
+        markets = await exchange.load_markets(True)
+        return [read(market["info"]) for market in markets.values()]
+    except ccxt.BaseError as error:
+        why = f"the markets cannot be read: {type(error).__name__}: {error}"
+        raise VenueError(Kind.UNKNOWN, why[:REASON_MAX]) from None
+
+
+async def stream(watch: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
+    """What ``watch`` returns, again and again.
+
+    Raises:
+        StreamLost: ccxt lost the connection.
+    """
+    try:
+        while True:
+            yield await watch()
+    except ccxt.BaseError as error:
+        raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
+
+
+def read_book(symbol: str, book: Mapping[str, Any]) -> Book:
+    """The levels of ccxt's book. It keeps them as floats, whose shortest form is what the venue wrote up to 15 digits."""
+    bids, asks = (
+        tuple((Decimal(repr(float(price))), Decimal(repr(float(size)))) for price, size, *_ in book[side])
+        for side in ("bids", "asks")
+    )
+    return Book(symbol, bids, asks)
+
+
+def middles(rows: Iterable[tuple[str, str, str]]) -> dict[str, Decimal]:
+    """Half way between best bid and best offer, of those (symbol, bid, offer) that have both."""
+    quotes = ((symbol, Decimal(bid or 0), Decimal(ask or 0)) for symbol, bid, ask in rows)
+    return {symbol: (bid + ask) / 2 for symbol, bid, ask in quotes if bid > 0 and ask > 0}
+
+
+class CcxtAccount:
+    """One account's private connection, as far as it is the same at every exchange. See :class:`oms.venues.adapter.Account`.
+
+    An adapter adds its requests and reads, and in ``open`` the private stream: it sets :meth:`listen`, and has ccxt
+    subscribe and read by :meth:`watch`.
+    """
+
+    dialect: Dialect
+
+    def __init__(self, exchange: Any, public: Any, limiter: Limiter, accept_window_s: float) -> None:
+        self.accept_window_s = accept_window_s
+        self.exchange = exchange
+        self.public = public
+        self.limiter = limiter
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._watchers: list[asyncio.Task[None]] = []
+
+    # -- the private stream
+
+    def listen(
+        self, on_event: Callable[[StreamEvent], None], read: Callable[[Any], Iterable[StreamEvent]]
+    ) -> None:
+        """Hand over what ``read`` makes of every message. One that cannot be read ends the stream: it may have mattered."""
+
+        def heard(message: Any) -> None:
+            # An exception here would silently kill ccxt's receive loop.
+            try:
+                for event in read(message):
+                    on_event(event)
+            except Exception:
+                log.exception("an event of the private stream cannot be read: %r", message)
+                self.lose(f"an event cannot be read: {str(message)[:200]}")
+
+        self.exchange.on_private = heard
+
+    def watch(self, url: str, *watches: Callable[[], Awaitable[Any]]) -> None:
+        """Keep ccxt reading its connection to ``url`` with each of these; lose the stream when one fails or it is another."""
+        client = self.exchange.clients.get(url)
+        self._watchers += [asyncio.create_task(self._keep(url, client, watch)) for watch in watches]
+
+    async def _keep(self, url: str, client: Any, watch: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            # ccxt would connect anew by itself, to a stream with a gap in it.
+            while client is not None and self.exchange.clients.get(url) is client:
+                await watch()
+            self.lose("the connection was replaced")
+        except Exception as error:  # noqa: BLE001 - whatever ended it, the session learns of it and reconciles
+            log.info("the private stream ended: %r", error)
+            self.lose(f"{type(error).__name__}: {error}")
+
+    async def opened(self, work: Awaitable[Any], timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Wait for what opens the private stream.
+
+        Raises:
+            VenueError: UNKNOWN: nothing was asked for that could have happened.
+        """
+        try:
+            await asyncio.wait_for(work, timeout_s)
+        except Exception as error:  # noqa: BLE001 - raised again as the adapter's own
+            why = f"the private stream did not open: {type(error).__name__}: {error}"
+            raise VenueError(Kind.UNKNOWN, why[:REASON_MAX]) from None
+
+    def lose(self, reason: str) -> None:
+        """The private stream can no longer be trusted."""
+        if not self._lost.done():
+            self._lost.set_result(reason[:256])
+
+    async def lost(self) -> str:
+        return await asyncio.shield(self._lost)
+
+    async def close(self) -> None:
+        self.exchange.on_private = None
+        await end(self._watchers)
+        await self.exchange.close()
+
+    async def learn_time(self, server_ms: Callable[[], Awaitable[int]]) -> None:
+        """Take the difference of the venue's clock from ours into the timestamps of requests."""
+        before = self.exchange.milliseconds()
+        server = await server_ms()
+        # Half the round trip is the best guess of when the server read its clock.
+        self.exchange.options["timeDifference"] = (before + self.exchange.milliseconds()) // 2 - server
+
+    # -- requests
+
+    async def reserve(
+        self,
+        weight: int,
+        orders: int = 0,
+        *,
+        priority: Priority = Priority.LOOK_UP,
+        deadline: int | None = None,
+    ) -> None:
+        """Wait for room in the rate limits.
+
+        Raises:
+            VenueError: NOT_SENT, there is none before the deadline.
+        """
+        try:
+            await self.limiter.reserve(weight, orders, priority=priority, deadline=deadline)
+        except TooLate as late:
+            raise VenueError(Kind.NOT_SENT, str(late)) from None
+
+    async def request(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        read: Callable[[Any], T],
+        *,
+        weight: int = 1,
+        orders: int = 0,
+        priority: Priority = Priority.LOOK_UP,
+        deadline: int | None = None,
+        reserved: bool = False,
+    ) -> T:
+        """Make one request, once, and read its answer.
+
+        Args:
+            name: of ccxt's raw endpoint, such as ``privatePostOrder``.
+            weight, orders: what it takes of the rate limits, unless ``reserved`` before.
+            deadline: UTC ns; not sent after.
+
+        Raises:
+            VenueError
+        """
+        if not reserved:
+            await self.reserve(weight, orders, priority=priority, deadline=deadline)
+        if deadline is not None and time.time_ns() > deadline:
+            raise VenueError(Kind.NOT_SENT, "the deadline has passed")
+        call = Call()
+        token = _CALL.set(call)
+        try:
+            return read(await getattr(self.exchange, name)(dict(params)))
+        except Exception as error:  # noqa: BLE001 - raised again as what it means
+            kind, reason = self.dialect.meaning(call, error)
+            retry_after = 0.0
+            if kind is Kind.THROTTLED:
+                retry_after = self.dialect.retry_after(call.headers)
+                self.limiter.pool.hold(retry_after)
+            # ccxt's exceptions quote the signed address: the cause stays out of what is raised.
+            raise VenueError(kind, reason[:REASON_MAX], retry_after) from None
+        finally:
+            _CALL.reset(token)
+            if call.headers:
+                self.dialect.learn(self.limiter, call.headers)
+
+    # -- what some venues do not have
+
+    async def amend(self, amend: Amend) -> VenueOrder | None:
+        raise _unsupported("amending in place")
+
+    async def reserve_amend(self, deadline: int) -> None:
+        raise _unsupported("replacing")
+
+    async def cancel_for_amend(self, symbol: str, client_id: str) -> VenueOrder:
+        raise _unsupported("replacing")
+
+    async def submit_for_amend(self, amend: Amend, quantity: Decimal) -> VenueOrder:
+        raise _unsupported("replacing")
+
+    async def positions(self) -> list[VenuePosition]:
+        return []
+
+    async def funding_since(self, since: int) -> list[VenueFunding]:
+        return []
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        raise _unsupported("leverage")
+
+    async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
+        raise _unsupported("margin modes")
+
+    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
+        raise _unsupported("transfers")
+
+
+def _unsupported(what: str) -> VenueError:
+    return VenueError(Kind.NOT_SENT, f"the venue has no {what}")
