@@ -10,8 +10,8 @@ import ccxt.pro
 import pytest
 
 from oms.simulator import Fault, FaultRule, Simulator, SimulatorConfig
-from oms.simulator.binance.faults import STAGE, Faults, Stage
 from oms.simulator.client import ControlClient, ControlRefused
+from oms.simulator.faults import STAGE, Faults, Stage
 
 from .conftest import RawClient, UserStream
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import aiohttp
 
 from oms.simulator import Simulator
-from oms.simulator.binance import connections as connections_module
+from oms.simulator import connections as connections_module
 from oms.simulator.client import ControlClient
 
 from .conftest import RawClient, UserStream, sign

@@ -1,7 +1,8 @@
 """A simulated Binance spot exchange that unmodified clients trade against."""
 
+from oms.simulator.faults import Fault, FaultRule
+
 from .config import BTCUSDT, ETHUSDT, AccountConfig, RateLimits, SimulatorConfig, SymbolConfig
-from .faults import Fault, FaultRule
 from .server import Simulator, serve
 
 __all__ = [

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import attrs
 
-from .faults import FaultRule
+from oms.simulator.faults import FaultRule
 
 # Amounts on Binance's wire have this many decimals.
 PLACES = 8

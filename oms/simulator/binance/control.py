@@ -29,8 +29,9 @@ import attrs
 import msgspec
 from aiohttp import web
 
+from oms.simulator.faults import FaultRule
+
 from . import errors, payloads, trading
-from .faults import FaultRule
 from .ledger import Account
 from .orders import ZERO
 from .params import Params, split_form

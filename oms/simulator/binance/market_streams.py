@@ -8,8 +8,9 @@ from collections import defaultdict
 import msgspec
 from aiohttp import web
 
+from oms.simulator.connections import Connection, encode
+
 from . import payloads
-from .connections import Connection, encode
 from .exchange import Exchange, Market, PublicTrade
 from .public import day_statistics
 

@@ -8,10 +8,11 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import hdrs, web
 
+from oms.simulator.faults import Fault, FaultRule, Faults, Stage
+
 from . import auth, errors
 from .endpoints import BY_ROUTE, Endpoint, call
 from .exchange import Exchange
-from .faults import Fault, FaultRule, Faults, Stage
 from .ledger import Account
 from .limits import Limiter
 from .params import Params, split_form

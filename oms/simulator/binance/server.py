@@ -11,10 +11,11 @@ from pathlib import Path
 import trustme
 from aiohttp import web
 
+from oms.simulator.faults import Faults, Stage
+
 from .config import SimulatorConfig
 from .control import Control
 from .exchange import Exchange, Market, PublicTrade
-from .faults import Faults, Stage
 from .limits import Limiter
 from .market import MarketDriver
 from .market_streams import DEPTH_INTERVAL_MS, MarketStreams

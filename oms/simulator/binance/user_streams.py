@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import attrs
 
+from oms.simulator.connections import Connection
+from oms.simulator.faults import Fault, Faults, Stage
+
 from . import errors
-from .connections import Connection
-from .faults import Fault, Faults, Stage
 
 # Reports that faults hold back at once; beyond this they go out as they come.
 MAX_HELD = 10_000
@@ -64,6 +65,8 @@ class UserStreams:
         rule = self._faults.draw(Stage.REPORT, str(event["x"])) if held is None else None
         if rule is None or len(self._timers) >= MAX_HELD:
             self._deliver(account, event)
+        elif rule.kind is Fault.DROP_REPORT:
+            pass
         elif rule.kind is Fault.DUPLICATE_REPORT:
             self._deliver(account, event)
             self._deliver(account, event)

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
+from oms.simulator.connections import Connection
+from oms.simulator.faults import Fault, Faults, Stage
+
 from . import auth, errors, payloads
-from .connections import Connection
 from .endpoints import BY_WS_METHOD, Endpoint, call
 from .exchange import Exchange
-from .faults import Fault, Faults, Stage
 from .ledger import Account
 from .limits import Limiter
 from .params import Params

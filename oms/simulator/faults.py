@@ -23,7 +23,8 @@ class Fault(enum.StrEnum):
     HANG = "hang"  # done, then no reply for `delay_ms`, then the connection is dropped
     TRUNCATED_REPLY = "truncated_reply"  # done, then half of the body and the connection is dropped
     SERVER_ERROR_AFTER = "server_error_after"  # done, then 5xx with an HTML body
-    TIMEOUT_1007 = "timeout_1007"  # done, then Binance's "execution status unknown"
+    TIMEOUT_1007 = "timeout_1007"  # done, then the exchange's "execution status unknown": Binance's -1007
+    DROP_REPORT = "drop_report"  # the execution report never comes
     DELAY_REPORT = "delay_report"  # the execution report comes `delay_ms` later
     DUPLICATE_REPORT = "duplicate_report"  # the execution report comes twice
     REORDER_REPORT = "reorder_report"  # the execution report comes after the next one, or `delay_ms` later
@@ -51,6 +52,7 @@ STAGE = {
     Fault.TRUNCATED_REPLY: Stage.AFTER,
     Fault.SERVER_ERROR_AFTER: Stage.AFTER,
     Fault.TIMEOUT_1007: Stage.AFTER,
+    Fault.DROP_REPORT: Stage.REPORT,
     Fault.DELAY_REPORT: Stage.REPORT,
     Fault.DUPLICATE_REPORT: Stage.REPORT,
     Fault.REORDER_REPORT: Stage.REPORT,
@@ -63,8 +65,8 @@ class FaultRule:
     """One fault to inject.
 
     `probability_percent` 0–100; `count` is how many times at most, None for no end; `endpoint` is a REST
-    endpoint (`POST /api/v3/order`) or a ws-api method (`order.place`), for reports an execution type (`TRADE`),
-    for WebSockets a path (`/ws-api/v3`), None for all; `delay_ms` how long a delay or a hang lasts;
+    endpoint (`POST /api/v3/order`) or a WebSocket method (`order.place`), for reports an execution type (`TRADE`) or
+    a topic, for WebSockets a path (`/ws-api/v3`), None for all; `delay_ms` how long a delay or a hang lasts;
     `status` of a 5xx; `retry_after_s` of a 429 or 418.
     """
 
