@@ -1,22 +1,25 @@
 """Limiter: what an account may still send. Reserved before sending, cancels first, corrected by what the venue says.
 
-Windows slide, so that no alignment of the venue's own windows ever sees more than its limit. Everything here happens
-between two awaits, so that no two callers pass through the same gap.
+Three sets of windows hold for every request: what we allow ourselves, what the exchange allows the account, and what it
+allows our address (:mod:`oms.venues.pools`). Who goes next is decided in :mod:`oms.venues.admission`.
 """
 
 import asyncio
-import heapq
-import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Final
 
-import attrs
+from oms.venues.admission import Lane, Place, Pool, Reservation, TooLate, Waiter, take, window
+from oms.venues.pools import DAY, DEFAULT, MINUTE, NS, Counts, Rule
+from oms.venues.windows import NEVER, Gate, Window
 
-MAX_WAITING: Final = 20_000
+__all__ = ["Limiter", "Pool", "Priority", "Reservation", "TooLate"]
+
+MAX_WAITING: Final = 2_000
 """Requests of one account that may wait; beyond it they are refused."""
-NS: Final = 10**9
+
+TOLD_HOLD_MAX_NS: Final = 60 * NS
+"""An exchange's word for when its limit is free again is believed for at most so long: clocks differ."""
 
 
 class Priority(IntEnum):
@@ -27,97 +30,13 @@ class Priority(IntEnum):
     LOOK_UP = 2
 
 
-class TooLate(Exception):
-    """There is no room before the deadline."""
-
-
-class Window:
-    """A sum over the last ``length_s`` seconds that may not pass ``limit``. Times are monotonic seconds.
-
-    Args:
-        grain_s: amounts this near to each other share an entry and expire with the latest; bounds the memory.
-    """
-
-    def __init__(self, length_s: float, limit: int, grain_s: float) -> None:
-        self.limit = limit
-        self._length_s = length_s
-        self._grain_s = grain_s
-        self._entries: deque[list[float]] = deque()
-        self._used = 0
-
-    def used(self, now: float) -> int:
-        """What counts at that time."""
-        while self._entries and self._entries[0][1] + self._length_s <= now:
-            self._used -= int(self._entries.popleft()[2])
-        return self._used
-
-    def add(self, now: float, amount: int) -> None:
-        """Count an amount from now on."""
-        if amount <= 0:
-            return
-        last = self._entries[-1] if self._entries else None
-        if last is not None and now - last[0] < self._grain_s:
-            last[1] = now
-            last[2] += amount
-        else:
-            self._entries.append([now, now, amount])
-        self._used += amount
-
-    def fits_at(self, now: float, amount: int) -> float:
-        """The earliest time at which the amount fits, if nothing else is added; now when it does."""
-        over = self.used(now) + amount - self.limit
-        at = now
-        for _, latest, some in self._entries:
-            if over <= 0:
-                break
-            over -= int(some)
-            at = latest + self._length_s
-        return at if over <= 0 else float("inf")
-
-    def correct(self, now: float, seen: int) -> None:
-        """The venue counts ``seen`` in a window of its own: count at least as much."""
-        self.add(now, seen - self.used(now))
-
-
-class Pool:
-    """What all our accounts at a venue share, because it counts by address: weight, and being told to stay away.
-
-    Args:
-        weight_per_minute: the venue's own limit; what it lists takes its place.
-    """
-
-    def __init__(self, weight_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.weight = Window(60.0, weight_per_minute, grain_s=0.25)
-        self.closed_until = 0.0
-
-    def hold(self, seconds: float) -> None:
-        """Send nothing for so long."""
-        self.closed_until = max(self.closed_until, self.clock() + seconds)
-
-    def correct(self, weight: int) -> None:
-        """Learn what the venue has counted in its minute, requests of others behind our address included."""
-        self.weight.correct(self.clock(), weight)
-
-
-@attrs.define(eq=False)
-class _Waiter:
-    priority: Priority
-    number: int
-    weight: int
-    orders: int
-    future: asyncio.Future[None]
-
-    def __lt__(self, other: "_Waiter") -> bool:
-        return (self.priority, self.number) < (other.priority, other.number)
-
-
 class Limiter:
     """One account's limits at one venue.
 
     Args:
         weight_per_minute, orders_per_second, orders_per_day: what we allow ourselves.
-        pool: shared by all accounts that the venue throttles together.
+        pool: of the exchange, shared by all accounts that it throttles together.
+        account: limiters of one pool by the same name share what the exchange allows the account: those of its markets.
     """
 
     def __init__(
@@ -126,101 +45,176 @@ class Limiter:
         orders_per_second: int,
         orders_per_day: int,
         pool: Pool,
+        account: str | None = None,
     ) -> None:
-        self._clock = pool.clock
         self.pool = pool
-        self.weight = Window(60.0, weight_per_minute, grain_s=0.25)
-        self.orders = Window(1.0, orders_per_second, grain_s=0.0)
-        self.orders_today = Window(86_400.0, orders_per_day, grain_s=60.0)
-        self._waiting: list[_Waiter] = []
-        self._number = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._account = pool.account(account)
+        self._number = pool.number()
+        self._rules = (
+            Rule("weight 1m", Counts.WEIGHT, weight_per_minute, MINUTE),
+            Rule("orders 1s", Counts.ORDERS, orders_per_second, 1),
+            Rule("orders 1d", Counts.ORDERS, orders_per_day, DAY),
+        )
+        self._own = {rule.name: window(rule) for rule in self._rules}
 
     async def reserve(
-        self, weight: int, orders: int = 0, *, priority: Priority, deadline: int | None = None
-    ) -> None:
+        self,
+        weight: int,
+        orders: int = 0,
+        *,
+        priority: Priority,
+        group: str = DEFAULT,
+        symbol: str = "",
+        deadline: int | None = None,
+    ) -> Reservation:
         """Take the room for one request, waiting for it if need be.
 
         Args:
+            weight, orders: what it takes of windows that count these; one request it is in any case.
+            group: of the pool's table. symbol: the exchange's, where it counts by symbol.
             deadline: UTC ns after which the request may not be sent.
 
         Raises:
             TooLate: there is no room before the deadline, or too many wait already.
+            ValueError: the pool has no such group.
         """
-        left_s = None if deadline is None else (deadline - time.time_ns()) / NS
-        now = self._clock()
-        earliest = self._fits_at(now, weight, orders)
-        if left_s is not None and earliest - now > left_s:
-            raise TooLate("the rate limits leave no room before the deadline")
-        if earliest == float("inf"):
+        pool, account = self.pool, self._account
+        lane = self._lane(group, symbol, weight > 0, orders > 0)
+        amounts = lane.amounts(weight, orders)
+        rank = (int(priority), pool.number())
+        now = pool.clock()
+        if all(
+            (gate.first is None or rank < gate.first) and gate.fits_at(now, amount) <= now
+            for gate, amount in amounts
+        ):
+            return take(amounts, now)
+        earliest = max(gate.fits_at(now, amount, gate.ahead(priority)) for gate, amount in amounts)
+        if earliest >= NEVER:
             raise TooLate("the request is larger than the rate limits")
-        if earliest <= now and not self._waiting:
-            self._take(now, weight, orders)
-            return
-        if len(self._waiting) >= MAX_WAITING:
+        left_ns = None if deadline is None else deadline - pool.utc()
+        if left_ns is not None and earliest - now > left_ns:
+            raise TooLate("the rate limits leave no room before the deadline")
+        if account.live >= MAX_WAITING:
             raise TooLate(f"{MAX_WAITING:,} requests wait for the rate limits already")
-        future = asyncio.get_running_loop().create_future()
-        self._number += 1
-        waiter = _Waiter(priority, self._number, weight, orders, future)
-        heapq.heappush(self._waiting, waiter)
-        self._pump()
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(rank, weight, orders, loop.create_future())
+        account.put(lane, waiter)
+        timer = None if left_ns is None else loop.call_later(left_ns / NS, _expire, waiter.future)
         try:
-            await asyncio.wait_for(asyncio.shield(future), left_s)
-        except TimeoutError:
-            if not future.done():
-                raise TooLate("the rate limits left no room before the deadline") from None
+            return await waiter.future
         finally:
-            if not future.done():
-                future.cancel()
-                self._waiting.remove(waiter)
-                heapq.heapify(self._waiting)
+            if timer is not None:
+                timer.cancel()
+            if waiter.waits:
+                account.leave(lane, waiter)
+                # It may have been what others waited behind.
+                account.timer.wake_at(now)
 
-    def _fits_at(self, now: float, weight: int, orders: int) -> float:
-        at = max(now, self.pool.closed_until, self.pool.weight.fits_at(now, weight))
-        at = max(at, self.weight.fits_at(now, weight))
-        if orders:
-            at = max(at, self.orders.fits_at(now, orders), self.orders_today.fits_at(now, orders))
-        return at
+    def _lane(self, group: str, symbol: str, weighs: bool, orders: bool) -> Lane:
+        account = self._account
+        if group not in account.gates:
+            raise ValueError(f"a group must be one of {', '.join(sorted(account.gates))}, was {group!r}")
+        place = account.place(symbol if group in account.by_symbol else "")
+        key = (self._number, group, weighs, orders)
+        lane = place.lanes.get(key)
+        if lane is None:
+            lane = place.lanes[key] = Lane(self._parts(group, place, weighs, orders))
+        return lane
 
-    def _take(self, now: float, weight: int, orders: int) -> None:
-        self.pool.weight.add(now, weight)
-        self.weight.add(now, weight)
-        self.orders.add(now, orders)
-        self.orders_today.add(now, orders)
+    def _parts(
+        self, group: str, place: Place, weighs: bool, orders: bool
+    ) -> Iterable[tuple[Gate, Counts | None]]:
+        pool, account = self.pool, self._account
+        yield pool.gate, None
+        yield account.gates[group], None
+        counted = {Counts.REQUESTS: True, Counts.WEIGHT: weighs, Counts.ORDERS: orders}
+        for rule in self._rules:
+            if counted[rule.counts]:
+                yield self._own[rule.name], rule.counts
+        for rule in (*pool.limits.account, *pool.limits.address):
+            if counted[rule.counts] and (not rule.groups or group in rule.groups):
+                name = rule.name
+                found = place.windows.get(name) or account.windows.get(name) or pool.windows[name]
+                yield found, rule.counts
 
-    def _pump(self) -> None:
-        """Admit who fits, in order of priority; orders that wait for an order limit hold up only other orders."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        now = self._clock()
-        left: list[_Waiter] = []
-        wake = float("inf")
-        held_all = held_orders = False
-        while self._waiting:
-            waiter = heapq.heappop(self._waiting)
-            if waiter.future.done():
+    def hold(self, seconds: float, group: str | None = None) -> None:
+        """Send nothing of this group, or nothing at all, for the account for so long: the exchange refuses it."""
+        until = self.pool.clock() + int(seconds * NS)
+        for name, gate in self._account.gates.items():
+            if group is None or name == group:
+                gate.close(until)
+
+    def learn(
+        self, headers: Mapping[str, str], group: str = DEFAULT, reservation: Reservation | None = None
+    ) -> None:
+        """Correct what is used by what an answer tells; never below what we have sent ourselves.
+
+        Args:
+            headers: names in lower case.
+            reservation: the request's. What it has seen used is not taken for somebody else's once it expires here.
+        """
+        now = self.pool.clock()
+        known = {} if reservation is None else dict(reservation.used)
+        for told in self.pool.limits.read(headers, group):
+            at_account = self._account.windows.get(told.rule)
+            found = at_account or self.pool.windows.get(told.rule)
+            if found is None:
                 continue
-            if not (held_all or (held_orders and waiter.orders)):
-                at = self._fits_at(now, waiter.weight, waiter.orders)
-                if at <= now:
-                    self._take(now, waiter.weight, waiter.orders)
-                    waiter.future.set_result(None)
-                    continue
-                wake = min(wake, at)
-                if waiter.orders and self._fits_at(now, waiter.weight, 0) <= now:
-                    held_orders = True
-                else:
-                    held_all = True
-            left.append(waiter)
-            if held_all:
-                break
-        self._waiting = [*left, *self._waiting]
-        heapq.heapify(self._waiting)
-        if self._waiting and wake < float("inf"):
-            # A little late rather than a little early, where clocks differ in their last digits.
-            self._timer = asyncio.get_running_loop().call_later(max(wake - now, 0.0) + 0.001, self._pump)
+            if told.limit is not None:
+                found.limit = told.limit
+            elif told.left is not None and told.left >= found.limit:
+                # This request is counted already.
+                found.limit = told.left + 1
+            seen = found.limit - (told.left or 0) if told.used is None else told.used
+            found.correct(now, seen, known.get(found, 0))
+            if at_account is not None and told.rule in self._own:
+                # What the account did before we began, or elsewhere, is of what we allow it, too.
+                self._own[told.rule].correct(now, seen)
+            if told.shut_until is not None:
+                shut_ns = min(told.shut_until - self.pool.utc(), TOLD_HOLD_MAX_NS)
+                self._account.gates[group].close(now + shut_ns)
+
+    def left(self) -> dict[str, dict[str, int]]:
+        """What is left now, by window: ``{"own orders 1s": {"limit": 10, "used": 3, "left": 7, "seconds": 1}, …}``.
+
+        Windows are ``own``, the ``account``'s or of the ``address``; those of the last two in which nothing is used have
+        all of their limit left, and are not listed. Of windows by symbol the fullest is. ``{"held": {"ms": …}}`` is there
+        while the exchange refuses us, ``{"waiting": {"requests": …}}`` while requests wait.
+        """
+        now = self.pool.clock()
+        account = self._account
+        told = {f"own {name}": _told(own, now) for name, own in self._own.items()}
+        full = {f"account {name}": each for name, each in account.windows.items()}
+        for place in account.places.values():
+            for name, each in place.windows.items():
+                other = full.setdefault(f"account {name}", each)
+                full[f"account {name}"] = max(other, each, key=lambda window: window.used(now))
+        full |= {f"address {name}": each for name, each in self.pool.windows.items()}
+        told |= {name: _told(each, now) for name, each in full.items() if each.used(now)}
+        held = max(gate.until for gate in (self.pool.gate, *account.gates.values())) - now
+        if held > 0:
+            told["held"] = {"ms": held // 10**6 + 1}
+        if account.live:
+            told["waiting"] = {"requests": account.live}
+        return told
+
+    # Adapters whose pool has no rules for accounts tell the orders by this.
 
     def correct(self, orders_today: int) -> None:
         """Learn how many orders the venue has counted for the account today."""
-        self.orders_today.correct(self._clock(), orders_today)
+        self._own["orders 1d"].correct(self.pool.clock(), orders_today)
+
+
+def _told(window: Window, now: int) -> dict[str, int]:
+    used = window.used(now)
+    return {
+        "limit": window.limit,
+        "used": used,
+        "left": max(window.limit - used, 0),
+        "seconds": window.length_ns // NS,
+    }
+
+
+def _expire(future: "asyncio.Future[Reservation]") -> None:
+    if not future.done():
+        future.set_exception(TooLate("the rate limits left no room before the deadline"))

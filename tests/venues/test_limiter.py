@@ -1,131 +1,692 @@
-"""The limiter never lets more through than it may, and lets cancels through first."""
+"""The limiter never lets more through than it may, lets cancels through first, and believes what the exchange counts."""
 
 import asyncio
+import json
+import math
+import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms.venues.limiter import Limiter, Pool, Priority, TooLate, Window
+from oms.venues.admission import SYMBOLS_MAX
+from oms.venues.limiter import MAX_WAITING, Limiter, Pool, Priority, TooLate
+from oms.venues.pools import POOLS, Counts, Limits, Rule, pool_of
+from oms.venues.windows import GRAINS, NEVER, Window
+
+T = TypeVar("T")
+NS = 10**9
+UTC = 1_800_000_000 * NS
+CANCEL, ORDER, LOOK_UP = Priority
 
 
-class Clock:
-    """A clock that stands until it is moved."""
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to what comes next instead of waiting for it."""
 
     def __init__(self) -> None:
-        self.now = 1_000.0
+        super().__init__(_Jumping(self))
+        self.now = 0
 
-    def __call__(self) -> float:
-        return self.now
+    def time(self) -> float:
+        return self.now / NS
 
 
-def _limiter(clock: Callable[[], float] = time.monotonic, weight: int = 100, orders: int = 100) -> Limiter:
-    return Limiter(weight, orders, 10_000, Pool(10_000, clock))
+class _Jumping(selectors.DefaultSelector):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        assert timeout is not None, "everybody waits, and nothing will come"
+        self._loop.now += math.ceil(timeout * NS)
+        return super().select(0)
+
+
+def clock() -> int:
+    """The virtual loop's."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Loop)
+    return loop.now
+
+
+def utc() -> int:
+    return UTC + clock()
+
+
+def virtually(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run it in no time."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        return runner.run(work())
+
+
+def pool(limits: Limits | int = 1_000_000) -> Pool:
+    return Pool(limits, clock, utc)
+
+
+def limiter(at: Pool, account: str | None = None, *, weight: int = 10**6, orders: int = 10**5) -> Limiter:
+    return Limiter(weight, orders, 10**8, at, account)
+
+
+def fullest(taken: Iterable[tuple[int, int]], length: int) -> int:
+    """The most that any stretch of this length holds, of (time, amount)."""
+    taken = sorted(taken)
+    return max(
+        (sum(amount for at, amount in taken if start <= at < start + length) for start, _ in taken), default=0
+    )
+
+
+async def admitted(works: Iterable[Awaitable[Any]], within_s: float) -> int:
+    """How many are done after so long; the others are given up."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    done, left = await asyncio.wait(tasks, timeout=within_s)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    return len(done)
+
+
+# -- one window
 
 
 @given(
-    limit=st.integers(1, 20),
-    grain=st.sampled_from([0.0, 0.5]),
-    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 5)), max_size=60),
+    limit=st.integers(1, 600),
+    steps=st.lists(st.tuples(st.integers(0, 900), st.integers(1, 300)), max_size=80),
 )
-def test_no_window_anywhere_holds_more_than_its_limit(
-    limit: int, grain: float, steps: list[tuple[float, int]]
-) -> None:
+def test_no_stretch_of_a_window_holds_more_than_its_limit(limit: int, steps: list[tuple[int, int]]) -> None:
     """Whatever is asked for and when, no stretch of the window's length ever holds more than the limit."""
-    window = Window(2.0, limit, grain)
-    now, taken = 0.0, []
+    window = Window(2_000, limit)
+    now, taken = 0, []
     for wait, amount in steps:
         now += wait
         if window.fits_at(now, amount) <= now:
             window.add(now, amount)
             taken.append((now, amount))
-    for start, _ in taken:
-        assert sum(amount for at, amount in taken if start <= at < start + 2.0) <= limit
+    assert fullest(taken, 2_000) <= limit
 
 
-async def test_fifty_at_once_never_pass_a_limit_of_ten() -> None:
-    """Fifty that ask at the same moment are let through ten in any second."""
-    limiter = _limiter(orders=10)
-    admitted: list[float] = []
+@given(
+    limit=st.integers(1, 20),
+    steps=st.lists(st.tuples(st.integers(0, 900), st.integers(1, 9)), max_size=40),
+    amount=st.integers(1, 20),
+    ahead=st.integers(0, 100),
+)
+def test_the_time_told_is_the_first_at_which_it_fits(
+    limit: int, steps: list[tuple[int, int]], amount: int, ahead: int
+) -> None:
+    """Behind others of size one that go as soon as they fit, an amount of one goes exactly when it was told to."""
+    window = Window(2_000, limit)
+    now = 0
+    for wait, some in steps:
+        now += wait
+        if window.fits_at(now, some) <= now:
+            window.add(now, some)
+    told = window.fits_at(now, amount, ahead)
+    assert (told == NEVER) == (amount > limit)
+    one = window.fits_at(now, 1, ahead)
+    for _ in range(ahead):
+        now = window.fits_at(now, 1)
+        window.add(now, 1)
+    assert window.fits_at(now, 1) == one
+    assert told == NEVER or window.fits_at(now, amount) >= told >= one
+
+
+def test_a_window_remembers_a_bounded_number_of_entries() -> None:
+    """However much a window allows and however busy it is, it holds few entries."""
+    window = Window(60 * NS, 100_000)
+    for now in range(0, 60 * NS, NS // 1_000):
+        window.add(now, 1)
+    assert len(window._entries) <= GRAINS + 1
+    assert window.used(now) == 60_000
+
+
+# -- one account
+
+
+LIMITS = Limits(
+    address=(
+        Rule("weight 1m", Counts.WEIGHT, 60, 6),
+        Rule("public", Counts.REQUESTS, 4, 1, frozenset({"public"})),
+    ),
+    account=(
+        Rule("orders 2s", Counts.ORDERS, 8, 2),
+        Rule("order", Counts.REQUESTS, 3, 1, frozenset({"order"}), by_symbol=True),
+        Rule("cancel", Counts.REQUESTS, 5, 1, frozenset({"cancel"}), by_symbol=True),
+    ),
+)
+KINDS = (
+    ("order", 1, 1, ORDER),
+    ("cancel", 1, 0, CANCEL),
+    ("public", 3, 0, LOOK_UP),
+    ("default", 7, 0, LOOK_UP),
+)
+
+
+@given(
+    asked=st.lists(
+        st.tuples(
+            st.integers(0, 1_500),
+            st.sampled_from(KINDS),
+            st.sampled_from("AB"),
+            st.sampled_from(("one", "two")),
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_every_window_of_every_scope_holds(asked: list[tuple[int, Any, str, str]]) -> None:
+    """Two accounts with any mixture of requests: all are let through in the end, and no window is passed anywhere."""
+
+    async def work() -> list[Any]:
+        at = pool(LIMITS)
+        limiters = {name: limiter(at, name, weight=30, orders=4) for name in ("one", "two")}
+        taken: list[Any] = []
+
+        async def ask(ms: int, kind: Any, symbol: str, name: str) -> None:
+            await asyncio.sleep(ms / 1_000)
+            group, weight, orders, priority = kind
+            await limiters[name].reserve(weight, orders, priority=priority, group=group, symbol=symbol)
+            taken.append((clock(), kind, symbol, name))
+
+        await asyncio.gather(*(ask(*each) for each in asked))
+        assert at.short == set()
+        assert at.marked == []
+        for each in limiters.values():
+            assert "waiting" not in each.left()
+        return taken
+
+    taken = virtually(work)
+    assert len(taken) == len(asked)
+
+    def most(seconds: int, amount: Callable[[Any], int], of: Callable[[str, str, str], bool]) -> int:
+        chosen = [(at, amount(kind)) for at, kind, symbol, name in taken if of(kind[0], symbol, name)]
+        return fullest(chosen, seconds * NS)
+
+    assert most(6, lambda kind: kind[1], lambda *_: True) <= 60
+    assert most(1, lambda _: 1, lambda group, *_: group == "public") <= 4
+    for name in ("one", "two"):
+        assert most(60, lambda kind: kind[1], lambda _, __, n: n == name) <= 30  # noqa: B023
+        assert most(1, lambda kind: kind[2], lambda _, __, n: n == name) <= 4  # noqa: B023
+        assert most(2, lambda kind: kind[2], lambda _, __, n: n == name) <= 8  # noqa: B023
+        for symbol in "AB":
+            assert most(1, lambda _: 1, lambda g, s, n: (g, s, n) == ("order", symbol, name)) <= 3  # noqa: B023
+            assert most(1, lambda _: 1, lambda g, s, n: (g, s, n) == ("cancel", symbol, name)) <= 5  # noqa: B023
+
+
+def test_exactly_its_limit_is_admitted_of_five_hundred() -> None:
+    """Of 500 that wait at once, each further second lets exactly ten more through, no more and no fewer."""
+
+    async def work(seconds: int) -> int:
+        at = limiter(pool(), orders=10)
+        return await admitted((at.reserve(1, 1, priority=ORDER) for _ in range(500)), seconds + 0.5)
+
+    for seconds in (0, 1, 7, 30, 48, 60):
+        assert virtually(lambda: work(seconds)) == min(10 * (seconds + 1), 500)  # noqa: B023
+
+
+async def test_exactly_its_limit_is_admitted_of_five_hundred_in_real_time() -> None:
+    """The same with the clock of the machine: no second holds more than 200 of 500 waiters, and none goes by unused."""
+    at = limiter(Pool(10**6), orders=200)
+    taken: list[tuple[int, int]] = []
 
     async def ask() -> None:
-        await limiter.reserve(1, 1, priority=Priority.ORDER)
-        admitted.append(time.monotonic())
+        reservation = await at.reserve(1, 1, priority=ORDER)
+        taken.append(
+            (max(gate._entries[-1][0] for gate, _ in reservation.used if isinstance(gate, Window)), 1)
+        )
 
-    tasks = [asyncio.create_task(ask()) for _ in range(50)]
-    await asyncio.sleep(2.3)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert 25 <= len(admitted) <= 30
-    for start in admitted:
-        # The times are taken a moment after the admission: a hundredth either way.
-        assert sum(1 for at in admitted if start <= at < start + 0.99) <= 10
-
-
-async def test_a_cancel_overtakes_what_waits() -> None:
-    """A cancel that comes after ten reads that wait is the first to go."""
-    clock = Clock()
-    limiter = _limiter(clock, weight=10)
-    await limiter.reserve(10, priority=Priority.LOOK_UP)
-    order: list[str] = []
-
-    async def ask(name: str, priority: Priority) -> None:
-        await limiter.reserve(1, priority=priority)
-        order.append(name)
-
-    reads = [asyncio.create_task(ask("read", Priority.LOOK_UP)) for _ in range(10)]
-    await asyncio.sleep(0)
-    cancel = asyncio.create_task(ask("cancel", Priority.CANCEL))
-    await asyncio.sleep(0)
-    clock.now += 61
-    limiter._pump()
-    await asyncio.gather(*reads[:9], cancel)
-    assert order[0] == "cancel"
-    reads[9].cancel()
-
-
-async def test_orders_that_wait_do_not_hold_up_reads() -> None:
-    """An exhausted order limit holds up orders alone."""
-    limiter = _limiter(orders=1)
-    await limiter.reserve(1, 1, priority=Priority.ORDER)
-    waiting = asyncio.create_task(limiter.reserve(1, 1, priority=Priority.ORDER))
-    await asyncio.sleep(0)
-    await asyncio.wait_for(limiter.reserve(1, priority=Priority.LOOK_UP), 0.2)
-    assert not waiting.done()
-    await waiting
-
-
-async def test_what_cannot_go_before_its_deadline_is_refused_at_once() -> None:
-    """A request without room before its deadline is refused without waiting, and takes nothing."""
-    limiter = _limiter(weight=1)
-    await limiter.reserve(1, priority=Priority.ORDER)
     started = time.monotonic()
-    with pytest.raises(TooLate):
-        await limiter.reserve(1, priority=Priority.ORDER, deadline=time.time_ns() + 10**9)
-    assert time.monotonic() - started < 0.1
-    with pytest.raises(TooLate):
-        await limiter.reserve(2, priority=Priority.ORDER)
+    await asyncio.gather(*(ask() for _ in range(500)))
+    assert 2.0 <= time.monotonic() - started < 3.0
+    assert fullest(taken, NS) == 200
 
 
-async def test_the_venue_is_believed_when_it_has_counted_more() -> None:
-    """Weight that others behind our address have used is not there for us."""
-    clock = Clock()
-    limiter = Limiter(100, 100, 100, Pool(100, clock))
-    limiter.pool.correct(95)
-    assert limiter.pool.weight.fits_at(clock.now, 5) == clock.now
-    assert limiter.pool.weight.fits_at(clock.now, 6) > clock.now
-    limiter.pool.correct(10)
-    assert limiter.pool.weight.used(clock.now) == 95
+def test_a_cancel_overtakes_what_waits() -> None:
+    """A cancel that comes after orders and reads that wait is the first to go, then orders, each in turn."""
+
+    async def work() -> list[str]:
+        at = limiter(pool(), weight=10)
+        await at.reserve(10, priority=LOOK_UP)
+        order: list[str] = []
+
+        async def ask(name: str, priority: Priority, orders: int) -> None:
+            await at.reserve(1, orders, priority=priority)
+            order.append(name)
+
+        kinds = [("read 1", LOOK_UP, 0), ("order 1", ORDER, 1), ("read 2", LOOK_UP, 0), ("order 2", ORDER, 1)]
+        tasks = [asyncio.ensure_future(ask(*kind)) for kind in (*kinds, ("cancel", CANCEL, 0))]
+        await asyncio.gather(*tasks)
+        return order
+
+    assert virtually(work) == ["cancel", "order 1", "order 2", "read 1", "read 2"]
 
 
-async def test_a_throttled_pool_holds_up_every_account() -> None:
-    """When the venue throttles one account of a pool, the others stay away as well."""
-    pool = Pool(100)
-    one, other = Limiter(100, 100, 100, pool), Limiter(100, 100, 100, pool)
-    one.pool.hold(0.3)
-    started = time.monotonic()
-    await other.reserve(1, priority=Priority.CANCEL)
-    assert time.monotonic() - started >= 0.3
+def test_a_cancel_does_not_wait_behind_what_waits_for_more() -> None:
+    """A cancel that fits goes at once although a heavier read waits; a read that would fit stands behind it."""
+
+    async def work() -> None:
+        at = limiter(pool(), weight=10)
+        await at.reserve(9, priority=LOOK_UP)
+        heavy = asyncio.ensure_future(at.reserve(5, priority=LOOK_UP))
+        await asyncio.sleep(0)
+        light = asyncio.ensure_future(at.reserve(1, priority=LOOK_UP))
+        await asyncio.sleep(1)
+        assert not heavy.done()
+        assert not light.done(), "it would take from the heavier one for ever"
+        await at.reserve(1, priority=CANCEL)
+        assert clock() < 2 * NS
+        await asyncio.gather(heavy, light)
+
+    virtually(work)
+
+
+def test_orders_that_wait_hold_up_orders_alone() -> None:
+    """With the order limit used up, cancels and reads go at once, and so does an order at a symbol with room of its own."""
+
+    async def work() -> None:
+        at = limiter(pool(LIMITS), orders=100)
+        for _ in range(3):
+            await at.reserve(1, 1, priority=ORDER, group="order", symbol="A")
+        waiting = asyncio.ensure_future(at.reserve(1, 1, priority=ORDER, group="order", symbol="A"))
+        await asyncio.sleep(0)
+        await at.reserve(1, priority=CANCEL, group="cancel", symbol="A")
+        await at.reserve(1, priority=LOOK_UP)
+        await at.reserve(1, 1, priority=ORDER, group="order", symbol="B")
+        assert clock() == 0
+        assert not waiting.done()
+        await waiting
+        assert NS <= clock() < 1.01 * NS
+
+    virtually(work)
+
+
+def test_what_cannot_go_before_its_deadline_is_refused_at_once() -> None:
+    """A request without room before its deadline is refused without waiting, those ahead of it counted, and takes nothing."""
+
+    async def work() -> None:
+        at = limiter(pool(), orders=2)
+
+        def order(within_s: float) -> Awaitable[Any]:
+            return at.reserve(1, 1, priority=ORDER, deadline=utc() + int(within_s * NS))
+
+        waiting = [asyncio.ensure_future(order(9.0)) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert sum(each.done() for each in waiting) == 2
+        # Eight wait, for four seconds: the next goes in the fifth.
+        with pytest.raises(TooLate, match="no room before the deadline"):
+            await order(4.9)
+        assert clock() == 0
+        last = asyncio.ensure_future(order(5.1))
+        await asyncio.gather(*waiting, last)
+        assert 5 * NS <= clock() < 5.1 * NS
+
+    virtually(work)
+
+
+def test_who_is_overtaken_beyond_its_deadline_is_refused_then() -> None:
+    """An order whose room cancels took is refused when its deadline passes, and leaves nothing behind."""
+
+    async def work() -> None:
+        at = limiter(pool(), weight=2)
+        await at.reserve(2, priority=LOOK_UP)
+        order = asyncio.ensure_future(at.reserve(1, 1, priority=ORDER, deadline=utc() + 61 * NS))
+        await asyncio.sleep(0)
+        cancels = [asyncio.ensure_future(at.reserve(1, priority=CANCEL)) for _ in range(4)]
+        with pytest.raises(TooLate, match="left no room before the deadline"):
+            await order
+        assert 61 * NS <= clock() < 61.1 * NS
+        await asyncio.gather(*cancels)
+        assert "waiting" not in at.left()
+
+    virtually(work)
+
+
+def test_a_request_larger_than_a_window_is_refused() -> None:
+    """What can never fit does not wait, not even when the limit becomes too small while it does."""
+
+    async def work() -> None:
+        at = pool(100)
+        one = limiter(at)
+        with pytest.raises(TooLate, match="larger than the rate limits"):
+            await one.reserve(101, priority=CANCEL)
+        await one.reserve(100, priority=CANCEL)
+        waiting = asyncio.ensure_future(one.reserve(80, priority=ORDER))
+        await asyncio.sleep(0)
+        at.set_limit("weight 1m", 50)
+        with pytest.raises(TooLate, match="larger than the rate limits"):
+            await waiting
+
+    virtually(work)
+
+
+def test_who_gives_up_leaves_its_place() -> None:
+    """A waiter that is cancelled holds nobody up: what stood behind it goes when it fits itself."""
+
+    async def work() -> None:
+        at = limiter(pool(), weight=10)
+        await at.reserve(2, priority=LOOK_UP)
+        await asyncio.sleep(30)
+        await at.reserve(8, priority=LOOK_UP)
+        heavy = asyncio.ensure_future(at.reserve(10, priority=ORDER))
+        await asyncio.sleep(0)
+        light = asyncio.ensure_future(at.reserve(1, priority=ORDER))
+        await asyncio.sleep(1)
+        heavy.cancel()
+        await light
+        assert 60 * NS <= clock() < 60.1 * NS
+
+    virtually(work)
+
+
+def test_waiting_is_bounded() -> None:
+    """No more than so many wait; those who gave up are forgotten."""
+
+    async def work() -> None:
+        at = limiter(pool(), orders=1)
+        for _ in range(4):
+            tasks = [asyncio.ensure_future(at.reserve(1, 1, priority=ORDER)) for _ in range(MAX_WAITING + 50)]
+            done, waiting = await asyncio.wait(tasks, timeout=0.5)
+            assert sum(isinstance(task.exception(), TooLate) for task in done) >= 49
+            assert MAX_WAITING - 1 <= at.left()["waiting"]["requests"] <= MAX_WAITING
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            assert "waiting" not in at.left()
+        assert sum(len(line) for lane in at._account.places[""].lanes.values() for line in lane._lines) <= 8
+
+    virtually(work)
+
+
+def test_symbols_are_forgotten() -> None:
+    """An account that has traded very many symbols keeps windows for few."""
+
+    async def work() -> None:
+        at = limiter(pool(LIMITS))
+        for number in range(3 * SYMBOLS_MAX):
+            await at.reserve(0, priority=CANCEL, group="cancel", symbol=f"S{number}")
+            if number % 100 == 0:
+                await asyncio.sleep(1)
+        assert len(at._account.places) <= SYMBOLS_MAX
+
+    virtually(work)
+
+
+async def test_a_group_that_the_pool_does_not_know_is_refused() -> None:
+    """A misspelt group would go past the exchange's rules: it is an error."""
+    with pytest.raises(ValueError, match="a group must be one of cancel, default, order, public, was 'ordr'"):
+        await limiter(Pool(LIMITS)).reserve(1, priority=ORDER, group="ordr")
+
+
+# -- many accounts
+
+
+def test_two_hundred_accounts_have_two_hundred_budgets() -> None:
+    """Each of 200 accounts gets its own limit, whatever the others ask for."""
+
+    async def work() -> list[int]:
+        at = pool()
+        accounts = [limiter(at, f"sub_{number}", orders=10) for number in range(200)]
+        works = (admitted([one.reserve(1, 1, priority=ORDER) for _ in range(35)], 2.5) for one in accounts)
+        return await asyncio.gather(*works)
+
+    assert virtually(work) == [30] * 200
+
+
+def test_markets_of_an_account_share_what_the_exchange_counts_for_it() -> None:
+    """Two limiters by the name of one account stand before the same windows of the exchange; other names do not."""
+
+    async def work() -> list[int]:
+        at = pool(LIMITS)
+        spot, futures, other = limiter(at, "main"), limiter(at, "main"), limiter(at, "sub")
+        works = [one.reserve(1, 1, priority=ORDER) for one in (spot, futures) for _ in range(8)]
+        return [
+            await admitted(works, 1.0),
+            await admitted([other.reserve(1, 1, priority=ORDER) for _ in range(9)], 0.5),
+        ]
+
+    assert virtually(work) == [8, 8]
+
+
+def test_cancels_of_any_account_go_before_orders_of_any_other() -> None:
+    """Where the address is short of weight, the accounts' requests go by rank as if they were one's."""
+
+    async def work() -> list[str]:
+        at = pool(10)
+        one, two = limiter(at, "one"), limiter(at, "two")
+        await one.reserve(10, priority=LOOK_UP)
+        order: list[str] = []
+
+        async def ask(name: str, by: Limiter, priority: Priority) -> None:
+            await by.reserve(1, priority=priority)
+            order.append(name)
+
+        kinds = [
+            ("read 1", one, LOOK_UP),
+            ("order 2", two, ORDER),
+            ("order 1", one, ORDER),
+            ("cancel 2", two, CANCEL),
+        ]
+        await asyncio.gather(*(ask(*kind) for kind in kinds))
+        return order
+
+    assert virtually(work) == ["cancel 2", "order 2", "order 1", "read 1"]
+
+
+def test_an_account_that_waits_for_itself_does_not_hold_up_another() -> None:
+    """While one account has used up its own weight, another still takes from the address at once."""
+
+    async def work() -> None:
+        at = pool(1_000)
+        one, two = limiter(at, weight=10), limiter(at)
+        await one.reserve(10, priority=LOOK_UP)
+        waiting = asyncio.ensure_future(one.reserve(1, priority=CANCEL))
+        await asyncio.sleep(0)
+        await two.reserve(1, priority=LOOK_UP)
+        assert clock() == 0
+        await waiting
+
+    virtually(work)
+
+
+# -- what the exchange says
+
+
+def test_a_throttled_pool_holds_up_every_account() -> None:
+    """When the exchange refuses our address, every account stays away for so long, and then goes by rank."""
+
+    async def work() -> list[str]:
+        at = pool()
+        one, other = limiter(at, weight=5), limiter(at, weight=5)
+        at.hold(30)
+        assert other.left()["held"] == {"ms": 30_001}
+        order: list[str] = []
+
+        async def ask(name: str, by: Limiter, priority: Priority) -> None:
+            await by.reserve(1, priority=priority)
+            order.append(name)
+            assert 30 * NS <= clock() < 30.1 * NS
+
+        await asyncio.gather(ask("read", one, LOOK_UP), ask("cancel", other, CANCEL))
+        return order
+
+    assert virtually(work) == ["cancel", "read"]
+
+
+def test_a_throttled_account_holds_up_itself_or_one_group() -> None:
+    """When the exchange refuses an account, others go on; a hold of one group leaves the other groups alone."""
+
+    async def work() -> None:
+        at = pool(LIMITS)
+        one, other = limiter(at, "one"), limiter(at, "other")
+        one.hold(5, "order")
+        await other.reserve(1, 1, priority=ORDER, group="order")
+        await one.reserve(1, priority=CANCEL, group="cancel")
+        assert clock() == 0
+        await one.reserve(1, 1, priority=ORDER, group="order")
+        assert 5 * NS <= clock() < 5.1 * NS
+        one.hold(5)
+        await one.reserve(1, priority=CANCEL, group="cancel")
+        assert clock() >= 10 * NS
+
+    virtually(work)
+
+
+def test_binance_is_believed_when_it_has_counted_more() -> None:
+    """Weight that others behind our address have used and orders placed elsewhere are not there for us; less changes nothing."""
+
+    async def work() -> None:
+        at = pool(POOLS["binance.spot"])
+        one = Limiter(1_200, 10, 1_000, at, "one")
+        headers = {"x-mbx-used-weight-1m": "5990", "x-mbx-used-weight": "7", "x-mbx-order-count-10s": "98"}
+        one.learn(headers | {"x-mbx-order-count-1d": "400"})
+        one.learn({"x-mbx-used-weight-1m": "10", "x-mbx-order-count-10s": "0", "x-mbx-used-weight-1h": "9"})
+        left = one.left()
+        assert left["address weight 1m"] == {"limit": 6_000, "used": 5_990, "left": 10, "seconds": 60}
+        assert left["account orders 10s"] == {"limit": 100, "used": 98, "left": 2, "seconds": 10}
+        assert left["account orders 1d"]["left"] == 199_600
+        assert left["own orders 1d"] == {"limit": 1_000, "used": 400, "left": 600, "seconds": 86_400}
+        assert left["own weight 1m"]["used"] == 0
+        assert await admitted([one.reserve(1, 1, priority=ORDER) for _ in range(3)], 9.9) == 2
+
+    virtually(work)
+
+
+def test_bybit_is_believed_about_its_groups() -> None:
+    """What a group allows is learnt up and down, what is left of it is kept, and an exhausted one rests until its reset."""
+
+    async def work() -> None:
+        at = pool(POOLS["bybit"])
+        one = limiter(at, "one")
+        create = "linear.create"
+        reserved = await one.reserve(1, 1, priority=ORDER, group=create)
+        one.learn({"x-bapi-limit": "50", "x-bapi-limit-status": "49"}, create, reserved)
+        assert one.left()[f"account {create}"] == {"limit": 50, "used": 1, "left": 49, "seconds": 1}
+        one.learn({"x-bapi-limit": "5", "x-bapi-limit-status": "1"}, create, reserved)
+        assert await admitted([one.reserve(1, 1, priority=ORDER, group=create) for _ in range(3)], 0.9) == 1
+        reset = str((utc() + 3 * NS) // 10**6)
+        one.learn(
+            {"x-bapi-limit": "5", "x-bapi-limit-status": "0", "x-bapi-limit-reset-timestamp": reset}, create
+        )
+        await one.reserve(1, priority=LOOK_UP, group="wallet")
+        assert clock() < NS
+        await one.reserve(1, 1, priority=ORDER, group=create)
+        assert 3.8 * NS < clock() < 4 * NS
+
+    virtually(work)
+
+
+def test_what_a_slow_answer_tells_is_not_counted_twice() -> None:
+    """An answer that comes after its own request has expired here takes no room from the next second."""
+
+    async def work() -> None:
+        at = pool(POOLS["bybit"])
+        one = limiter(at, "one")
+        reserved = [await one.reserve(1, 1, priority=ORDER, group="linear.create") for _ in range(10)]
+        await asyncio.sleep(1.2)
+        for left, each in zip(range(9, -1, -1), reserved, strict=True):
+            one.learn({"x-bapi-limit": "10", "x-bapi-limit-status": str(left)}, "linear.create", each)
+        assert "account linear.create" not in one.left()
+        one.learn({"x-bapi-limit": "10", "x-bapi-limit-status": "6"}, "linear.create", reserved[0])
+        assert one.left()["account linear.create"]["used"] == 3
+
+    virtually(work)
+
+
+def test_upbit_is_believed_about_what_is_left() -> None:
+    """What is left of a group in this second bounds what goes in it; more left than we thought allowed raises the limit."""
+
+    async def work() -> None:
+        at = pool(POOLS["upbit"])
+        one = limiter(at, "one")
+        reserved = await one.reserve(1, 1, priority=ORDER, group="order")
+        one.learn({"remaining-req": "group=order; min=1800; sec=3"}, "order", reserved)
+        assert one.left()["account order"] == {"limit": 12, "used": 9, "left": 3, "seconds": 1}
+        assert await admitted([one.reserve(1, 1, priority=ORDER, group="order") for _ in range(9)], 0.9) == 3
+        one.learn({"remaining-req": "group=order; min=1800; sec=19"}, "order", None)
+        assert one.left()["account order"]["limit"] == 20
+        one.learn({"remaining-req": "nonsense"}, "order", None)
+        one.learn({"remaining-req": "group=later; sec=1"}, "order", None)
+
+    virtually(work)
+
+
+def test_okx_counts_by_symbol_and_account() -> None:
+    """60 orders in two seconds at each instrument, 1,000 new and amended ones at all, and cancels beside both."""
+
+    async def work() -> list[int]:
+        at = pool(POOLS["okx"])
+        one = limiter(at, "one")
+
+        async def ask(group: str, orders: int, symbols: int, each: int) -> int:
+            works = (
+                one.reserve(1, orders, priority=ORDER, group=group, symbol=f"S{symbol}-USDT")
+                for symbol in range(symbols)
+                for _ in range(each)
+            )
+            return await admitted(works, 1.0)
+
+        counts = [await ask("order", 1, 1, 70), await ask("cancel", 0, 1, 70)]
+        await asyncio.sleep(3)
+        return [*counts, await ask("order", 1, 18, 60)]
+
+    assert virtually(work) == [60, 60, 1_000]
+
+
+def test_what_an_exchange_lists_takes_the_place_of_the_table() -> None:
+    """A limit that is listed holds for the address and for every account, before and after; an unknown one is an error."""
+
+    async def work() -> None:
+        at = pool(POOLS["binance.spot"])
+        before = limiter(at, "before")
+        at.set_limit("orders 10s", 3)
+        at.set_limit("weight 1m", 9)
+        after = limiter(at, "after")
+        assert await admitted([before.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
+        assert await admitted([after.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
+        assert await admitted([after.reserve(1, priority=LOOK_UP) for _ in range(12)], 1.0) == 9
+        with pytest.raises(KeyError):
+            at.set_limit("orders 1h", 1)
+
+    virtually(work)
+
+
+def test_the_table_is_sound() -> None:
+    """Every market has a pool, every rule's name is its own in its pool, and what answers tell names rules there are."""
+    for venue in (
+        "binance.spot",
+        "binance.futures",
+        "bybit.spot",
+        "bybit.futures",
+        "okx.spot",
+        "okx.futures",
+        "upbit.spot",
+    ):
+        limits = POOLS[pool_of(venue)]
+        names = [rule.name for rule in (*limits.address, *limits.account)]
+        assert len(names) == len(set(names))
+        assert all(rule.limit > 0 and rule.seconds > 0 for rule in (*limits.address, *limits.account))
+        assert all(name not in limits.groups for name in ("held", "waiting"))
+    for name in ("binance.spot", "binance.futures"):
+        rules = (*POOLS[name].address, *POOLS[name].account)
+        for rule in rules:
+            header = {"weight": "x-mbx-used-weight", "orders": "x-mbx-order-count"}[rule.counts]
+            told = POOLS[name].read({f"{header}-{rule.name.split()[1]}": "5"}, "default")
+            assert [(each.rule, each.used) for each in told] == [(rule.name, 5)]
+
+
+def test_what_is_left_is_short_and_plain() -> None:
+    """What is left is JSON of integers, and a pool of many groups tells only those that are used."""
+
+    async def work() -> None:
+        one = limiter(pool(POOLS["bybit"]), "one", weight=1_200, orders=10)
+        await one.reserve(1, 1, priority=ORDER, group="spot.create")
+        left = json.loads(json.dumps(one.left()))
+        assert set(left) == {
+            "own weight 1m", "own orders 1s", "own orders 1d", "account spot.create", "address requests 5s"
+        }  # fmt: skip
+        assert all(type(value) is int for each in left.values() for value in each.values())
+        assert left["own orders 1s"] == {"limit": 10, "used": 1, "left": 9, "seconds": 1}
+
+    virtually(work)
