@@ -22,6 +22,8 @@ class Instrument:
     """Terms of one symbol at one venue. Prices are quote per base; quantities base units, or contracts.
 
     ``tick`` and ``step`` are written with the fewest places, so that quantizing to them gives the one way to write an amount.
+    ``ticks`` is a table of (lowest price, tick), ascending from 0, where the tick depends on the price; ``tick`` is then the
+    finest of them.
     """
 
     exchange: str
@@ -40,6 +42,7 @@ class Instrument:
     maker_fee: Decimal
     taker_fee: Decimal
     trading: bool
+    ticks: tuple[tuple[Decimal, Decimal], ...] = ()
     mark: Decimal | None = None
 
     @property
@@ -51,6 +54,10 @@ class Instrument:
     def key(self) -> InstrumentKey:
         return (self.exchange, self.market, self.symbol)
 
+    def tick_at(self, price: Decimal) -> Decimal:
+        """The tick that a price has to be a multiple of."""
+        return next((tick for lowest, tick in reversed(self.ticks) if price >= lowest), self.tick)
+
     # -- decide
 
     def check_price(self, name: str, price: Decimal) -> Decimal:
@@ -59,9 +66,10 @@ class Instrument:
         Raises:
             Refused: TICK_SIZE.
         """
-        if price % self.tick:
-            raise Refused(Code.TICK_SIZE, f"{name} must be a multiple of {self.tick:f}, was {price:f}")
-        return price.quantize(self.tick)
+        tick = self.tick_at(price)
+        if price % tick:
+            raise Refused(Code.TICK_SIZE, f"{name} must be a multiple of {tick:f}, was {price:f}")
+        return price.quantize(tick)
 
     def check_quantity(self, quantity: Decimal) -> Decimal:
         """Return the quantity as it is written at this step.
@@ -121,12 +129,19 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
     ]
     amounts += [spec.maker_fee, spec.taker_fee]
     amounts += [] if spec.max_notional is None else [spec.max_notional]
+    amounts += [amount for row in spec.ticks for amount in row]
     need(
         all(is_amount(a) for a in amounts), "every amount has at most 20 digits before and 18 after the point"
     )
     need(
         spec.tick > 0 and spec.step > 0 and spec.contract_size > 0,
         "tick, step and contract size are positive",
+    )
+    lowest = [row[0] for row in spec.ticks]
+    ticks = [row[1] for row in spec.ticks]
+    need(
+        not ticks or (lowest[0] == 0 and sorted(set(lowest)) == lowest and min(ticks) == spec.tick),
+        "the table of ticks ascends from price 0, and tick is the finest in it",
     )
     need(ZERO <= spec.min_quantity <= spec.max_quantity, "minimum quantity is at most the maximum")
     need(spec.min_notional >= 0, "minimum notional is not negative")
@@ -144,6 +159,7 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
     terms = msgspec.structs.asdict(spec) | {
         "tick": fewest_places(spec.tick),
         "step": fewest_places(spec.step),
+        "ticks": tuple((fewest_places(lowest), fewest_places(tick)) for lowest, tick in spec.ticks),
     }
     return InstrumentListed(exchange=exchange, market=market, **terms)
 

@@ -104,7 +104,11 @@ class RegisterAccount(ClientCommand, frozen=True, kw_only=True, tag="register_ac
 class InstrumentSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """An instrument as the venue lists it. Units: price in quote per base, quantity in base or contracts."""
+    """An instrument as the venue lists it. Units: price in quote per base, quantity in base or contracts.
+
+    ``ticks``, where the tick depends on the price, is a table of (lowest price, tick), ascending from price 0; ``tick`` is
+    then the finest of them.
+    """
 
     symbol: Token
     base: Token
@@ -120,6 +124,7 @@ class InstrumentSpec(
     maker_fee: Decimal = Decimal(0)
     taker_fee: Decimal = Decimal(0)
     trading: bool = True
+    ticks: Annotated[tuple[tuple[Decimal, Decimal], ...], msgspec.Meta(max_length=64)] = ()
 
 
 class ListInstruments(Command, frozen=True, kw_only=True, tag="list_instruments.1"):

@@ -72,7 +72,10 @@ class AccountRegistered(_Event, frozen=True, kw_only=True, tag="AccountRegistere
 
 
 class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.1"):
-    """An instrument is new or its terms changed. ``settle`` is the asset that P&L arises in."""
+    """An instrument is new or its terms changed. ``settle`` is the asset that P&L arises in.
+
+    ``ticks`` is a table of (lowest price, tick), ascending, where the tick depends on the price.
+    """
 
     exchange: str
     market: str
@@ -90,6 +93,7 @@ class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.
     maker_fee: Decimal
     taker_fee: Decimal
     trading: bool
+    ticks: tuple[tuple[Decimal, Decimal], ...] = ()
 
 
 class SessionOpened(_Event, frozen=True, kw_only=True, tag="SessionOpened.1"):

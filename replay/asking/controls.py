@@ -101,7 +101,7 @@ def _terms(instrument: Instrument, command: PlaceOrder, now: int) -> Iterator[Co
     yield control("most quantity", Code.QUANTITY_TOO_LARGE, most, quantity, quantity <= most)
     for name, price in (("price", command.price), ("trigger price", command.trigger_price)):
         if price is not None:
-            tick = instrument.tick
+            tick = instrument.tick_at(price)
             yield control(f"{name} in ticks", Code.TICK_SIZE, tick, price, not price % tick)
 
 

@@ -96,7 +96,8 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.LossAccepted: lambda x: f"{x.by} accepted the loss of {x.first:,} to {x.last:,}{_because(x.reason)}",
     e.AccountRegistered: lambda x: f"account {x.account} registered as {x.kind}",
     e.InstrumentListed: lambda x: (
-        f"{x.exchange}.{x.market}.{x.symbol} listed, tick {number(x.tick)}, step {number(x.step)}"
+        f"{x.exchange}.{x.market}.{x.symbol} listed, tick {number(x.tick)}{' and more by price' if x.ticks else ''}, "
+        f"step {number(x.step)}"
         + ("" if x.trading else ", halted")
     ),
     e.SessionOpened: lambda x: (
