@@ -128,7 +128,7 @@ def simulator(config_path: Path | None, port: int, ca_path: Path) -> None:
         accounts = []
         for name, account in config.accounts.items():
             if "binance.spot" in account.venues:
-                key = keys.key("binance", name)
+                key = keys.key("binance", "spot", name)
                 accounts.append(
                     AccountConfig(name, key.api_key, key.secret, balances=config.simulator.balances)
                 )

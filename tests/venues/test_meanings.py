@@ -62,7 +62,7 @@ def test_keys_come_from_the_environment_and_are_not_shown() -> None:
         "MEXOMS_BINANCE_SUB_ARB_SECRET": "secret",
     }
     credentials = EnvironmentCredentials(environment)
-    assert credentials.key("binance", "sub_arb") == Key("public", "secret")
-    assert "secret" not in f"{credentials} {credentials.key('binance', 'sub_arb')}"
+    assert credentials.key("binance", "spot", "sub_arb") == Key("public", "secret")
+    assert "secret" not in f"{credentials} {credentials.key('binance', 'spot', 'sub_arb')}"
     with pytest.raises(CredentialsMissing, match="MEXOMS_BINANCE_MAIN_KEY"):
-        credentials.key("binance", "main")
+        credentials.key("binance", "spot", "main")
