@@ -1,5 +1,7 @@
 """Answers to commands. To a bulk, an array of them in the same order."""
 
+from decimal import Decimal
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -68,10 +70,15 @@ class LivePage(msgspec.Struct, frozen=True, kw_only=True):
         orders: what the engine believes of each.
         more: ask again with ``after`` the last order id.
         filled_until: symbol → venue time (ns) of the latest trade applied; no trade before needs asking for.
+        forgotten_before: venue time (ns) up to which trade ids are forgotten: what is not after it may have been applied.
+        balances, positions: total by asset and signed quantity by symbol, as the engine believes; on the last page.
     """
 
     ok: bool = True
     orders: list[LookUp]
     more: bool
     filled_until: dict[str, int]
+    forgotten_before: int
+    balances: dict[str, Decimal]
+    positions: dict[str, Decimal]
     sequence: int

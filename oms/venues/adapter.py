@@ -248,8 +248,8 @@ class Market(Protocol):
     def account(self, name: str) -> Account:
         """A new private connection for an account."""
 
-    def limits_left(self, name: str) -> dict[str, int]:
-        """What the account may still send now, by limit."""
+    def limits_left(self, name: str) -> dict[str, dict[str, int]]:
+        """What the account may still send now, by group of requests and window."""
 
     def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         """Mark prices by symbol, as they change, for as long as the stream lives. Raise StreamLost at its end."""

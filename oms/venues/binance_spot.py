@@ -22,18 +22,16 @@ from oms.venues.adapter import (
     VenueOrder,
     VenueTrade,
 )
-from oms.venues.credentials import Credentials
 from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.limiter import Limiter, Pool, Priority
+from oms.venues.limiter import Priority
 from oms.venues.over_ccxt import (
     NS_PER_MS,
     CcxtAccount,
+    CcxtMarket,
     Dialect,
-    Reach,
     at_ms,
     hooked,
     listing,
-    make_exchange,
     middles,
     optional,
     plain,
@@ -46,8 +44,8 @@ T = TypeVar("T")
 
 EXCHANGE: Final = "binance"
 MARKET: Final = "spot"
-WEIGHT_PER_MINUTE: Final = 6_000
-"""By address, until the venue lists its own limit."""
+RULES: Final = frozenset({"weight 1m", "orders 10s", "orders 1d"})
+"""Those of the pool that the venue lists."""
 FEE: Final = Decimal("0.001")
 ROWS: Final = 1_000
 PAGES_MAX: Final = 200
@@ -96,11 +94,9 @@ WEIGHTS: Final = {
 ALL_OPEN_ORDERS_WEIGHT: Final = 80
 # fmt: on
 
+_COUNTED: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders"}
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 _PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-
-
-_Exchange = hooked(ccxt.pro.binance)
 
 
 class _Refusal(msgspec.Struct):
@@ -254,15 +250,7 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
     return str(found.code), found.msg
 
 
-def _learn(limiter: Limiter, headers: Mapping[str, str]) -> None:
-    weight, orders = headers.get("x-mbx-used-weight-1m"), headers.get("x-mbx-order-count-1d")
-    if weight is not None and weight.isdecimal():
-        limiter.pool.correct(int(weight))
-    if orders is not None and orders.isdecimal():
-        limiter.correct(int(orders))
-
-
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, learn=_learn)
+DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS)
 
 
 class BinanceSpotAccount(CcxtAccount):
@@ -438,70 +426,52 @@ def _new_order(order: Submit | Amend, client_id: str, quantity: Decimal) -> dict
     return params
 
 
-class BinanceSpot:
-    """Binance spot without a key. See :class:`oms.venues.adapter.Market`.
+class BinanceSpot(CcxtMarket):
+    """Binance spot without a key. See :class:`oms.venues.adapter.Market`."""
 
-    Args:
-        credentials: where accounts' keys come from.
-        limiter: makes an account's limiter on the pool of this market.
-    """
-
+    exchange = EXCHANGE
+    market = MARKET
+    kind = hooked(ccxt.pro.binance)
     capabilities = CAPABILITIES
     amends_in_place = False
 
-    def __init__(
-        self, credentials: Credentials, limiter: Callable[[str, Pool], Limiter], reach: Reach
-    ) -> None:
-        self._credentials = credentials
-        self._make_limiter = limiter
-        self._reach = reach
-        self._options = {
+    def options(self) -> dict[str, Any]:
+        return {
             "defaultType": "spot",
             "fetchCurrencies": False,
             "fetchMargins": False,
             "fetchMarkets": {"types": ["spot"]},
-            "recvWindow": reach.recv_window_ms,
+            "recvWindow": self.reach.recv_window_ms,
             "warnOnFetchOpenOrdersWithoutSymbol": False,
         }
-        self._public = make_exchange(_Exchange, reach, self._options, None)
-        self._pool = Pool(WEIGHT_PER_MINUTE)
-        self._limiters: dict[str, Limiter] = {}
 
     async def open(self) -> list[InstrumentSpec]:
-        found = await listing(self._public, read_instrument)
+        found = await listing(self.public, read_instrument)
         try:
-            limits = (await self._public.publicGetExchangeInfo())["rateLimits"]
+            limits = (await self.public.publicGetExchangeInfo())["rateLimits"]
         except ccxt.BaseError as error:
             raise VenueError(Kind.UNKNOWN, f"the limits cannot be read: {type(error).__name__}") from None
         for limit in limits:
-            if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
-                self._pool.weight.limit = int(limit["limit"]) // int(limit["intervalNum"])
+            rule = (
+                f"{_COUNTED.get(limit['rateLimitType'])} {limit['intervalNum']}{limit['interval'][0].lower()}"
+            )
+            if rule in RULES:
+                self.budgets.pool.set_limit(rule, int(limit["limit"]))
         return found
 
     def account(self, name: str) -> BinanceSpotAccount:
-        key = self._credentials.key(EXCHANGE, MARKET, name)
-        exchange = make_exchange(_Exchange, self._reach, self._options, key)
         return BinanceSpotAccount(
-            exchange, self._public, self._limiter(name), self._reach.recv_window_ms / 1000
+            self.connection(self.key(name)),
+            self.public,
+            self.budgets.of(name),
+            self.reach.recv_window_ms / 1000,
         )
-
-    def _limiter(self, name: str) -> Limiter:
-        limiter = self._limiters.get(name)
-        if limiter is None:
-            limiter = self._limiters[name] = self._make_limiter(name, self._pool)
-        return limiter
-
-    def limits_left(self, name: str) -> dict[str, int]:
-        return self._limiter(name).left()
-
-    def _names(self, symbols: Iterable[str]) -> list[str]:
-        return [self._public.markets_by_id[symbol][0]["symbol"] for symbol in symbols]
 
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         wanted = list(symbols)
         try:
             # The stream tells changes alone: what stands now has to be asked for.
-            rows = await self._public.publicGetTickerBookTicker(
+            rows = await self.public.publicGetTickerBookTicker(
                 {"symbols": msgspec.json.encode(wanted).decode()}
             )
         except ccxt.BaseError as error:
@@ -512,8 +482,8 @@ class BinanceSpot:
                 yield {quote.symbol: (quote.bid + quote.ask) / 2}
 
     async def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
-        names = self._names(symbols)
-        async for tickers in stream(lambda: self._public.watch_bids_asks(names)):
+        names = self.names(symbols)
+        async for tickers in stream(lambda: self.public.watch_bids_asks(names)):
             for ticker in tickers.values():
                 raw = ticker["info"]
                 yield Quote(
@@ -521,13 +491,13 @@ class BinanceSpot:
                 )
 
     async def book(self, symbol: str) -> AsyncIterator[Book]:
-        (name,) = self._names([symbol])
-        async for book in stream(lambda: self._public.watch_order_book(name, BOOK_LEVELS)):
+        (name,) = self.names([symbol])
+        async for book in stream(lambda: self.public.watch_order_book(name, BOOK_LEVELS)):
             yield read_book(symbol, book)
 
     async def trades(self, symbol: str) -> AsyncIterator[PublicTrade]:
-        (name,) = self._names([symbol])
-        async for trades in stream(lambda: self._public.watch_trades(name)):
+        (name,) = self.names([symbol])
+        async for trades in stream(lambda: self.public.watch_trades(name)):
             for trade in trades:
                 raw = trade["info"]
                 yield PublicTrade(
@@ -538,6 +508,3 @@ class BinanceSpot:
                     Decimal(raw["q"]),
                     at_ms(raw["T"]),
                 )
-
-    async def close(self) -> None:
-        await self._public.close()

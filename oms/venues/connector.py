@@ -1,22 +1,25 @@
-"""Connector: the process that speaks to one market of one exchange, for all accounts that trade there.
+"""Connector: speaks to one market of one exchange, for all accounts that trade there.
 
-It lists the instruments, keeps a session open for each account, and publishes marks. An account whose session is lost
-gets a new one after a pause; an account that another connector has taken is left to it, loudly.
+It declares what the venue can do, lists the instruments again and again, keeps a session open for each account, and
+publishes marks. An account whose session is lost gets a new one after a pause; an account that another connector has taken
+is left to it, loudly. The markets of one exchange run in one process, because they may share wallets.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import nats.errors
 from nats.aio.client import Client
 
 from oms.messages.codec import encode
-from oms.messages.commands import InstrumentSpec, ListInstruments, ReportMarks
+from oms.messages.commands import DeclareVenue, InstrumentSpec, ListInstruments, ReportMarks
 from oms.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
@@ -24,6 +27,7 @@ from oms.venues.errors import StreamLost, VenueError
 from oms.venues.reporter import EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
+from oms.venues.wallet import Wallet
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,13 @@ INSTRUMENTS_PER_MESSAGE: Final = 250
 SYMBOLS_PER_STREAM: Final = 200
 STEADY_S: Final = 60.0
 """A session that lasted this long has earned the shortest pause before the next."""
+
+
+class Wallets(defaultdict[tuple[str, str], Wallet]):
+    """Wallets by account and name, made when first asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(Wallet)
 
 
 class Connector:
@@ -41,6 +52,7 @@ class Connector:
         venue: ``exchange.market``.
         market: the adapter; the connector opens and closes it.
         accounts: names of the accounts to serve.
+        wallets: of the exchange, by account and wallet; shared with the exchange's other markets.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Connector:
         market: Market,
         accounts: Sequence[str],
         settings: Settings | None = None,
+        wallets: Wallets | None = None,
     ) -> None:
         self._nc = nc
         self._exchange, self._market_name = venue.split(".")
@@ -57,6 +70,7 @@ class Connector:
         self._market = market
         self._accounts = tuple(accounts)
         self._settings = settings or Settings()
+        self._wallets = Wallets() if wallets is None else wallets
         self.sessions: dict[str, Session] = {}
         """The session of each account, while it has one."""
 
@@ -73,20 +87,7 @@ class Connector:
             await self._market.close()
 
     async def _work(self) -> None:
-        instruments = await self._list()
-        accounts = (self._serve(name) for name in self._accounts)
-        serving = asyncio.create_task(together(accounts, AGAIN_AFTER_CLEANUP_S))
-        marks = asyncio.create_task(self._marks(instruments))
-        try:
-            done, _ = await asyncio.wait([serving, marks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            await end([marks])
-            await end([serving], AGAIN_AFTER_CLEANUP_S)
-
-    async def _list(self) -> list[InstrumentSpec]:
-        """Tell the engine what the venue lists, which everything else stands on."""
+        place = f"{self._exchange}._.{self._market_name}._"
         for pause in self._pauses():
             try:
                 instruments = await self._market.open()
@@ -94,12 +95,36 @@ class Connector:
             except VenueError as error:
                 log.error("%s: %s: trying again in %.1f s", self._venue, error, pause)
                 await asyncio.sleep(pause)
+        declared = DeclareVenue(capabilities=self._market.capabilities)
+        await ask(self._nc, f"declare_venue.{place}", declared)
+        await self._list(instruments)
+        accounts = (self._serve(name) for name in self._accounts)
+        serving = asyncio.create_task(together(accounts, AGAIN_AFTER_CLEANUP_S))
+        marks = asyncio.create_task(self._marks(instruments))
+        listing = asyncio.create_task(self._list_again())
+        try:
+            done, _ = await asyncio.wait([serving, marks, listing], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await end([marks, listing])
+            await end([serving], AGAIN_AFTER_CLEANUP_S)
+
+    async def _list_again(self) -> None:
+        """Tell the engine what has changed: a halt, a listing, other terms."""
+        while True:
+            await asyncio.sleep(self._settings.instruments_s)
+            try:
+                await self._list(await self._market.open())
+            except VenueError as error:
+                log.error("%s: %s", self._venue, error)
+
+    async def _list(self, instruments: list[InstrumentSpec]) -> None:
         subject = f"list_instruments.{self._exchange}._.{self._market_name}._"
         for start in range(0, len(instruments), INSTRUMENTS_PER_MESSAGE):
             part = instruments[start : start + INSTRUMENTS_PER_MESSAGE]
             await ask(self._nc, subject, ListInstruments(instruments=part))
         log.info("%s: %d instruments", self._venue, len(instruments))
-        return instruments
 
     def _pauses(self) -> Iterator[float]:
         pause = self._settings.backoff_s
@@ -116,7 +141,15 @@ class Connector:
         while True:
             started = asyncio.get_running_loop().time()
             try:
-                session = Session(self._nc, place, self._market.account(name), self._settings)
+                session = Session(
+                    self._nc,
+                    place,
+                    self._market.account(name),
+                    self._market,
+                    self._wallets[name, self._market.capabilities.wallet],
+                    self._settings,
+                    partial(self._market.limits_left, name),
+                )
                 self.sessions[name] = session
                 await session.run()
             except SessionOver as over:

@@ -20,7 +20,7 @@ from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import Kind, VenueError
 from oms.venues.settings import Settings
-from oms.venues.translate import accepted, ended, filled
+from oms.venues.translate import accepted, ended, filled, restated
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class Question:
     Args:
         asked: what it waits for: PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE; any other status waits for nothing.
         quantity, pending_quantity: totals of the order now, and as the amend under way would make it.
-        pending_client_id: of the amend's new venue order, if it may have been sent.
+        pending_client_id: of the amend's new venue order, if it may have been sent; ``client_id`` when amended in place.
+        price, pending_price: the other half of the terms.
         since: UTC ns; the order is not older.
         settled_at: UTC seconds; what we sent takes effect before then or never.
     """
@@ -52,6 +53,13 @@ class Question:
     pending_client_id: str | None = None
     pending_revision: int = 0
     pending_quantity: Decimal | None = None
+    price: Decimal | None = None
+    pending_price: Decimal | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the amend under way changes the venue order itself."""
+        return self.pending_client_id == self.client_id
 
     @classmethod
     def of(cls, look_up: LookUp, settled_at: float) -> "Question":
@@ -69,6 +77,8 @@ class Question:
             pending_client_id=look_up.pending_client_id,
             pending_revision=look_up.pending_revision or 0,
             pending_quantity=look_up.pending_quantity,
+            price=look_up.price,
+            pending_price=look_up.pending_price,
         )
 
 
@@ -79,12 +89,21 @@ class _Search:
 
 
 class LookUps:
-    """Asks the venue, and reports what it finds out through ``report``."""
+    """Asks the venue, and reports what it finds out through ``report``.
+
+    Args:
+        in_place: whether the venue amends in place.
+    """
 
     def __init__(
-        self, account: Account, settings: Settings, report: Callable[[list[r.Report]], None]
+        self,
+        account: Account,
+        settings: Settings,
+        report: Callable[[list[r.Report]], None],
+        in_place: bool = False,
     ) -> None:
         self._account = account
+        self._in_place = in_place
         self._settings = settings
         self._report = report
         self._next_search: dict[str, _Search] = {}
@@ -148,6 +167,8 @@ class LookUps:
             absent: what is not there was not there when asked twice, after that.
             patient: whether to wait for trades that the venue counts and does not list yet.
         """
+        if self._in_place:
+            return await self._judge_in_place(question, old, settled=settled, absent=absent, patient=patient)
         before = self._before(question.revision, question.quantity, old)
         order_id, revision = question.order_id, question.revision
         replacing = question.asked is OrderStatus.PENDING_REPLACE or question.pending_client_id is not None
@@ -179,6 +200,33 @@ class LookUps:
         if old.state is State.FILLED:
             return [*told, self._finished(question, old, before)]
         return [*told, *ended(order_id, revision, before, old)]
+
+    async def _judge_in_place(
+        self, question: Question, order: VenueOrder | None, *, settled: bool, absent: bool, patient: bool
+    ) -> list[r.Report] | None:
+        """One venue order stands for it whatever was amended: its terms tell whether the amend was done."""
+        order_id, revision = question.order_id, question.revision
+        if order is None:
+            why = "the venue has no such order and no trade of it"
+            return [r.Absent(order_id=order_id, reason=why, revision=revision)] if absent else None
+        terms = (order.quantity, order.price)
+        amended = terms == (question.pending_quantity, question.pending_price)
+        waits = question.asked is OrderStatus.PENDING_REPLACE and not amended
+        if order.state is State.WORKING and waits and not settled:
+            return None
+        fills = await self._fills(question, order, Decimal(0), patient)
+        if fills is None:
+            return None
+        if order.state is State.REJECTED:
+            return list(ended(order_id, revision, Decimal(0), order))
+        told: list[r.Report] = [accepted(order_id, revision, order), *fills]
+        if terms != (question.quantity, question.price):
+            told.append(restated(order_id, revision, order))
+        if waits:
+            told.append(self._not_amended(question, order))
+        if order.state is State.FILLED:
+            return [*told, self._finished(question, order, Decimal(0))]
+        return [*told, *ended(order_id, revision, Decimal(0), order)]
 
     async def _amended(
         self,
@@ -251,7 +299,7 @@ class LookUps:
         self, question: Question, *, thorough: bool
     ) -> tuple[VenueOrder | None, VenueOrder | None]:
         old = await self._order(question.symbol, question.client_id)
-        pending = question.pending_client_id
+        pending = None if question.in_place else question.pending_client_id
         new = None if pending is None else await self._order(question.symbol, pending)
         if thorough and ((old is None and new is None) or (pending is not None and new is None)):
             for order in await self._everywhere(question):

@@ -17,9 +17,9 @@ import msgspec
 
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus
-from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit, venue_client_id
+from oms.messages.instructions import Amend, Cancel, LookUp, Submit, venue_client_id
 from oms.tasks import end
-from oms.venues.adapter import Account, State, VenueOrder
+from oms.venues.adapter import Account, State, VenueOrder, VenueTrade
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
 from oms.venues.settings import Settings
@@ -32,10 +32,13 @@ from oms.venues.translate import (
     found,
     is_ours,
     name_of,
+    restated,
 )
 
 log = logging.getLogger(__name__)
 
+Instruction = Submit | Cancel | Amend | LookUp
+"""Those about an order."""
 MAX_TRACKED: Final = 200_000
 """Orders that a session remembers; the longest untouched and idle go first."""
 
@@ -54,6 +57,7 @@ class Tracked:
         revision: the latest known to stand at the venue; a cancel decided before it is meant for it too.
         replacing: client id of the venue order whose cancellation is half of an amend, not the end of the order.
         withheld: that cancellation, as the stream told it.
+        terms: (quantity, price) as last told to the engine or by it, where the venue amends in place.
     """
 
     order_id: str
@@ -71,6 +75,7 @@ class Tracked:
     revision: int = 0
     replacing: str = ""
     withheld: VenueOrder | None = None
+    terms: tuple[Decimal, Decimal | None] | None = None
 
 
 @attrs.frozen
@@ -87,6 +92,7 @@ class Orders:
     Args:
         report: takes reports in order; never waits.
         fail: called with a reason when the session cannot go on.
+        in_place: whether the venue amends in place.
     """
 
     def __init__(
@@ -95,16 +101,19 @@ class Orders:
         settings: Settings,
         report: Callable[[list[r.Report]], None],
         fail: Callable[[str], None],
+        in_place: bool = False,
     ) -> None:
         self._account = account
         self._settings = settings
         self._report = report
         self._fail = fail
-        self.look_ups = LookUps(account, settings, self._found_out)
+        self._in_place = in_place
+        self.look_ups = LookUps(account, settings, self._found_out, in_place)
         self.venue_ids = VenueIds()
         self._tracked: OrderedDict[str, Tracked] = OrderedDict()
         self._by_client: dict[str, str] = {}
         self._adopted: OrderedDict[str, str] = OrderedDict()
+        self._strays: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(settings.concurrent)
         self._cancel_slots = asyncio.Semaphore(settings.concurrent)
         self._opened_at = time.time()
@@ -119,7 +128,13 @@ class Orders:
     async def close(self) -> None:
         """Stop working. What is in flight stays in doubt for the next session."""
         await end(tracked.task for tracked in self._tracked.values() if tracked.task is not None)
+        await end(self._strays)
         await self.look_ups.close()
+
+    def busy(self, order_id: str) -> bool:
+        """Whether something is being done about the order: what is seen of it now may be old in a moment."""
+        tracked = self._tracked.get(order_id)
+        return tracked is not None and (tracked.task is not None or tracked.looking_up)
 
     # -- instructions in
 
@@ -157,6 +172,9 @@ class Orders:
         self._name(tracked, look_up.client_id)
         tracked.since = look_up.since
         tracked.totals[look_up.revision] = look_up.quantity
+        tracked.terms = (look_up.quantity, look_up.price)
+        if self._in_place:
+            return
         if look_up.pending_client_id is not None and look_up.pending_quantity is not None:
             self._name(tracked, look_up.pending_client_id)
             tracked.totals[look_up.pending_revision or 0] = look_up.pending_quantity
@@ -251,6 +269,7 @@ class Orders:
     async def _submit(self, tracked: Tracked, submit: Submit) -> Doubt | None:
         order_id = submit.order_id
         tracked.totals[0] = submit.quantity
+        tracked.terms = (submit.quantity, submit.price)
         tracked.since = submit.deadline - int(self._settings.send_within_s * 2 * NS)
         try:
             order = await self._account.submit(submit)
@@ -297,12 +316,15 @@ class Orders:
             # The engine repeats a cancel that did nothing: not faster than this.
             pause = self._settings.confirm_s if error.kind is Kind.UNKNOWN else 0.0
             return self._doubt(question, f"cancel: {error.reason}", pause)
-        before = self._before(tracked, cancel.revision, order)
-        self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
+        if order is not None:
+            before = self._before(tracked, cancel.revision, order)
+            self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
         return None
 
     async def _amend(self, tracked: Tracked, amend: Amend) -> Doubt | None:
         """Cancel, then place what the cancel's answer says is left: no fill can take it beyond the new total."""
+        if self._in_place:
+            return await self._amend_in_place(tracked, amend)
         order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
         tracked.totals[before_revision] = amend.quantity_before
         tracked.replacing = amend.client_id
@@ -329,6 +351,36 @@ class Orders:
             # In doubt, the amend is over only when that is found out.
             if doubt is None:
                 self._replaced(tracked)
+
+    async def _amend_in_place(self, tracked: Tracked, amend: Amend) -> Doubt | None:
+        order_id, revision = amend.order_id, amend.revision
+        try:
+            order = await self._account.amend(amend)
+        except VenueError as error:
+            if error.kind in HARMLESS:
+                now = time.time_ns()
+                refused = r.AmendRejected(
+                    order_id=order_id, reason=_refusal(error), venue_time=now, revision=revision
+                )
+                self._report([refused])
+                self._fail_on_auth(error)
+                return None
+            tracked.sent_at = time.time()
+            quantity, price = tracked.terms or (amend.quantity_before, None)
+            question = attrs.evolve(
+                self._question(tracked, amend, revision, OrderStatus.PENDING_REPLACE),
+                quantity=quantity,
+                price=price,
+                pending_client_id=amend.client_id,
+                pending_revision=revision,
+                pending_quantity=amend.quantity,
+                pending_price=amend.price,
+            )
+            return self._doubt(question, f"amend: {error.reason}")
+        tracked.sent_at = time.time()
+        if order is not None:
+            self.heard(order)
+        return None
 
     async def _place_rest(self, tracked: Tracked, amend: Amend, old: VenueOrder) -> Doubt | None:
         order_id, before_revision = amend.order_id, name_of(amend.client_id)[1]
@@ -464,8 +516,48 @@ class Orders:
             # A trade may overtake the acknowledgement of the amend that made this venue order.
             told.append(accepted(order_id, revision, order))
         told += [filled(order_id, trade) for trade in order.trades]
+        if self._in_place and order.state is not State.REJECTED:
+            told += self._terms(tracked, order_id, revision, order)
         told += ended(order_id, revision, self._before(tracked, revision, order), order)
         self._report(told)
+
+    def _terms(
+        self, tracked: Tracked | None, order_id: str, revision: int, order: VenueOrder
+    ) -> list[r.Report]:
+        """The order's terms, unless they were told before. Which are the newer, the engine tells by the venue's time."""
+        terms = (order.quantity, order.price)
+        if not order.quantity or (tracked is not None and tracked.terms == terms):
+            return []
+        if tracked is not None:
+            tracked.terms = terms
+        return [restated(order_id, revision, order)]
+
+    def heard_trade(self, trade: VenueTrade) -> None:
+        """Report a trade that the stream told apart from its order."""
+        client_id = self.venue_ids.client_id(trade)
+        if client_id is not None and (client_id in self._by_client or is_ours(client_id)):
+            self._report([filled(self._by_client.get(client_id) or name_of(client_id)[0], trade)])
+        elif client_id is not None and client_id in self._adopted:
+            self._report([filled(client_id, trade)])
+        else:
+            # The order is from elsewhere and has not been seen yet: without it the trade would be nobody's.
+            stray = asyncio.create_task(self._meet(trade))
+            self._strays.add(stray)
+            stray.add_done_callback(self._strays.discard)
+
+    async def _meet(self, trade: VenueTrade) -> None:
+        try:
+            order = await self._account.order_by_venue_id(trade.symbol, trade.venue_order_id)
+        except VenueError as error:
+            log.warning("the order of trade %s cannot be seen (%s)", trade.trade_id, error)
+            self._report([filled(trade.client_id or trade.venue_order_id, trade)])
+            return
+        self.venue_ids.see(order)
+        if not is_ours(order.client_id) and order.client_id not in self._by_client and self._adopt(order):
+            self._report([found(order)])
+        order_id = self._by_client.get(order.client_id) or name_of(order.client_id)[0]
+        self._report([filled(order_id, trade)])
+        self.heard(attrs.evolve(order, trades=()))
 
     def _adopt(self, order: VenueOrder) -> bool:
         """Note an order from elsewhere; whether it is new to this session. Client ids may be used again there."""

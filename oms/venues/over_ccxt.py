@@ -22,9 +22,11 @@ from oms.messages.enums import MarginMode
 from oms.messages.instructions import Amend
 from oms.tasks import end
 from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, VenuePosition
-from oms.venues.credentials import Key
+from oms.venues.budgets import Budgets
+from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.limiter import Limiter, Priority, TooLate
+from oms.venues.limiter import Limiter, Priority, Reservation, TooLate
+from oms.venues.pools import DEFAULT
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,19 @@ def seconds(value: str | None) -> float:
         return RETRY_AFTER_S
 
 
+NAMELESS: Final = "#"
+
+
+def named(client_id: str | None, venue_order_id: str) -> str:
+    """The client id of an order, or one made of the venue's own id where nobody gave it one."""
+    return client_id or f"{NAMELESS}{venue_order_id}"
+
+
+def nameless(client_id: str) -> str | None:
+    """The venue's id of an order that nobody gave a client id; None for one that has one."""
+    return client_id.removeprefix(NAMELESS) if client_id.startswith(NAMELESS) else None
+
+
 # -- requests
 
 
@@ -95,14 +110,14 @@ class Dialect:
     Args:
         refusal: (HTTP status, body) → (code, message), None when the body is not such an answer.
         meanings: of those codes.
-        learn: takes from headers what the venue has counted, after every answer.
         retry_after: headers → seconds to stay away, when throttled.
+        shut_out: HTTP statuses by which the venue throttles our whole address; otherwise it is the account and the group.
     """
 
     refusal: Callable[[int, str], tuple[str, str] | None]
     meanings: Meanings
-    learn: Callable[[Limiter, Mapping[str, str]], None]
     retry_after: Callable[[Mapping[str, str]], float] = lambda headers: seconds(headers.get("retry-after"))
+    shut_out: frozenset[int] = frozenset({418, 429})
 
     def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
         """What a failed request means, and why. The exception counts only where the venue said nothing."""
@@ -132,7 +147,7 @@ def hooked(exchange: type[Any]) -> type[Any]:
     Instances have ``on_private``: called with every message that any socket of theirs receives, before ccxt sees it.
     """
 
-    class Hooked(exchange):  # type: ignore[misc]
+    class Hooked(exchange):
         on_private: Callable[[Any], None] | None = None
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
@@ -251,6 +266,53 @@ def middles(rows: Iterable[tuple[str, str, str]]) -> dict[str, Decimal]:
     return {symbol: (bid + ask) / 2 for symbol, bid, ask in quotes if bid > 0 and ask > 0}
 
 
+class CcxtMarket:
+    """One market without a key, as far as it is the same at every exchange. See :class:`oms.venues.adapter.Market`.
+
+    An adapter names its ``exchange`` and ``market``, the hooked ``kind`` of ccxt, and adds what it reads.
+
+    Args:
+        credentials: where accounts' keys come from.
+        budgets: the accounts' limiters.
+    """
+
+    exchange: str
+    market: str
+    kind: type[Any]
+
+    def __init__(self, credentials: Credentials, budgets: Budgets, reach: Reach) -> None:
+        self.credentials = credentials
+        self.budgets = budgets
+        self.reach = reach
+        self.public = self.connection(None)
+
+    def options(self) -> dict[str, Any]:
+        """ccxt's options for this market."""
+        raise NotImplementedError
+
+    def connection(self, key: Key | None) -> Any:
+        """A new ccxt instance, of the account with that key or of nobody."""
+        return make_exchange(self.kind, self.reach, self.options(), key)
+
+    def key(self, account: str) -> Key:
+        """The account's key.
+
+        Raises:
+            CredentialsMissing
+        """
+        return self.credentials.key(self.exchange, self.market, account)
+
+    def limits_left(self, name: str) -> dict[str, dict[str, int]]:
+        return self.budgets.of(name).left()
+
+    def names(self, symbols: Iterable[str]) -> list[str]:
+        """ccxt's own names of symbols."""
+        return [self.public.markets_by_id[symbol][0]["symbol"] for symbol in symbols]
+
+    async def close(self) -> None:
+        await self.public.close()
+
+
 class CcxtAccount:
     """One account's private connection, as far as it is the same at every exchange. See :class:`oms.venues.adapter.Account`.
 
@@ -340,16 +402,20 @@ class CcxtAccount:
         weight: int,
         orders: int = 0,
         *,
+        group: str = DEFAULT,
+        symbol: str = "",
         priority: Priority = Priority.LOOK_UP,
         deadline: int | None = None,
-    ) -> None:
+    ) -> Reservation:
         """Wait for room in the rate limits.
 
         Raises:
             VenueError: NOT_SENT, there is none before the deadline.
         """
         try:
-            await self.limiter.reserve(weight, orders, priority=priority, deadline=deadline)
+            return await self.limiter.reserve(
+                weight, orders, priority=priority, group=group, symbol=symbol, deadline=deadline
+            )
         except TooLate as late:
             raise VenueError(Kind.NOT_SENT, str(late)) from None
 
@@ -361,6 +427,8 @@ class CcxtAccount:
         *,
         weight: int = 1,
         orders: int = 0,
+        group: str = DEFAULT,
+        symbol: str = "",
         priority: Priority = Priority.LOOK_UP,
         deadline: int | None = None,
         reserved: bool = False,
@@ -369,14 +437,17 @@ class CcxtAccount:
 
         Args:
             name: of ccxt's raw endpoint, such as ``privatePostOrder``.
-            weight, orders: what it takes of the rate limits, unless ``reserved`` before.
+            weight, orders, group, symbol: what it takes of which limits, see :mod:`oms.venues.pools`; unless ``reserved`` before.
             deadline: UTC ns; not sent after.
 
         Raises:
             VenueError
         """
+        room = None
         if not reserved:
-            await self.reserve(weight, orders, priority=priority, deadline=deadline)
+            room = await self.reserve(
+                weight, orders, group=group, symbol=symbol, priority=priority, deadline=deadline
+            )
         if deadline is not None and time.time_ns() > deadline:
             raise VenueError(Kind.NOT_SENT, "the deadline has passed")
         call = Call()
@@ -388,13 +459,16 @@ class CcxtAccount:
             retry_after = 0.0
             if kind is Kind.THROTTLED:
                 retry_after = self.dialect.retry_after(call.headers)
-                self.limiter.pool.hold(retry_after)
+                if call.status in self.dialect.shut_out:
+                    self.limiter.pool.hold(retry_after)
+                else:
+                    self.limiter.hold(retry_after, group)
             # ccxt's exceptions quote the signed address: the cause stays out of what is raised.
             raise VenueError(kind, reason[:REASON_MAX], retry_after) from None
         finally:
             _CALL.reset(token)
             if call.headers:
-                self.dialect.learn(self.limiter, call.headers)
+                self.limiter.learn(call.headers, group, room)
 
     # -- what some venues do not have
 

@@ -1,13 +1,12 @@
 """Every market there is an adapter for. Adding an exchange is one adapter file and one line here."""
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oms.venues.adapter import Market
+    from oms.venues.budgets import Budgets
     from oms.venues.credentials import Credentials
-    from oms.venues.limiter import Limiter, Pool
     from oms.venues.over_ccxt import Reach
 
 MARKETS: dict[str, str] = {
@@ -19,13 +18,13 @@ MARKETS: dict[str, str] = {
     "okx.futures": "oms.venues.okx:OkxFutures",
     "upbit.spot": "oms.venues.upbit:UpbitSpot",
 }
-"""``exchange.market`` → where its adapter is: a class made of credentials, limiters and how to reach it."""
+"""``exchange.market`` → where its adapter is: a class made of credentials, budgets and how to reach it."""
 
 
 def make_market(
     venue: str,
     credentials: "Credentials",
-    limiter: "Callable[[str, Pool], Limiter]",
+    budgets: "Budgets",
     reach: "Reach",
 ) -> "Market":
     """The adapter of a venue.
@@ -33,9 +32,9 @@ def make_market(
     Args:
         venue: ``exchange.market``, one of :data:`MARKETS`.
         credentials: where accounts' keys come from.
-        limiter: makes an account's limiter on a pool that the market shares.
+        budgets: the accounts' limiters.
         reach: how the exchange is reached.
     """
     module, _, name = MARKETS[venue].partition(":")
-    market: Market = getattr(import_module(module), name)(credentials, limiter, reach)
+    market: Market = getattr(import_module(module), name)(credentials, budgets, reach)
     return market

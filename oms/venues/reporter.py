@@ -5,10 +5,10 @@ session ends: the next one reconciles by asking the venue again, which loses not
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from nats.aio.client import Client
 
 from oms.messages.codec import encode
 from oms.messages.codes import Code
-from oms.messages.commands import Command, ReportBalances, SubmitReports
+from oms.messages.commands import Command, SubmitReports
 from oms.messages.replies import ErrorBody, RefusedReport
 from oms.messages.reports import Report
 
@@ -135,19 +135,28 @@ class Reporter:
         if len(self._waiting) == MAX_WAITING:
             self._on_full(f"{MAX_WAITING:,} reports wait for the engine")
 
+    @property
+    def waiting(self) -> int:
+        """How many reports the engine has not confirmed."""
+        return len(self._waiting)
+
     async def flushed(self) -> None:
         """Wait until everything put so far is confirmed."""
         await self._idle.wait()
 
-    async def balances(self, totals: dict[str, Decimal], still: Callable[[], bool]) -> bool:
-        """Report total balances after everything put so far, unless ``still`` no longer holds by then."""
-        await self.flushed()
-        async with self._sending:
-            if self._waiting or not still():
-                return False
-            command = ReportBalances(session=self._session, totals=totals)
-            await ask(self._nc, f"report_balances.{self._place}._", command)
-            return True
+    @contextlib.asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Have everything put so far confirmed, and send nothing more until the block ends."""
+        while True:
+            await self.flushed()
+            async with self._sending:
+                if not self._waiting:
+                    yield
+                    return
+
+    async def tell(self, verb: str, command: Command) -> bytes:
+        """Say something else than a report in this session's name, and return the answer; see :func:`ask`."""
+        return await ask(self._nc, f"{verb}.{self._place}._", command)
 
     async def run(self) -> None:
         """Send until cancelled.

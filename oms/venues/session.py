@@ -9,8 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine
-from functools import partial
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -18,33 +17,29 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from oms.messages import reports as r
 from oms.messages.codec import encode
 from oms.messages.codes import Code
 from oms.messages.commands import CloseSession, ListLive, OpenSession
-from oms.messages.enums import Side
-from oms.messages.instructions import Instructions, LookUp
-from oms.messages.replies import LivePage
-from oms.tasks import end, together
-from oms.venues.adapter import Account, FundsMoved, OrderChanged, StreamEvent, VenueOrder, VenueTrade
+from oms.messages.heartbeat import Heartbeat
+from oms.messages.instructions import Instructions, Reconcile, SetTerms, Submit
+from oms.tasks import end, until_first
+from oms.venues.adapter import Account, FundsMoved, Market, OrderChanged, StreamEvent, Traded
 from oms.venues.errors import Kind, VenueError
-from oms.venues.lookup import NS, Question
 from oms.venues.orders import Orders
+from oms.venues.reconcile import Comparison, Reconciler
 from oms.venues.reporter import Reporter, SessionOver, ask
 from oms.venues.settings import Settings
-from oms.venues.translate import accepted, filled, found, is_ours, name_of
+from oms.venues.terms import set_terms
+from oms.venues.wallet import Wallet
 
 log = logging.getLogger(__name__)
 
 HELD_MAX: Final = 100_000
 CLOSE_TIMEOUT_S: Final = 2.0
-AT_ONCE: Final = 10
-"""Orders looked at concurrently while reconciling."""
 BEHIND_ALL: Final = "~"
 """Sorts behind every order id: a page after it is empty, and asks only whether the session is still good."""
 
 _read_instructions = msgspec.json.Decoder(Instructions).decode
-_read_page = msgspec.json.Decoder(LivePage).decode
 
 
 class SessionLost(Exception):
@@ -58,22 +53,37 @@ class Session:
         nc: a connection to NATS that outlives the session.
         place: ``exchange.account.market``.
         account: a fresh private connection; the session opens and closes it.
+        market: what the account is of.
+        wallet: where the funds are that the account trades with on that market.
+        limits_left: what may still be sent, by group of requests and window.
     """
 
-    def __init__(self, nc: Client, place: str, account: Account, settings: Settings) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        place: str,
+        account: Account,
+        market: Market,
+        wallet: Wallet,
+        settings: Settings,
+        limits_left: Callable[[], dict[str, dict[str, int]]],
+    ) -> None:
         self.token = secrets.token_hex(8)
         self._nc = nc
         self._place = place
         self._account = account
         self._settings = settings
+        self._limits_left = limits_left
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reporter = Reporter(nc, place, self.token, self._fail)
-        self.orders = Orders(account, settings, self._reporter.put, self._fail)
-        self._held: list[StreamEvent] | None = []
-        self._moves = 0
+        self.orders = Orders(account, settings, self._reporter.put, self._fail, market.amends_in_place)
+        self.reconciler = Reconciler(
+            place, self.token, account, market.capabilities, self.orders, self._reporter, wallet, settings
+        )
+        self._held: list[OrderChanged | Traded] | None = []
+        self._heard_at = time.time_ns()
         self._funds_moved = asyncio.Event()
-        self._since: dict[str, int] = {}
-        self._known_trades: set[tuple[str, str, Side]] = set()
+        self._tasks: list[asyncio.Task[Any]] = []
         self.ready = asyncio.Event()
 
     def _fail(self, reason: str) -> None:
@@ -88,13 +98,11 @@ class Session:
             SessionOver: with ``replaced``, another connector has the account: do not.
             VenueError: AUTH_FATAL.
         """
-        tasks: list[asyncio.Task[Any]] = []
+        tasks = self._tasks
         reason = "the connector stops"
 
-        def start(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-            task = asyncio.create_task(work)
-            tasks.append(task)
-            return task
+        def start(work: Coroutine[Any, Any, Any]) -> None:
+            tasks.append(asyncio.create_task(work))
 
         subscription = None
         try:
@@ -113,6 +121,7 @@ class Session:
             raise
         finally:
             self.ready.clear()
+            self.reconciler.close()
             for task in tasks:
                 task.cancel()
             await self._close(reason)
@@ -130,15 +139,25 @@ class Session:
             log.warning("%s: the engine was not told that the session is over (%r)", self._place, error)
 
     async def _beat(self) -> None:
-        payload = encode({"session": self.token})
         since_probe = 0.0
         while True:
-            await self._nc.publish(f"heartbeat.{self._place}._", payload)
+            await self._nc.publish(f"heartbeat.{self._place}._", encode(self._health()))
             await asyncio.sleep(self._settings.heartbeat_s)
             since_probe += self._settings.heartbeat_s
             if since_probe >= self._settings.probe_s:
                 since_probe = 0.0
                 await self._probe()
+
+    def _health(self) -> Heartbeat:
+        return Heartbeat(
+            session=self.token,
+            ready=self.ready.is_set(),
+            heard_at=self._heard_at,
+            compared_at=self.reconciler.compared_at,
+            funds_compared_at=self.reconciler.funds_compared_at,
+            waiting=self._reporter.waiting,
+            limits_left=self._limits_left(),
+        )
 
     async def _probe(self) -> None:
         """An idle session learns here that the engine closed it or gave the account to another."""
@@ -177,23 +196,54 @@ class Session:
         if told.session != self.token:
             return
         for instruction in told.instructions:
+            if isinstance(instruction, SetTerms | Reconcile):
+                self._do(instruction)
+                continue
+            if isinstance(instruction, Submit):
+                self.reconciler.touch(instruction.symbol, time.time_ns())
             self.orders.instruct(instruction)
 
+    def _do(self, instruction: SetTerms | Reconcile) -> None:
+        """Begin what is no order's. When it fails for good, so does the session."""
+        if self.orders.ready_at is None:
+            log.warning("not ready: ignored %s", instruction)
+            return
+        if isinstance(instruction, Reconcile):
+            work = self.reconciler.asked(instruction.request_id)
+        else:
+            work = set_terms(self._account, instruction, self._reporter.put)
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._did)
+
+    def _did(self, task: asyncio.Task[Any]) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: %r", self._place, error)
+            self._fail(f"{type(error).__name__}: {error}")
+
     def _heard(self, event: StreamEvent) -> None:
+        self._heard_at = time.time_ns()
         if isinstance(event, FundsMoved):
             log.info("%s: %s", self._place, event.reason)
-            self._moves += 1
+            self.reconciler.moved()
             self._funds_moved.set()
             return
-        if event.order.trades:
-            self._moves += 1
-            self._since.setdefault(event.order.symbol, event.order.time)
+        for trade in event.order.trades if isinstance(event, OrderChanged) else (event.trade,):
+            self.reconciler.heard(trade)
         if self._held is None:
-            self.orders.heard(event.order)
+            self._tell(event)
         elif len(self._held) < HELD_MAX:
             self._held.append(event)
         else:
             self._fail(f"over {HELD_MAX:,} events came while reconciling")
+
+    def _tell(self, event: OrderChanged | Traded) -> None:
+        if isinstance(event, OrderChanged):
+            self.orders.heard(event.order)
+        else:
+            self.orders.heard_trade(event.trade)
 
     # -- the dance
 
@@ -208,14 +258,12 @@ class Session:
                 raise
             raise SessionLost(str(error)) from None
         started = time.monotonic()
-        live, filled_until = await self._list_live()
         try:
-            await self._reconcile(live, filled_until)
+            live = await self.reconciler.start()
             held, self._held = self._held or [], None
             for event in held:
-                if isinstance(event, OrderChanged):
-                    self.orders.heard(event.order)
-            await self._report_balances()
+                self._tell(event)
+            await self.reconciler.compare_funds(Comparison())
         except VenueError as error:
             if error.kind is Kind.AUTH_FATAL:
                 raise
@@ -230,131 +278,19 @@ class Session:
             self._place,
             self.token,
             time.monotonic() - started,
-            len(live),
+            live,
         )
+        await until_first([self.reconciler.run(), self._follow_funds()])
+
+    async def _follow_funds(self) -> None:
+        """Compare funds when the stream tells that they moved by something else than a trade."""
         while True:
             await self._funds_moved.wait()
             self._funds_moved.clear()
             try:
-                await self._report_balances()
+                # What moved them is expected to differ; the comparison that comes by the clock tells of differences.
+                await self.reconciler.compare_funds(Comparison())
             except VenueError as error:
                 if error.kind is Kind.AUTH_FATAL:
                     raise
                 log.error("%s: funds moved and could not be read: %s", self._place, error)
-
-    async def _list_live(self) -> tuple[list[LookUp], dict[str, int]]:
-        live: list[LookUp] = []
-        after = ""
-        while True:
-            command = ListLive(session=self.token, after=after)
-            page = _read_page(await ask(self._nc, f"list_live.{self._place}._", command))
-            live += page.orders
-            if not page.more:
-                break
-            after = page.orders[-1].order_id
-        for look_up in live:
-            self.orders.take_over(look_up)
-        return live, page.filled_until
-
-    async def _reconcile(self, live: list[LookUp], filled_until: dict[str, int]) -> None:
-        """Hold what the engine believes against the venue."""
-        overlap = int(self._settings.overlap_s * NS)
-        since = self._since = {symbol: until - overlap for symbol, until in filled_until.items()}
-        for look_up in live:
-            if look_up.symbol not in filled_until:
-                since[look_up.symbol] = min(since.get(look_up.symbol, look_up.since), look_up.since - overlap)
-        standing = {order.client_id: order for order in await self._account.open_orders()}
-        for order in standing.values():
-            self.orders.venue_ids.see(order)
-        slots = asyncio.Semaphore(AT_ONCE)
-
-        async def check(look_up: LookUp) -> None:
-            async with slots:
-                await self._check(look_up, standing)
-
-        await together(check(look_up) for look_up in live)
-        ours = {look_up.client_id for look_up in live}
-        ours |= {look_up.pending_client_id for look_up in live if look_up.pending_client_id is not None}
-        for order in standing.values():
-            if order.client_id not in ours:
-                await self._adopt(order)
-        await self._report_trades()
-
-    async def _check(self, look_up: LookUp, standing: dict[str, VenueOrder]) -> None:
-        """Report what is certain about one order at first sight; doubt and look up the rest in the background."""
-        old = standing.get(look_up.client_id) or await self._order(look_up.symbol, look_up.client_id)
-        new = None
-        if look_up.pending_client_id is not None:
-            new = standing.get(look_up.pending_client_id)
-            new = new or await self._order(look_up.symbol, look_up.pending_client_id)
-        for order in (old, new):
-            if order is not None:
-                self.orders.venue_ids.see(order)
-        reports = await self.orders.look_ups.judge(
-            Question.of(look_up, settled_at=0.0), old, new, settled=False, absent=False, patient=True
-        )
-        if reports is None:
-            self._reporter.put([r.InDoubt(order_id=look_up.order_id, reason="not certain when taken over")])
-            self.orders.instruct(look_up)
-            return
-        self._reporter.put(reports)
-        self.orders.settle(look_up)
-
-    async def _order(self, symbol: str, client_id: str) -> VenueOrder | None:
-        try:
-            return await self._account.order(symbol, client_id)
-        except VenueError as error:
-            if error.kind is Kind.NOT_FOUND:
-                return None
-            raise
-
-    async def _adopt(self, order: VenueOrder) -> None:
-        """An open order that the engine does not count as live: one it believes ended, or one from elsewhere."""
-        order_id, revision = name_of(order.client_id)
-        adopt = True
-        if is_ours(order.client_id):
-            code = await self._reporter.put_and_hear(accepted(order_id, revision, order))
-            adopt = code is Code.ORDER_UNKNOWN
-            if not adopt:
-                log.error("%s: %s is open, and the engine did not count it as live", self._place, order)
-        if adopt:
-            self._reporter.put([found(order)])
-            order_id = order.client_id
-        if order.cumulative:
-            trades = await self._account.trades_of(order.symbol, order.venue_order_id)
-            self._reporter.put(filled(order_id, trade) for trade in trades)
-
-    async def _report_trades(self) -> int:
-        """Report the trades since the last time; return how many of them had not been read before."""
-        unseen = 0
-        for symbol, start in list(self._since.items()):
-            for trade in await self._account.trades_since(symbol, max(start, 0)):
-                if (symbol, trade.trade_id, trade.side) in self._known_trades:
-                    continue
-                self._known_trades.add((symbol, trade.trade_id, trade.side))
-                unseen += 1
-                await self._report_trade(trade)
-        return unseen
-
-    async def _report_trade(self, trade: VenueTrade) -> None:
-        client_id = self.orders.venue_ids.client_id(trade)
-        order_id = await self.orders.order_id_of_trade(trade.symbol, trade.venue_order_id, client_id)
-        self._reporter.put([filled(order_id, trade)])
-
-    def _still(self, moves: int) -> bool:
-        return self._moves == moves
-
-    async def _report_balances(self) -> None:
-        """Report funds that were the same before and after looking for trades, with nothing heard in between."""
-        read_from = time.time_ns() - int(self._settings.overlap_s * NS)
-        for _ in range(self._settings.balance_attempts):
-            moves = self._moves
-            totals = await self._account.totals()
-            unseen = await self._report_trades()
-            if unseen or await self._account.totals() != totals or self._moves != moves:
-                continue
-            if await self._reporter.balances(totals, partial(self._still, moves)):
-                self._since = dict.fromkeys(self._since, read_from)
-                self._known_trades.clear()
-                return
-        log.error("%s: funds were never quiet enough to be compared with the engine's", self._place)

@@ -18,6 +18,10 @@ class Settings:
         balance_attempts: how often funds are read before giving up on finding them quiet.
         backoff_s, backoff_max_s: first and longest pause before the next session, with jitter.
         concurrent: orders worked on at once; as many cancels again.
+        orders_s, fills_s, funds_s: between two comparisons of open orders, of trades, and of balances and positions.
+        settled_s: what is younger may still be on its way on the stream, and is no difference yet.
+        wallet_s: how long funds wait for the other sessions of their wallet to catch up.
+        instruments_s: between two readings of what the venue lists.
     """
 
     grace_margin_s: float = 10.0
@@ -36,3 +40,9 @@ class Settings:
     open_s: float = 60.0
     marks_s: float = 1.0
     concurrent: int = 50
+    orders_s: float = 60.0
+    fills_s: float = 30.0
+    funds_s: float = 60.0
+    settled_s: float = 5.0
+    wallet_s: float = 20.0
+    instruments_s: float = 300.0

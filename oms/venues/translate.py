@@ -8,7 +8,7 @@ from typing import Final
 
 from oms.messages import reports as r
 from oms.messages.instructions import parse_venue_client_id
-from oms.venues.adapter import State, VenueOrder, VenueTrade
+from oms.venues.adapter import State, VenueFunding, VenueOrder, VenueTrade
 
 MAX_REMEMBERED: Final = 200_000
 """Client ids remembered by the venue's order ids, for trades that tell only the latter."""
@@ -60,6 +60,29 @@ def filled(order_id: str, trade: VenueTrade) -> r.Filled:
     )
 
 
+def restated(order_id: str, revision: int, order: VenueOrder) -> r.Restated:
+    """The terms that the order has at the venue, where orders are amended in place."""
+    return r.Restated(
+        order_id=order_id,
+        quantity=order.quantity,
+        price=order.price,
+        venue_time=order.time,
+        revision=revision,
+        reason=order.reason,
+    )
+
+
+def funded(payment: VenueFunding) -> r.Funding:
+    """A funding payment as a report."""
+    return r.Funding(
+        symbol=payment.symbol,
+        funding_id=payment.funding_id,
+        amount=payment.amount,
+        asset=payment.asset,
+        venue_time=payment.time,
+    )
+
+
 def found(order: VenueOrder) -> r.Found:
     """An order that the engine did not make."""
     return r.Found(
@@ -73,6 +96,7 @@ def found(order: VenueOrder) -> r.Found:
         trigger_price=order.trigger_price,
         time_in_force=order.time_in_force,
         venue_time=order.time,
+        reason=order.origin,
     )
 
 
