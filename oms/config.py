@@ -87,11 +87,12 @@ class StorageConfig:
 
 @attrs.frozen(kw_only=True)
 class VaultConfig:
-    """Where the storage keys are. How to log in is never here: the environment says it."""
+    """Where the storage keys (`path`) and the exchange keys are. How to log in is never here: the environment says it."""
 
     address: str | None = v.key(v.optional(_address), None)
     mount: str = v.key(v.text(_SECRET_PATH, "a mount such as secret"), "secret")
     path: str = v.key(v.text(_SECRET_PATH, "a path such as mexoms/storage"), "mexoms/storage")
+    poll: int = v.key(v.duration("1s"), 30 * v.UNITS_NS["s"], dump=v.from_ns)
 
 
 @attrs.frozen(kw_only=True)

@@ -231,6 +231,7 @@ REFUSALS = [
     ),
     ("vault: {path: /x}", "vault.path: must be a path such as mexoms/storage, was '/x'"),
     ("vault: {mount: ''}", "vault.mount: must be a mount such as secret, was ''"),
+    ("vault: {poll: 200ms}", "vault.poll: must be between 1s and 3650d, was 200ms"),
     ("storage: {data_dir: ''}", "storage.data_dir: must be a path, and not start with a tilde, was ''"),
     (
         "storage: {data_dir: ~/oms}",
