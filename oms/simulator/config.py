@@ -124,6 +124,10 @@ def _balances(value: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
     return MappingProxyType(dict(value))
 
 
+def _limits(value: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(value))
+
+
 @attrs.frozen
 class AccountConfig:
     """One account with its own key, secret and starting balances, which every wallet of the exchange gets.
@@ -152,9 +156,7 @@ class ExchangeConfig:
     symbols: tuple[SymbolConfig, ...]
     accounts: tuple[AccountConfig, ...] = ()
     faults: tuple[FaultRule, ...] = ()
-    limits: Mapping[str, int] = attrs.field(
-        factory=dict, converter=lambda given: MappingProxyType(dict(given))
-    )
+    limits: Mapping[str, int] = attrs.field(factory=dict, converter=_limits)
     funding_interval_s: int = attrs.field(validator=attrs.validators.gt(0), default=28_800)
     history_limit: int = attrs.field(validator=attrs.validators.gt(0), default=100_000)
 

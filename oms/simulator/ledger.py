@@ -1,6 +1,6 @@
 """What accounts own: wallets of free and locked balances, positions, orders and their history.
 
-Amounts move between accounts and wallets, none is made or lost here.
+Amounts are moved by `Till` alone.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ import attrs
 
 from .orders import ZERO, Fill, Order
 from .positions import Position
+from .rules import ClientIds
 
 Key = tuple[str, str]
 """Market and symbol."""
+
+# Client ids remembered where they may never be used again.
+USED_IDS_MAX = 1_000_000
 
 
 @attrs.define
@@ -67,6 +71,7 @@ class Resting:
 class Account:
     """One account.
 
+    `resting` and `reducing` are of futures, by symbol: what working orders are worth, and which only reduce.
     `unlimited` is for the house and the insurance fund alone: they may owe any amount, lock nothing and keep no history.
     `wallets` has every wallet of the exchange. `positions` has a symbol once it was traded or its leverage or margin
     mode was set.
@@ -96,6 +101,7 @@ class Account:
         }
         self.positions: dict[str, Position] = {}
         self.resting: dict[str, Resting] = {}
+        self.reducing: dict[str, dict[int, Order]] = {}
         self.updated_ns = 0
         self.open: dict[int, Order] = {}
         self.open_count: Counter[Key] = Counter()
@@ -108,11 +114,58 @@ class Account:
         self._open_by_client_id: dict[tuple[Key | None, str], Order] = {}
         self._latest_by_client_id: dict[tuple[Key | None, str], Order] = {}
         self._finished: OrderedDict[int, None] = OrderedDict()
+        self._used_client_ids: OrderedDict[str, None] = OrderedDict()
         self._history_limit = history_limit
 
     def balance(self, wallet: str, asset: str) -> Balance:
         """Return the balance of `asset` in `wallet`, making it when there is none."""
         return self.wallets[wallet].setdefault(asset, Balance())
+
+    def takes_client_id(self, client_order_id: str, scope: Key | None, uses: ClientIds) -> bool:
+        """Say whether a new order may have that client id, and remember it where it may be used but once."""
+        if uses == "ever":
+            if client_order_id in self._used_client_ids:
+                return False
+            self._used_client_ids[client_order_id] = None
+            if len(self._used_client_ids) > USED_IDS_MAX:
+                self._used_client_ids.popitem(last=False)
+            return True
+        index = self._open_by_client_id if uses == "open" else self._latest_by_client_id
+        return (scope, client_order_id) not in index
+
+    def opened(self, order: Order, scope: Key | None) -> None:
+        """Index a new order; `scope` is what its client id is unique in."""
+        key = (order.market, order.symbol)
+        self.open[order.order_id] = order
+        self.open_count[key] += 1
+        self._by_id[order.order_id] = order
+        self.orders.setdefault(key, OrderedDict())[order.order_id] = order
+        if order.client_order_id:
+            self._open_by_client_id[scope, order.client_order_id] = order
+            self._latest_by_client_id[scope, order.client_order_id] = order
+
+    def closed(self, order: Order, scope: Key | None) -> None:
+        """Move an order to the history, and forget the oldest beyond the limit."""
+        del self.open[order.order_id]
+        self.open_count[order.market, order.symbol] -= 1
+        if order.client_order_id:
+            del self._open_by_client_id[scope, order.client_order_id]
+        self._finished[order.order_id] = None
+        if len(self._finished) > self._history_limit:
+            oldest = self._by_id.pop(self._finished.popitem(last=False)[0])
+            key = (oldest.market, oldest.symbol)
+            del self.orders[key][oldest.order_id]
+            index = (None if scope is None else key, oldest.client_order_id)
+            if self._latest_by_client_id.get(index) is oldest:
+                del self._latest_by_client_id[index]
+            self.forgotten_orders += 1
+
+    def filled(self, fill: Fill) -> None:
+        """Record a trade. Trimmed in blocks, so at most 1.25 times the history limit is held."""
+        fills = self.fills.setdefault((fill.market, fill.symbol), [])
+        fills.append(fill)
+        if len(fills) > self._history_limit + self._history_limit // 4:
+            del fills[: len(fills) - self._history_limit]
 
     def all_orders(self) -> Iterator[Order]:
         """Yield every order kept, of all markets and symbols, in the order in which they were accepted."""

@@ -1,6 +1,6 @@
 """A limit order book with price-time priority. Pure: no clock, no randomness, no accounts.
 
-Orders of one account do trade with each other: that is Binance's self-trade prevention mode NONE.
+Orders of one account do trade with each other: no self-trade prevention.
 """
 
 from __future__ import annotations
@@ -75,9 +75,14 @@ class DepthChange:
 
 
 class Book:
-    """The resting orders of one symbol. Every change of a level's quantity takes the next `update_id`."""
+    """The resting orders of one symbol. Every change of a level's quantity takes the next `update_id`.
 
-    def __init__(self) -> None:
+    `contract_size` turns quantities into base asset, `step` is the smallest quantity an order by quote amount takes.
+    """
+
+    def __init__(self, contract_size: Decimal = Decimal(1), step: Decimal = Decimal(1)) -> None:
+        self._size = contract_size
+        self._step = step
         self._sides = {BUY: _Side(descending=True), SELL: _Side(descending=False)}
         self._changed: dict[str, set[Decimal]] = {BUY: set(), SELL: set()}
         self._published_id = 0
@@ -101,33 +106,39 @@ class Book:
         return best is not None and _reaches(side, price, best.price)
 
     def obtainable(self, side: str, quantity: Decimal, limit: Decimal | None) -> tuple[Decimal, Decimal]:
-        """Return what an order of `side` could take now, at most `quantity`, and its cost in quote asset."""
+        """Return what an order of `side` could take now, at most `quantity`, and what that is worth in quote asset."""
         taken = cost = ZERO
         for level in self.levels(_other(side)):
             if taken == quantity or (limit is not None and not _reaches(side, limit, level.price)):
                 break
             part = min(level.quantity, quantity - taken)
             taken += part
-            cost += part * level.price
+            cost += part * level.price * self._size
         return taken, cost
 
     def take(self, order: Order, limit: Decimal | None) -> Iterator[Match]:
         """Match `order` against the other side up to `limit` (None: any price) and yield every match.
 
         Executed quantities of both orders are updated and filled makers leave the book before each match is
-        yielded; what remains of `order` is not rested.
+        yielded; what remains of `order` is not rested. Between matches `order` may be closed and any resting order
+        be decreased or removed. An order by quote amount gets its `quantity` with the match that exhausts it.
         """
         makers = self._sides[_other(order.side)]
-        while order.leaves > 0:
+        while order.is_open:
             level = makers.best()
             if level is None or (limit is not None and not _reaches(order.side, limit, level.price)):
                 return
             maker = next(iter(level.orders.values()))
-            quantity = min(order.leaves, maker.leaves)
-            quote = level.price * quantity
+            wanted = self._affordable(order, level.price) if order.quote_quantity else order.leaves
+            if wanted == 0:
+                return
+            quantity = min(wanted, maker.leaves)
+            quote = level.price * quantity * self._size
             for side in (order, maker):
                 side.executed += quantity
-                side.quote += quote
+                side.executed_quote += quote
+            if order.quote_quantity and self._affordable(order, level.price) == 0:
+                order.quantity = order.executed
             level.quantity -= quantity
             if maker.leaves == 0:
                 del level.orders[maker.order_id]
@@ -135,11 +146,21 @@ class Book:
             self._touch(maker.side, level.price)
             yield Match(maker, level.price, quantity)
 
+    def _affordable(self, order: Order, price: Decimal) -> Decimal:
+        """Return how much an order by quote amount can still take at `price`, in whole steps."""
+        return (order.quote_quantity - order.executed_quote) / price // self._step * self._step
+
     def rest(self, order: Order) -> None:
         """Put what remains of `order` at the end of its price's queue."""
         level = self._sides[order.side].level(order.price)
         level.orders[order.order_id] = order
         level.quantity += order.leaves
+        self._touch(order.side, order.price)
+
+    def decrease(self, order: Order, quantity: Decimal) -> None:
+        """Take `quantity` off a resting order, which keeps its place in the queue, and off its total."""
+        order.quantity -= quantity
+        self._sides[order.side].levels[order.price].quantity -= quantity
         self._touch(order.side, order.price)
 
     def remove(self, order: Order) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal as D
+from functools import partial
 
 from .config import SymbolConfig
 from .orders import FUTURES
@@ -31,131 +32,79 @@ KRW_TICKS = (
 BTCUSDT = SymbolConfig("BTCUSDT", "BTC", "USDT", start_price=D(50_000))
 ETHUSDT = SymbolConfig("ETHUSDT", "ETH", "USDT", start_price=D(3_000), step=D("0.0001"))
 
-_FUTURES = {"market": FUTURES, "maker_fee": D("0.0002"), "taker_fee": D("0.0005")}
-_OKX = {"min_notional": D(0), "maker_fee": D("0.0008")}
-_UPBIT = {
-    "step": D("0.00000001"),
-    "min_notional": D(5_000),
-    "max_quantity": D(1_000_000),
-    "max_price": D(1_000_000_000_000),
-    "ticks": KRW_TICKS,
-    "tick": D(1_000),
-    "maker_fee": D("0.0005"),
-    "taker_fee": D("0.0005"),
-}
+_futures = partial(
+    SymbolConfig,
+    market=FUTURES,
+    maker_fee=D("0.0002"),
+    taker_fee=D("0.0005"),
+    level_value=D(50_000),
+)
+_bybit = partial(_futures, leverage=10, max_leverage=100)
+_okx = partial(SymbolConfig, min_notional=D(0), maker_fee=D("0.0008"))
+_okx_swap = partial(
+    _futures, step=D("0.01"), max_quantity=D(100_000), min_notional=D(0), leverage=3, max_leverage=100
+)
+_upbit = partial(
+    SymbolConfig,
+    step=D("0.00000001"),
+    min_notional=D(5_000),
+    max_quantity=D(1_000_000),
+    max_price=D(1_000_000_000_000),
+    ticks=KRW_TICKS,
+    tick=D(1_000),
+    maker_fee=D("0.0005"),
+    taker_fee=D("0.0005"),
+)
 
 PRESETS: Mapping[str, tuple[SymbolConfig, ...]] = {
     "binance.spot": (BTCUSDT, ETHUSDT),
     "binance.futures": (
-        SymbolConfig(
+        _futures(
             "BTCUSDT",
             "BTC",
             "USDT",
-            start_price=D(50_000),
+            D(50_000),
             tick=D("0.1"),
             step=D("0.001"),
             max_quantity=D(1_000),
             min_notional=D(50),
-            level_value=D(50_000),
-            **_FUTURES,
         ),
-        SymbolConfig(
+        _futures(
             "ETHUSDT",
             "ETH",
             "USDT",
-            start_price=D(3_000),
+            D(3_000),
             step=D("0.001"),
             max_quantity=D(10_000),
             min_notional=D(20),
-            level_value=D(50_000),
-            **_FUTURES,
         ),
     ),
     "bybit.spot": (
-        SymbolConfig("BTCUSDT", "BTC", "USDT", start_price=D(50_000), tick=D("0.1"), step=D("0.000001")),
-        SymbolConfig("ETHUSDT", "ETH", "USDT", start_price=D(3_000), step=D("0.00001")),
+        SymbolConfig("BTCUSDT", "BTC", "USDT", D(50_000), tick=D("0.1"), step=D("0.000001")),
+        SymbolConfig("ETHUSDT", "ETH", "USDT", D(3_000), step=D("0.00001")),
     ),
     "bybit.futures": (
-        SymbolConfig(
-            "BTCUSDT",
-            "BTC",
-            "USDT",
-            start_price=D(50_000),
-            tick=D("0.1"),
-            step=D("0.001"),
-            max_quantity=D(1_190),
-            level_value=D(50_000),
-            leverage=10,
-            max_leverage=100,
-            **_FUTURES,
-        ),
-        SymbolConfig(
-            "ETHUSDT",
-            "ETH",
-            "USDT",
-            start_price=D(3_000),
-            step=D("0.01"),
-            max_quantity=D(7_240),
-            level_value=D(50_000),
-            leverage=10,
-            max_leverage=100,
-            **_FUTURES,
-        ),
+        _bybit("BTCUSDT", "BTC", "USDT", D(50_000), tick=D("0.1"), step=D("0.001"), max_quantity=D(1_190)),
+        _bybit("ETHUSDT", "ETH", "USDT", D(3_000), step=D("0.01"), max_quantity=D(7_240)),
     ),
     "okx.spot": (
-        SymbolConfig(
+        _okx(
             "BTC-USDT",
             "BTC",
             "USDT",
-            start_price=D(50_000),
+            D(50_000),
             tick=D("0.1"),
             step=D("0.00000001"),
             min_quantity=D("0.00001"),
-            **_OKX,
         ),
-        SymbolConfig(
-            "ETH-USDT",
-            "ETH",
-            "USDT",
-            start_price=D(3_000),
-            step=D("0.000001"),
-            min_quantity=D("0.0001"),
-            **_OKX,
-        ),
+        _okx("ETH-USDT", "ETH", "USDT", D(3_000), step=D("0.000001"), min_quantity=D("0.0001")),
     ),
     "okx.futures": (
-        SymbolConfig(
-            "BTC-USDT-SWAP",
-            "BTC",
-            "USDT",
-            start_price=D(50_000),
-            tick=D("0.1"),
-            step=D("0.01"),
-            contract_size=D("0.01"),
-            max_quantity=D(100_000),
-            min_notional=D(0),
-            level_value=D(50_000),
-            leverage=3,
-            max_leverage=100,
-            **_FUTURES,
-        ),
-        SymbolConfig(
-            "ETH-USDT-SWAP",
-            "ETH",
-            "USDT",
-            start_price=D(3_000),
-            step=D("0.01"),
-            contract_size=D("0.1"),
-            max_quantity=D(100_000),
-            min_notional=D(0),
-            level_value=D(50_000),
-            leverage=3,
-            max_leverage=100,
-            **_FUTURES,
-        ),
+        _okx_swap("BTC-USDT-SWAP", "BTC", "USDT", D(50_000), tick=D("0.1"), contract_size=D("0.01")),
+        _okx_swap("ETH-USDT-SWAP", "ETH", "USDT", D(3_000), contract_size=D("0.1")),
     ),
     "upbit.spot": (
-        SymbolConfig("KRW-BTC", "BTC", "KRW", start_price=D(70_000_000), **_UPBIT),
-        SymbolConfig("KRW-ETH", "ETH", "KRW", start_price=D(4_000_000), **_UPBIT),
+        _upbit("KRW-BTC", "BTC", "KRW", D(70_000_000)),
+        _upbit("KRW-ETH", "ETH", "KRW", D(4_000_000)),
     ),
 }

@@ -22,8 +22,9 @@ class Rules:
 
     `wallets` says which wallet each market's funds are in, `more_wallets` which others there are. `client_id_scope`:
     client order ids are unique for each symbol or for the whole account. `fee_in_quote`: spot commission is always
-    paid in the quote asset and reserved with a buy; otherwise it is taken from what was received. `amount_places`, if
-    given, is how many decimals tick × step may have.
+    paid in the quote asset and reserved with a buy; otherwise it is taken from what was received. `makes_client_ids`:
+    an order sent without a client id gets one, otherwise it has the empty text. `amount_places`, if given, is how many
+    decimals tick × step may have.
     """
 
     wallets: Mapping[str, str]
@@ -32,6 +33,7 @@ class Rules:
     post_only: Mapping[str, PostOnly]
     more_wallets: tuple[str, ...] = ()
     fee_in_quote: bool = False
+    makes_client_ids: bool = False
     amount_places: int | None = None
 
     @property
@@ -47,6 +49,7 @@ RULES: Mapping[str, Rules] = {
         client_ids="open",
         client_id_scope="symbol",
         post_only={SPOT: "reject", FUTURES: "expire"},
+        makes_client_ids=True,
         amount_places=8,
     ),
     "bybit": Rules(
