@@ -104,6 +104,15 @@ class CacheConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ReconcileConfig:
+    """How often a session holds what the engine believes against the venue: open orders, trades, balances and positions."""
+
+    orders: int = v.key(v.duration("1s"), v.UNITS_NS["m"], dump=v.from_ns)
+    fills: int = v.key(v.duration("1s"), 30 * v.UNITS_NS["s"], dump=v.from_ns)
+    funds: int = v.key(v.duration("1s"), v.UNITS_NS["m"], dump=v.from_ns)
+
+
+@attrs.frozen(kw_only=True)
 class AuditConfig:
     """What becomes of a difference between the follower's state and the engine's seals."""
 
@@ -174,6 +183,7 @@ class Config:
     storage: StorageConfig = v.key(v.section(StorageConfig), StorageConfig)
     vault: VaultConfig = v.key(v.section(VaultConfig), VaultConfig)
     cache: CacheConfig = v.key(v.section(CacheConfig), CacheConfig)
+    reconcile: ReconcileConfig = v.key(v.section(ReconcileConfig), ReconcileConfig)
     audit: AuditConfig = v.key(v.section(AuditConfig), AuditConfig)
     accounts: Mapping[str, AccountConfig] = v.key(
         v.mapping_of(v.name, v.section(AccountConfig)),

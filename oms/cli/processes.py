@@ -19,7 +19,7 @@ from oms.config import Config
 
 if TYPE_CHECKING:
     from oms.simulator import RateLimits
-    from oms.venues.connector import Connector
+    from oms.venues.exchange import Exchange
 
 
 @click.command(epilog=EPILOG)
@@ -185,7 +185,7 @@ def _venue_limits(config: Config, real: "RateLimits") -> "RateLimits":
 
 
 @click.command(epilog=EPILOG)
-@click.argument("venue", default="binance.spot")
+@click.argument("exchange", default="binance")
 @s.config_option
 @s.nats_override_option
 @click.option(
@@ -201,20 +201,22 @@ def _venue_limits(config: Config, real: "RateLimits") -> "RateLimits":
     help="With --simulator: its certificate authority.",
 )
 def connector(
-    venue: str,
+    exchange: str,
     config_path: Path | None,
     nats_url: str | None,
     simulator_port: int | None,
     ca_path: Path | None,
 ) -> None:
-    """Run the connector of one venue, for every account that trades there.
+    """Run the connector of one exchange: all its enabled markets, every account that trades there.
 
-    VENUE is exchange.market, binance.spot when left out. The accounts' keys come from the environment:
-    MEXOMS_BINANCE_<ACCOUNT>_KEY and …_SECRET. With simulator.enabled in the configuration, a simulator must be named.
+    EXCHANGE is binance, bybit, okx or upbit; binance when left out. The accounts' keys come from Vault, see vault in the
+    configuration. With simulator.enabled there, a simulator must be named, and its keys come from the environment:
+    MEXOMS_<EXCHANGE>_<ACCOUNT>_KEY, …_SECRET and, for OKX, …_PASSPHRASE.
     """
     config = s.configured(config_path, nats_url=nats_url)
-    if venue not in config.venues:
-        raise click.UsageError(f"VENUE must be one of {', '.join(config.venues)}, was {venue!r}")
+    exchanges = list(dict.fromkeys(venue.split(".")[0] for venue in config.venues))
+    if exchange not in exchanges:
+        raise click.UsageError(f"EXCHANGE must be one of {', '.join(exchanges)}, was {exchange!r}")
     if (simulator_port is None) != (ca_path is None):
         raise click.UsageError("--simulator and --ca go together")
     if config.simulator.enabled != (simulator_port is not None):
@@ -223,41 +225,51 @@ def connector(
 
     async def work(stop: asyncio.Event) -> None:
         from oms.simulator.client import ccxt_session
-        from oms.venues.connector import Connector
         from oms.venues.credentials import EnvironmentCredentials
-        from oms.venues.limiter import Limiter
-        from oms.venues.registry import MARKETS
+        from oms.venues.exchange import Exchange, Service
+        from oms.venues.over_ccxt import Reach
+        from oms.venues.settings import Settings
+        from oms.venues.vault_keys import VaultCredentials
 
-        limits = config.venues[venue].rate_limits
         async with contextlib.AsyncExitStack() as stack:
-            nc = await stack.enter_async_context(s.connection(config, f"mexoms-connector-{venue}"))
-            session = None
+            nc = await stack.enter_async_context(s.connection(config, f"mexoms-connector-{exchange}"))
+            session, credentials = None, None
+            services = {}
             if simulator_port is not None and ca_path is not None:
                 session = await stack.enter_async_context(ccxt_session(ca_path, simulator_port))
-            market = MARKETS[venue](
-                EnvironmentCredentials(),
-                lambda _account, pool: Limiter(
-                    limits.weight_per_minute, limits.orders_per_second, limits.orders_per_day, pool
-                ),
-                session,
-                config.venues[venue].test_net and not config.simulator.enabled,
+            for venue, its in config.venues.items():
+                if venue.startswith(f"{exchange}."):
+                    services[venue] = Service(
+                        accounts=[
+                            name for name, account in config.accounts.items() if venue in account.venues
+                        ],
+                        weight_per_minute=its.rate_limits.weight_per_minute,
+                        orders_per_second=its.rate_limits.orders_per_second,
+                        orders_per_day=its.rate_limits.orders_per_day,
+                        reach=Reach(session=session, test_net=its.test_net and not config.simulator.enabled),
+                    )
+            if not config.simulator.enabled:
+                credentials = await stack.enter_async_context(VaultCredentials(config.vault, list(services)))
+            reconcile = config.reconcile
+            settings = Settings(
+                orders_s=reconcile.orders / 1e9, fills_s=reconcile.fills / 1e9, funds_s=reconcile.funds / 1e9
             )
-            accounts = [name for name, account in config.accounts.items() if venue in account.venues]
-            running = Connector(nc, venue, market, accounts)
-            serving = asyncio.create_task(_all_ready(running, accounts, venue))
+            running = Exchange(nc, services, credentials or EnvironmentCredentials(), settings)
+            if credentials is not None:
+                credentials.on_change = running.rekey
+            serving = asyncio.create_task(_all_ready(running, exchange))
             try:
                 await running.run(stop)
             finally:
                 serving.cancel()
             if not stop.is_set():
-                raise StoppedError(Exit.FENCED, f"another connector serves every account of {venue}")
+                raise StoppedError(Exit.FENCED, f"another connector serves every account of {exchange}")
 
     s.run(work, fast=False)
 
 
-async def _all_ready(running: "Connector", accounts: list[str], venue: str) -> None:
-    while not all(  # noqa: ASYNC110 - sessions come and go; their readiness is looked at, not waited for
-        name in running.sessions and running.sessions[name].ready.is_set() for name in accounts
-    ):
+async def _all_ready(running: "Exchange", exchange: str) -> None:
+    # Sessions come and go; their readiness is looked at, not waited for.
+    while not running.ready:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    s.say_ready("connector", venue=venue, accounts=accounts)
+    s.say_ready("connector", exchange=exchange, venues=list(running.connectors))

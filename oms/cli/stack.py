@@ -69,9 +69,10 @@ class Stack:
         if self.config.simulator.enabled:
             self.simulator_port = (await simulator.ready())["port"]
             extra = ["--simulator", str(self.simulator_port), "--ca", str(self.ca_path)]
+        exchanges = dict.fromkeys(venue.split(".")[0] for venue in self.config.venues)
         connectors = [
-            await self._start(f"connector {venue}", [venue, *extra], environment=self._keys)
-            for venue in self.config.venues
+            await self._start(f"connector {exchange}", [exchange, *extra], environment=self._keys)
+            for exchange in exchanges
         ]
         await asyncio.gather(*(child.ready() for child in (engine, follower, *connectors)))
 

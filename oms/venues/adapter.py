@@ -246,7 +246,10 @@ class Market(Protocol):
         """Connect and return what the venue lists. Asked again, it says what the venue lists by then."""
 
     def account(self, name: str) -> Account:
-        """A new private connection for an account."""
+        """A new private connection for an account, with its key as it is now."""
+
+    async def refresh_key(self, name: str) -> bool:
+        """Look for the account's key again, because the venue does not take it; return whether it is another one."""
 
     def limits_left(self, name: str) -> dict[str, dict[str, int]]:
         """What the account may still send now, by group of requests and window."""

@@ -23,7 +23,7 @@ from oms.messages.commands import DeclareVenue, InstrumentSpec, ListInstruments,
 from oms.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
-from oms.venues.errors import StreamLost, VenueError
+from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.reporter import EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
@@ -73,6 +73,17 @@ class Connector:
         self._wallets = Wallets() if wallets is None else wallets
         self.sessions: dict[str, Session] = {}
         """The session of each account, while it has one."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether every account has a session that is ready."""
+        return all(name in self.sessions and self.sessions[name].ready.is_set() for name in self._accounts)
+
+    def rekey(self, account: str) -> None:
+        """The account's key was changed: end its session, so that the next one takes the new key."""
+        session = self.sessions.get(account)
+        if session is not None:
+            session.end("the key was changed")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, or until every account is another connector's."""
@@ -159,6 +170,10 @@ class Connector:
                 log.error("%s: the engine closed the session (%s)", place, over)
             except (SessionLost, VenueError, EngineRefused, CredentialsMissing) as error:
                 log.error("%s: %s: %s", place, type(error).__name__, error)
+                fatal = isinstance(error, VenueError) and error.kind is Kind.AUTH_FATAL
+                if fatal and await self._market.refresh_key(name):
+                    log.warning("%s: there is another key", place)
+                    pauses = self._pauses()
             except (nats.errors.Error, OSError) as error:
                 log.error("%s: NATS failed (%r)", place, error)
             except Exception:

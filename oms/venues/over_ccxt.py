@@ -302,6 +302,9 @@ class CcxtMarket:
         """
         return self.credentials.key(self.exchange, self.market, account)
 
+    async def refresh_key(self, name: str) -> bool:
+        return await self.credentials.refresh(self.exchange, self.market, name)
+
     def limits_left(self, name: str) -> dict[str, dict[str, int]]:
         return self.budgets.of(name).left()
 

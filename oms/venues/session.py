@@ -86,6 +86,10 @@ class Session:
         self._tasks: list[asyncio.Task[Any]] = []
         self.ready = asyncio.Event()
 
+    def end(self, reason: str) -> None:
+        """End the session; another one follows it."""
+        self._fail(reason)
+
     def _fail(self, reason: str) -> None:
         if not self._over.done():
             self._over.set_result(reason)
