@@ -17,6 +17,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -123,11 +124,19 @@ class Login:
     def version(self, path: str, shape: str) -> int:
         """The current version of a secret, from its metadata."""
 
-        def ask() -> int:
+        def ask() -> tuple[int, bool]:
             read = self._client.secrets.kv.v2.read_secret_metadata
-            return int(read(path, mount_point=self._mount)["data"]["current_version"])
+            data = read(path, mount_point=self._mount)["data"]
+            current = data["versions"][str(data["current_version"])]
+            # A time that is still to come is when it will be deleted.
+            at = current["deletion_time"]
+            deleted = current["destroyed"] or (at and datetime.fromisoformat(at) <= datetime.now(UTC))
+            return int(data["current_version"]), bool(deleted)
 
-        return self._ask(ask, f"{self._mount}/metadata/{path} of {self._address}", shape)
+        version, deleted = self._ask(ask, f"{self._mount}/metadata/{path} of {self._address}", shape)
+        if deleted:
+            raise VaultError(f"{self.name(path)}: its current version {version} is deleted", absent=True)
+        return version
 
     def keep(self) -> float:
         """Renew the login if it is due, by a new one where it cannot be; return in how many seconds it is due, inf for never."""
@@ -186,7 +195,8 @@ class Login:
                     lambda: self._client.auth.token.renew_self()["auth"], f"the login at {self._address}", ""
                 )
             except VaultError as error:
-                if error.passing:
+                # Another login may do even where this one is the trouble; if not, that is what is told.
+                if error.passing and self._given:
                     raise
             else:
                 left_s = float(auth["lease_duration"])

@@ -99,6 +99,7 @@ class VaultCredentials:
         self._looking = asyncio.Lock()
         self._on_change: list[OnChange] = []
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def watch(self, on_change: OnChange) -> None:
         """Call this with exchange, market and account whenever there is another key."""
@@ -142,9 +143,11 @@ class VaultCredentials:
         if self._task is not None:
             await end([self._task])
             self._task = None
-        # After what is still under way there, which has a time limit of its own.
-        self._executor.submit(self._login.close)
-        self._executor.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            # After what is still under way there, which has a time limit of its own.
+            self._executor.submit(self._login.close)
+            self._executor.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
         await self.open()
