@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from oms.venues.pools import MINUTE, NS, Counts, Limits, Rule
+from oms.venues.pools import NS, Counts, Limits, Rule
 from oms.venues.windows import NEVER, Gate, Rank, Window
 
 SYMBOLS_MAX: Final = 1_000
@@ -185,19 +185,17 @@ class Pool:
     """What all our accounts at an exchange share, because it counts by address, and where its limits for each are kept.
 
     Args:
-        limits: the exchange's, from :data:`oms.venues.pools.POOLS`; a number is its weight a minute by address alone.
+        limits: the exchange's, from :data:`oms.venues.pools.POOLS`.
         clock: monotonic ns.
         utc: UTC ns, the clock of deadlines.
     """
 
     def __init__(
         self,
-        limits: Limits | int,
+        limits: Limits,
         clock: Callable[[], int] = time.monotonic_ns,
         utc: Callable[[], int] = time.time_ns,
     ) -> None:
-        if isinstance(limits, int):
-            limits = Limits(address=(Rule("weight 1m", Counts.WEIGHT, limits, MINUTE),))
         self.limits = limits
         self.clock = clock
         self.utc = utc
@@ -207,15 +205,14 @@ class Pool:
         """Accounts with requests that wait for what the address shares."""
         self.marked: list[Gate] = []
         self.timer = _Timer(self.pump, clock)
-        self._accounts: dict[str | int, Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._numbers = 0
 
-    def account(self, name: str | None) -> Account:
-        """The account by that name; without one, another that nobody shares."""
-        key = self.number() if name is None else name
-        if key not in self._accounts:
-            self._accounts[key] = Account(self)
-        return self._accounts[key]
+    def account(self, name: str) -> Account:
+        """The account by that name."""
+        if name not in self._accounts:
+            self._accounts[name] = Account(self)
+        return self._accounts[name]
 
     def number(self) -> int:
         """The next number: who came first."""
@@ -242,7 +239,8 @@ class Pool:
         owners = [self.windows]
         for account in self._accounts.values():
             owners += [account.windows, *(place.windows for place in account.places.values())]
-            account.timer.wake_at(self.clock())
+            if account.live:
+                account.timer.wake_at(self.clock())
         for windows in owners:
             if rule in windows:
                 windows[rule].limit = limit
@@ -254,16 +252,6 @@ class Pool:
             gate.first = None
         self.marked.clear()
         _admit(accounts, self.clock())
-
-    # Adapters that name no rule speak of the weight by these.
-
-    @property
-    def weight(self) -> Window:
-        return self.windows["weight 1m"]
-
-    def correct(self, seen: int) -> None:
-        """Learn what the exchange has counted in its minute, requests of others behind our address included."""
-        self.weight.correct(self.clock(), seen)
 
 
 def _admit(accounts: Iterable[Account], now: int) -> None:

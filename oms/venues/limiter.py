@@ -36,7 +36,7 @@ class Limiter:
     Args:
         weight_per_minute, orders_per_second, orders_per_day: what we allow ourselves.
         pool: of the exchange, shared by all accounts that it throttles together.
-        account: limiters of one pool by the same name share what the exchange allows the account: those of its markets.
+        account: its name; limiters of one pool by the same name share what the exchange allows the account.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Limiter:
         orders_per_second: int,
         orders_per_day: int,
         pool: Pool,
-        account: str | None = None,
+        account: str,
     ) -> None:
         self.pool = pool
         self._account = pool.account(account)
@@ -197,12 +197,6 @@ class Limiter:
         if account.live:
             told["waiting"] = {"requests": account.live}
         return told
-
-    # Adapters whose pool has no rules for accounts tell the orders by this.
-
-    def correct(self, orders_today: int) -> None:
-        """Learn how many orders the venue has counted for the account today."""
-        self._own["orders 1d"].correct(self.pool.clock(), orders_today)
 
 
 def _told(window: Window, now: int) -> dict[str, int]:

@@ -62,12 +62,18 @@ def virtually(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return runner.run(work())
 
 
-def pool(limits: Limits | int = 1_000_000) -> Pool:
-    return Pool(limits, clock, utc)
+def weighed(limit: int) -> Limits:
+    """An exchange that counts weight by address alone."""
+    return Limits(address=(Rule("weight 1m", Counts.WEIGHT, limit, 60),))
 
 
-def limiter(at: Pool, account: str | None = None, *, weight: int = 10**6, orders: int = 10**5) -> Limiter:
-    return Limiter(weight, orders, 10**8, at, account)
+def pool(limits: Limits | None = None) -> Pool:
+    return Pool(limits or Limits(), clock, utc)
+
+
+def limiter(at: Pool, account: str = "", *, weight: int = 10**6, orders: int = 10**5) -> Limiter:
+    """An account's limiter; without a name, another account's each time."""
+    return Limiter(weight, orders, 10**8, at, account or f"account {at.number()}")
 
 
 def fullest(taken: Iterable[tuple[int, int]], length: int) -> int:
@@ -228,7 +234,7 @@ def test_exactly_its_limit_is_admitted_of_five_hundred() -> None:
 
 async def test_exactly_its_limit_is_admitted_of_five_hundred_in_real_time() -> None:
     """The same with the clock of the machine: no second holds more than 200 of 500 waiters, and none goes by unused."""
-    at = limiter(Pool(10**6), orders=200)
+    at = limiter(Pool(Limits()), orders=200)
     taken: list[tuple[int, int]] = []
 
     async def ask() -> None:
@@ -347,7 +353,7 @@ def test_a_request_larger_than_a_window_is_refused() -> None:
     """What can never fit does not wait, not even when the limit becomes too small while it does."""
 
     async def work() -> None:
-        at = pool(100)
+        at = pool(weighed(100))
         one = limiter(at)
         with pytest.raises(TooLate, match="larger than the rate limits"):
             await one.reserve(101, priority=CANCEL)
@@ -453,7 +459,7 @@ def test_cancels_of_any_account_go_before_orders_of_any_other() -> None:
     """Where the address is short of weight, the accounts' requests go by rank as if they were one's."""
 
     async def work() -> list[str]:
-        at = pool(10)
+        at = pool(weighed(10))
         one, two = limiter(at, "one"), limiter(at, "two")
         await one.reserve(10, priority=LOOK_UP)
         order: list[str] = []
@@ -478,7 +484,7 @@ def test_an_account_that_waits_for_itself_does_not_hold_up_another() -> None:
     """While one account has used up its own weight, another still takes from the address at once."""
 
     async def work() -> None:
-        at = pool(1_000)
+        at = pool(weighed(1_000))
         one, two = limiter(at, weight=10), limiter(at)
         await one.reserve(10, priority=LOOK_UP)
         waiting = asyncio.ensure_future(one.reserve(1, priority=CANCEL))
