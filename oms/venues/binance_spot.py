@@ -22,6 +22,7 @@ from oms.venues.adapter import (
     VenueOrder,
     VenueTrade,
 )
+from oms.venues.binance_wallets import REFUSED_TRANSFERS, transfer
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
 from oms.venues.over_ccxt import (
@@ -72,6 +73,7 @@ MEANINGS: Final[dict[str, tuple[tuple[str, Kind], ...]]] = {
     "-2014": (("", Kind.AUTH_FATAL),),  # API key format
     "-2015": (("", Kind.AUTH_FATAL),),  # API key, address or permissions
     "-2026": (("", Kind.NOT_FOUND),),   # archived: canceled or expired without a fill, over 90 days ago
+    **REFUSED_TRANSFERS,
 }
 
 STATES: Final = {
@@ -110,7 +112,7 @@ _read_refusal = msgspec.json.Decoder(_Refusal).decode
 CAPABILITIES: Final = Capabilities(
     order_types=tuple(OrderType),
     times_in_force=tuple(TimeInForce),
-    features=(Feature.POST_ONLY, Feature.AMEND),
+    features=(Feature.POST_ONLY, Feature.AMEND, Feature.TRANSFER),
     wallet=MARKET,
 )
 
@@ -396,6 +398,9 @@ class BinanceSpotAccount(CcxtAccount):
             return {asset: total for asset, total in totals.items() if total}
 
         return await self._request("privateGetAccount", {"omitZeroBalances": "true"}, read)
+
+    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
+        return await transfer(self._request, asset, amount, source, target)
 
 
 def _new_order(order: Submit | Amend, client_id: str, quantity: Decimal) -> dict[str, str]:
