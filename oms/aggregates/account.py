@@ -1,9 +1,12 @@
-"""Account: balances by asset of one account on one market, and the trades already applied there.
+"""Account: what a connector session serves, the trades already applied there, and the wallet that the funds are in.
 
-Events: ``OrderFilled``, ``BalanceAdjusted``; what orders reserve is moved by the order's own events.
+Events: ``SessionOpened``, ``SessionClosed``, ``OrderFilled``, ``FundingPaid``, ``Reconciled``; of wallets also
+``BalanceAdjusted``. What orders reserve is moved by the order's own events, the margin of positions by theirs.
 
-``free = total - locked``. Locked is exactly what live orders reserve. A fill is a fact: it may take free below zero
-(a market order that cost more than it reserved), which is shown, never hidden.
+Sessions and trades are of one market. Funds are of a wallet, which markets of an exchange may share: where ``bybit`` holds
+spot and futures in one, an order on either reserves from it. ``free = total - locked - margin``. Locked is exactly what live
+orders reserve, margin what open positions hold. A fill is a fact: it may take free below zero (a market order that cost
+more than it reserved), which is shown, never hidden.
 """
 
 from collections import OrderedDict
@@ -15,18 +18,26 @@ from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import Side
-from oms.messages.events import BalanceAdjusted, OrderFilled
+from oms.messages.events import BalanceAdjusted, FundingPaid, OrderFilled, Reconciled, TradeBusted
 
 AccountKey = tuple[str, str, str]
 """(exchange, account, market)"""
+
+WalletKey = tuple[str, str, str]
+"""(exchange, account, wallet)"""
 
 MAX_TRADE_IDS = 100_000
 """Trade ids remembered for each account and market; a fill older than the forgotten ones is refused (FILL_TOO_OLD)."""
 
 
-def trade_key(event: OrderFilled) -> str:
+def trade_key(event: OrderFilled | TradeBusted) -> str:
     """What tells a trade from others of its account and market. An account that trades with itself has both sides of one id."""
     return f"{event.symbol}:{event.trade_id}:{event.side}"
+
+
+def funding_key(symbol: str, funding_id: str) -> str:
+    """What tells a funding payment from others, and from trades, of its account and market."""
+    return f"funding:{symbol}:{funding_id}"
 
 
 @attrs.define(slots=True)
@@ -35,37 +46,30 @@ class Balance:
 
     total: Decimal = ZERO
     locked: Decimal = ZERO
+    margin: Decimal = ZERO
 
     @property
     def free(self) -> Decimal:
-        return self.total - self.locked
+        return self.total - self.locked - self.margin
 
 
 @attrs.define(slots=True)
-class Account:
-    """Funds of one account on one market.
-
-    Args:
-        session: the connector session that serves it; empty while none does.
-        ready: the session has reconciled and takes orders.
-        trade_ids: ``symbol:trade_id:side`` → venue time of the trades applied, oldest applied first.
-        forgotten_before: venue times up to this one may belong to forgotten trade ids.
-        filled_until: symbol → latest venue time of a fill: where a reconciliation starts to ask.
-    """
+class Wallet:
+    """Funds of one account, of one market of an exchange or of several that share them."""
 
     exchange: str
     account: str
-    market: str
-    session: str = ""
-    ready: bool = False
+    wallet: str
     balances: dict[str, Balance] = attrs.field(factory=dict)
-    trade_ids: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
-    forgotten_before: int = -1
-    filled_until: dict[str, int] = attrs.field(factory=dict)
 
     @property
-    def key(self) -> AccountKey:
-        return (self.exchange, self.account, self.market)
+    def key(self) -> WalletKey:
+        return (self.exchange, self.account, self.wallet)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is in it, and nothing held of it."""
+        return not any(b.total or b.locked or b.margin for b in self.balances.values())
 
     # -- decide
 
@@ -76,24 +80,9 @@ class Account:
             Refused: INSUFFICIENT_FUNDS.
         """
         balance = self.balances.get(asset)
-        free = ZERO if balance is None else balance.total - balance.locked
+        free = ZERO if balance is None else balance.total - balance.locked - balance.margin
         if amount > free and amount > 0:
             raise Refused(Code.INSUFFICIENT_FUNDS, f"needs {amount:f} {asset}, free is {free:f}")
-
-    def knows_trade(self, symbol: str, trade_id: str, side: Side, venue_time: int) -> bool:
-        """Whether this side of a trade was applied before. An account that trades with itself has both, under one id.
-
-        Raises:
-            Refused: FILL_TOO_OLD when that can no longer be told.
-        """
-        if f"{symbol}:{trade_id}:{side}" in self.trade_ids:
-            return True
-        if venue_time <= self.forgotten_before:
-            raise Refused(
-                Code.FILL_TOO_OLD,
-                f"trade {trade_id} of {symbol} at {venue_time} is not after {self.forgotten_before}, up to which ids are forgotten",
-            )
-        return False
 
     # -- evolve
 
@@ -108,12 +97,12 @@ class Account:
         """Lock an amount, or release it when negative."""
         self.balance(asset).locked += amount
 
-    def fill(self, event: OrderFilled, instrument: Instrument, realised: Decimal) -> tuple[str, int] | None:
-        """Move the assets of one trade and remember its id. Off spot only the realised profit moves.
+    def hold(self, asset: str, amount: Decimal) -> None:
+        """Hold an amount as margin of a position, or give it back when negative."""
+        self.balance(asset).margin += amount
 
-        Returns:
-            The trade id, with its venue time, that is forgotten for it, if any.
-        """
+    def fill(self, event: OrderFilled, instrument: Instrument, realised: Decimal) -> None:
+        """Move the assets of one trade. Off spot only the realised profit moves."""
         if not instrument.spot:
             self.balance(instrument.settle).total += realised
         elif event.side is Side.BUY:
@@ -124,19 +113,104 @@ class Account:
             self.balance(instrument.quote).total += event.quantity * event.price
         if event.fee:
             self.balance(event.fee_asset).total -= event.fee
-        return self._remember(event)
 
-    def _remember(self, event: OrderFilled) -> tuple[str, int] | None:
-        ids = self.trade_ids
-        ids[trade_key(event)] = event.venue_time
+    def fund(self, event: FundingPaid) -> None:
+        """Take in a funding payment, or pay it."""
+        self.balance(event.asset).total += event.amount
+
+    def adjust(self, event: BalanceAdjusted) -> None:
+        """Take over the venue's total."""
+        self.balance(event.asset).total = event.total
+
+
+@attrs.define(slots=True)
+class Account:
+    """One account on one market.
+
+    Args:
+        session: the connector session that serves it; empty while none does.
+        ready: the session has reconciled and takes orders.
+        trade_ids: of the trades and funding payments applied (:func:`trade_key`, :func:`funding_key`) → venue time, oldest
+            applied first.
+        forgotten_before: venue times up to this one may belong to forgotten trade ids.
+        filled_until: symbol → latest venue time of a fill: where a reconciliation starts to ask.
+        reconciled_at: event time of the last reconciliation that was recorded, UTC ns; 0 for none.
+        reconciled_as: the request that asked for it; empty for one of the session's own.
+        differences: how many it found.
+    """
+
+    exchange: str
+    account: str
+    market: str
+    session: str = ""
+    ready: bool = False
+    trade_ids: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
+    forgotten_before: int = -1
+    filled_until: dict[str, int] = attrs.field(factory=dict)
+    reconciled_at: int = 0
+    reconciled_as: str = ""
+    differences: int = 0
+
+    @property
+    def key(self) -> AccountKey:
+        return (self.exchange, self.account, self.market)
+
+    # -- decide
+
+    def knows_trade(self, symbol: str, trade_id: str, side: Side, venue_time: int) -> bool:
+        """Whether this side of a trade was applied before. An account that trades with itself has both, under one id.
+
+        Raises:
+            Refused: FILL_TOO_OLD when that can no longer be told.
+        """
+        if f"{symbol}:{trade_id}:{side}" in self.trade_ids:
+            return True
+        if venue_time <= self.forgotten_before:
+            raise self._too_old(f"trade {trade_id} of {symbol}", venue_time)
+        return False
+
+    def knows_funding(self, symbol: str, funding_id: str, venue_time: int) -> bool:
+        """Whether this funding payment was applied before.
+
+        Raises:
+            Refused: FILL_TOO_OLD when that can no longer be told.
+        """
+        if funding_key(symbol, funding_id) in self.trade_ids:
+            return True
+        if venue_time <= self.forgotten_before:
+            raise self._too_old(f"funding {funding_id} of {symbol}", venue_time)
+        return False
+
+    def _too_old(self, name: str, venue_time: int) -> Refused:
+        return Refused(
+            Code.FILL_TOO_OLD,
+            f"{name} at {venue_time} is not after {self.forgotten_before}, up to which ids are forgotten",
+        )
+
+    # -- evolve
+
+    def filled(self, event: OrderFilled) -> tuple[str, int] | None:
+        """Remember a trade.
+
+        Returns:
+            The id, with its venue time, that is forgotten for it, if any.
+        """
         if event.venue_time > self.filled_until.get(event.symbol, -1):
             self.filled_until[event.symbol] = event.venue_time
+        return self.remember(trade_key(event), event.venue_time)
+
+    def remember(self, key: str, venue_time: int) -> tuple[str, int] | None:
+        """Remember the id of what was applied; return the one that is forgotten for it, if any."""
+        ids = self.trade_ids
+        ids[key] = venue_time
         if len(ids) <= MAX_TRADE_IDS:
             return None
         forgotten = ids.popitem(last=False)
         self.forgotten_before = max(self.forgotten_before, forgotten[1])
         return forgotten
 
-    def adjust(self, event: BalanceAdjusted) -> None:
-        """Take over the venue's total."""
-        self.balance(event.asset).total = event.total
+    def reconciled(self, event: Reconciled, at: int) -> None:
+        """Note what was found."""
+        self.reconciled_at = at
+        self.reconciled_as = event.request_id
+        self.differences = len(event.differences) + event.more

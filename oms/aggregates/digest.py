@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from oms.aggregates.account import Account, AccountKey, Balance
+from oms.aggregates.account import Account, AccountKey, Balance, Wallet, WalletKey
 from oms.aggregates.instrument import Instrument, InstrumentKey
 from oms.aggregates.order import Order, PendingAmend
 from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.venue import Venue, VenueKey
 from oms.aggregates.window import Remembered
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class Changes:
     """What was touched since the last fold, in the order it was touched first.
 
-    Orders, ledgers, positions, instruments and accounts change in place and are noted by key. What never changes (answers
-    to commands, trade ids, retired orders) is noted whole when it comes (``added``) and when it goes (``removed``).
+    Orders, ledgers, wallets, positions, venues, instruments and accounts change in place and are noted by key. What never
+    changes (answers to commands, trade ids, retired orders) is noted whole when it comes (``added``) and when it goes
+    (``removed``).
     """
 
     orders: dict[str, None] = attrs.field(factory=dict)
     ledgers: dict[AccountKey, None] = attrs.field(factory=dict)
+    wallets: dict[WalletKey, None] = attrs.field(factory=dict)
     positions: dict[PositionKey, None] = attrs.field(factory=dict)
+    venues: dict[VenueKey, None] = attrs.field(factory=dict)
     instruments: dict[InstrumentKey, None] = attrs.field(factory=dict)
     accounts: dict[str, None] = attrs.field(factory=dict)
     added: list[Line] = attrs.field(factory=list)
@@ -64,14 +68,22 @@ class Changes:
 
     def clear(self) -> None:
         """Begin anew."""
-        for noted in (self.orders, self.ledgers, self.positions, self.instruments, self.accounts):
+        for noted in self.kinds():
             noted.clear()
         self.added.clear()
         self.removed.clear()
 
     def kinds(self) -> tuple[dict[Any, None], ...]:
         """What was noted by key, in the order of :data:`_LINES`."""
-        return self.orders, self.ledgers, self.positions, self.instruments, self.accounts
+        return (
+            self.orders,
+            self.ledgers,
+            self.wallets,
+            self.positions,
+            self.venues,
+            self.instruments,
+            self.accounts,
+        )
 
 
 @attrs.define(slots=True, eq=False)
@@ -79,7 +91,7 @@ class Digest:
     """The running sum. The partition's own few fields change with every commit and are added only when the value is asked for."""
 
     _total: int = 0
-    _known: tuple[dict[Any, int], ...] = attrs.field(factory=lambda: ({}, {}, {}, {}, {}))
+    _known: tuple[dict[Any, int], ...] = attrs.field(factory=lambda: tuple({} for _ in _LINES))
 
     def fold(self, state: "Partition") -> list[bytes]:
         """Take in what changed; return the SHA-256 of the new lines, in the order of :func:`touched`."""
@@ -177,7 +189,18 @@ def _fields(kind: type) -> str:
 def _shape() -> str:
     """What is hashed, by its fields: two digests can be compared only when they are of the same."""
     fields = [
-        _fields(kind) for kind in (Order, PendingAmend, Account, Balance, Position, Instrument, Remembered)
+        _fields(kind)
+        for kind in (
+            Order,
+            PendingAmend,
+            Account,
+            Wallet,
+            Balance,
+            Position,
+            Venue,
+            Instrument,
+            Remembered,
+        )
     ]
     return sha256(";".join([*OWN_FIELDS, *fields]).encode()).hexdigest()[:16]
 
@@ -241,14 +264,25 @@ def _ledger_line(state: "Partition", key: AccountKey) -> Line:
         key,
         ledger.session,
         ledger.ready,
-        ledger.balances,
         ledger.forgotten_before,
         ledger.filled_until,
+        ledger.reconciled_at,
+        ledger.reconciled_as,
+        ledger.differences,
     )
+
+
+def _wallet_line(state: "Partition", key: WalletKey) -> Line:
+    wallet = state.wallets[key]
+    return ("wallet", wallet.key, wallet.balances)
 
 
 def _position_line(state: "Partition", key: PositionKey) -> Line:
     return ("position", key, state.positions[key])
+
+
+def _venue_line(state: "Partition", key: VenueKey) -> Line:
+    return ("venue", key, state.venues[key])
 
 
 def _instrument_line(state: "Partition", key: InstrumentKey) -> Line:
@@ -262,7 +296,9 @@ def _account_line(state: "Partition", account: str) -> Line:
 _LINES: Final[tuple[Callable[["Partition", Any], Line | None], ...]] = (
     _order_line,
     _ledger_line,
+    _wallet_line,
     _position_line,
+    _venue_line,
     _instrument_line,
     _account_line,
 )
@@ -273,7 +309,9 @@ def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
     everything: tuple[dict[Any, Any], ...] = (
         state.orders,
         state.ledgers,
+        state.wallets,
         state.positions,
+        state.venues,
         state.instruments,
         state.accounts,
     )

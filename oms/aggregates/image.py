@@ -7,12 +7,13 @@ from typing import Any
 import attrs
 import msgspec
 
-from oms.aggregates.account import Account
+from oms.aggregates.account import Account, Balance, Wallet
 from oms.aggregates.digest import OWN_FIELDS, from_scratch, lines_of, name_of, own_line
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
+from oms.aggregates.venue import Venue
 from oms.aggregates.window import Remembered, Window
 from oms.messages.enums import AccountKind
 
@@ -28,8 +29,10 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     next_order: int
     accounts: dict[str, AccountKind]
+    venues: list[Venue] = []
     instruments: list[Instrument]
     ledgers: list[Account]
+    wallets: list[Wallet] | None = None
     positions: list[Position]
     orders: list[Order]
     windows: dict[str, dict[str, Remembered]]
@@ -59,8 +62,10 @@ def dump(state: Partition) -> bytes:
             at=state.at,
             next_order=state.next_order,
             accounts=state.accounts,
+            venues=list(state.venues.values()),
             instruments=list(state.instruments.values()),
             ledgers=list(state.ledgers.values()),
+            wallets=list(state.wallets.values()),
             positions=list(state.positions.values()),
             orders=list(state.orders.values()),
             windows={account: window.entries for account, window in state.windows.items()},
@@ -70,6 +75,26 @@ def dump(state: Partition) -> bytes:
             retired=state.retired,
         )
     )
+
+
+class _EarlierLedger(msgspec.Struct):
+    exchange: str
+    account: str
+    market: str
+    balances: dict[str, Balance]
+
+
+class _EarlierImage(msgspec.Struct):
+    ledgers: list[_EarlierLedger]
+
+
+_decode_earlier = msgspec.json.Decoder(_EarlierImage).decode
+
+
+def _earlier_wallets(image: bytes) -> list[Wallet]:
+    """Of an image of before markets could share a wallet: the balances of each account and market are its own."""
+    ledgers = _decode_earlier(image).ledgers
+    return [Wallet(x.exchange, x.account, x.market, x.balances) for x in ledgers if x.balances]
 
 
 def load(image: bytes, digest: str | None = None) -> Partition:
@@ -96,8 +121,11 @@ def load(image: bytes, digest: str | None = None) -> Partition:
         finished=OrderedDict(read.finished),
         retired=OrderedDict(read.retired),
     )
+    state.venues = {venue.key: venue for venue in read.venues}
     state.instruments = {instrument.key: instrument for instrument in read.instruments}
     state.ledgers = {account.key: account for account in read.ledgers}
+    wallets = _earlier_wallets(image) if read.wallets is None else read.wallets
+    state.wallets = {wallet.key: wallet for wallet in wallets}
     state.positions = {(p.exchange, p.account, p.market, p.symbol): p for p in read.positions}
     state.windows = {account: Window(entries) for account, entries in read.windows.items()}
     for order in read.orders:
@@ -126,7 +154,15 @@ def entities(state: Partition) -> Iterator[tuple[str, Any]]:
 
 _FIELDS = {
     "order": ("order", "finished", "doubtful", "unanswered"),
-    "ledger": ("session", "ready", "balances", "forgotten_before", "filled_until"),
+    "ledger": (
+        "session",
+        "ready",
+        "forgotten_before",
+        "filled_until",
+        "reconciled_at",
+        "reconciled_as",
+        "differences",
+    ),
 }
 
 

@@ -2,7 +2,8 @@
 
 Quantities and prices have at most 20 digits before and 18 after the point, so a product has at most 76 digits and sums
 of products stay far below the precision here. Anything that would have to be rounded raises ``decimal.Inexact``: a
-rounding that nobody asked for is a defect, not a detail. The one division, in :func:`share`, rounds on purpose.
+rounding that nobody asked for is a defect, not a detail. The two divisions, :func:`share` and :func:`quotient_up`, round on
+purpose.
 """
 
 import decimal
@@ -32,6 +33,7 @@ def exactly() -> Iterator[None]:
 
 
 _ROUNDING = decimal.Context(prec=150, rounding=decimal.ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
+_UPWARDS = decimal.Context(prec=150, rounding=decimal.ROUND_UP, Emin=-999999, Emax=999999)
 _QUANTUM = Decimal("1e-18")
 
 ZERO = Decimal(0)
@@ -47,6 +49,12 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     if part == whole:
         return amount
     return _ROUNDING.quantize(_ROUNDING.divide(_ROUNDING.multiply(amount, part), whole), _QUANTUM)
+
+
+def quotient_up(amount: Decimal, whole: Decimal) -> Decimal:
+    """``amount / whole``, both positive or zero amount, to 18 places upwards, with no idle zeros: what is set aside covers it."""
+    found = _UPWARDS.quantize(_UPWARDS.divide(amount, whole), _QUANTUM)
+    return fewest_places(found)
 
 
 def is_amount(value: Decimal) -> bool:

@@ -2,11 +2,15 @@
 
 Events: ``OrderPlaced``, ``OrderDenied``, ``OrderAdopted`` make one; then ``OrderAccepted``, ``OrderRejected``,
 ``OrderFilled``, ``OrderCancelRequested``, ``OrderCanceled``, ``OrderCancelRejected``, ``OrderExpired``,
-``OrderAmendRequested``, ``OrderAmended``, ``OrderAmendRejected``, ``OrderInDoubt``, ``OrderDoubtResolved``.
+``OrderAmendRequested``, ``OrderAmended``, ``OrderAmendRejected``, ``OrderRestated``, ``TradeBusted``, ``OrderInDoubt``,
+``OrderDoubtResolved``.
 
 What stands in the table is the *base* state: what the venue did. What we asked for and have no answer to (a cancel, an
 amend) lies over it, by FIX's precedence: pending cancel, then pending replace, then the base state. So a failed cancel
 restores the state before by taking the overlay away, whatever came in between.
+
+An amend makes another venue order, under the next revision, or, where the venue amends *in place*, changes the one there
+is. Then its answer is told by terms: a :class:`~oms.messages.reports.Restated` with those asked for.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +19,7 @@ from typing import Any, Final
 
 import attrs
 
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import ZERO, share
 from oms.messages import events as e
 from oms.messages import reports as r
 from oms.messages.codes import Code, Refused
@@ -35,27 +39,33 @@ BY_QUANTITY: Final = "by quantity"
 """The fill decides: FILLED when nothing is left, else PARTIALLY_FILLED. Never from what a report claims."""
 BY_QUANTITY_OR_STAY: Final = "by quantity or stay"
 """A late fill of an ended order: FILLED when nothing is left, else it stays ended."""
+BY_QUANTITY_OR_END: Final = "by quantity or end"
+"""A trade taken back from a filled order: FILLED while nothing is left, else CANCELED. What has ended does not work again."""
 
 # fmt: off
 TRANSITIONS: Final[dict[OrderStatus, dict[type, OrderStatus | str]]] = {
     # The intent is durable; the venue has not answered. A fill or an end may overtake the acknowledgement.
     PENDING_NEW:      {e.OrderAccepted: NEW, e.OrderRejected: REJECTED, e.OrderFilled: BY_QUANTITY,
-                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED},
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderRestated: BY_QUANTITY},
     # Working. A venue may still reject it (a stop order when it triggers).
     NEW:              {e.OrderAccepted: NEW, e.OrderRejected: REJECTED, e.OrderFilled: BY_QUANTITY,
-                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY},
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY,
+                       e.OrderRestated: BY_QUANTITY},
     PARTIALLY_FILLED: {e.OrderAccepted: PARTIALLY_FILLED, e.OrderFilled: BY_QUANTITY,
-                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY},
+                       e.OrderCanceled: CANCELED, e.OrderExpired: EXPIRED, e.OrderAmended: BY_QUANTITY,
+                       e.OrderRestated: BY_QUANTITY, e.TradeBusted: BY_QUANTITY},
     # Ended, but a trade is a fact in any state. More than was ordered shows as cumulative above quantity. An amend
-    # that was under way when the order ended may still have made a new venue order: then it lives again.
-    FILLED:           {e.OrderFilled: FILLED, e.OrderAmended: BY_QUANTITY},
-    CANCELED:         {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY},
-    EXPIRED:          {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY},
+    # that was under way when the order ended may still have made a new venue order: then it lives again. Filled is told
+    # from the quantity, so that a quantity made higher at the venue shows that it was not.
+    FILLED:           {e.OrderFilled: FILLED, e.OrderAmended: BY_QUANTITY, e.OrderRestated: BY_QUANTITY,
+                       e.TradeBusted: BY_QUANTITY_OR_END},
+    CANCELED:         {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY, e.TradeBusted: CANCELED},
+    EXPIRED:          {e.OrderFilled: BY_QUANTITY_OR_STAY, e.OrderAmended: BY_QUANTITY, e.TradeBusted: EXPIRED},
     # We were wrong to believe it rejected when the venue shows it working or trades it: it lives again.
     REJECTED:         {e.OrderAccepted: NEW, e.OrderFilled: BY_QUANTITY, e.OrderCanceled: CANCELED,
                        e.OrderExpired: EXPIRED},
     # Never sent: nothing the venue says can be about it but a trade under its id, which is applied all the same.
-    DENIED:           {e.OrderFilled: BY_QUANTITY_OR_STAY},
+    DENIED:           {e.OrderFilled: BY_QUANTITY_OR_STAY, e.TradeBusted: DENIED},
 }
 # fmt: on
 
@@ -67,11 +77,12 @@ EventKind = type[Any]
 
 @attrs.define(slots=True)
 class PendingAmend:
-    """An amend that the venue has not answered."""
+    """An amend that the venue has not answered. ``reserve_price``: what a unit would reserve with it; None: by the price."""
 
     quantity: Decimal
     price: Decimal | None
     revision: int
+    reserve_price: Decimal | None = None
 
 
 @attrs.define(slots=True)
@@ -81,7 +92,8 @@ class Order:
     Args:
         base: what the venue did with it; see :data:`TRANSITIONS`.
         cumulative: filled quantity. ``cost``: sum of quantity × price of the trades.
-        revision: names the venue order that stands for it; each amend that the venue takes makes a new one.
+        revision: names the venue order that stands for it; each amend that makes a new one has the next.
+        terms_at: the venue's time of the last change of quantity and price, UTC ns; 0 before the first.
         last_revision: the highest ever asked for. A failed amend's is not used again: its answer may come late or twice.
         reserve_asset, reserve_price: a unit of leaves reserves that much of that asset.
         reserved: what it holds locked in the account now.
@@ -120,6 +132,7 @@ class Order:
     reserved: Decimal = ZERO
     reducing: Decimal = ZERO
     reason: str = ""
+    terms_at: int = 0
 
     # -- read
 
@@ -138,6 +151,20 @@ class Order:
         if self.revision == 0 and self.strategy == ADOPTED:
             return self.client_order_id
         return venue_client_id(self.order_id, self.revision)
+
+    @property
+    def amending_in_place(self) -> bool:
+        """Whether an amend is under way that changes the venue order itself."""
+        return self.amend is not None and self.amend.revision == self.revision
+
+    @property
+    def pending_client_id(self) -> str | None:
+        """The client order id of the venue order that the amend under way makes, or changes; None for no amend."""
+        if self.amend is None:
+            return None
+        return (
+            self.client_id if self.amending_in_place else venue_client_id(self.order_id, self.amend.revision)
+        )
 
     @property
     def working(self) -> bool:
@@ -168,14 +195,29 @@ class Order:
         held = self.leaves * self.reserve_price
         if self.amend is None:
             return held
-        unit = self.reserve_price if self.amend.price is None or self.side is Side.SELL else self.amend.price
+        unit = self.amend.reserve_price
+        if unit is None:
+            unit = self.unit_at(self.amend.price)
         asked = (self.amend.quantity - self.cumulative) * unit
         return max(held, asked)
 
+    def unit_at(self, price: Decimal | None) -> Decimal:
+        """What a unit reserves once the order has another price, when nothing else about it changes."""
+        if price is None:
+            return self.reserve_price
+        if self.market == "spot":
+            return price if self.side is Side.BUY else self.reserve_price
+        return self.reserve_price if self.price is None else share(self.reserve_price, price, self.price)
+
+    @property
+    def closes(self) -> bool:
+        """Whether it can only bring a position nearer to zero: because it says so, or because it reserves nothing for more."""
+        return self.reduce_only or (self.market != "spot" and not self.reserve_price)
+
     @property
     def reduces(self) -> Decimal:
-        """What a reduce-only order may still take off the position, with what is asked for."""
-        if not self.reduce_only:
+        """What an order that only closes may still take off the position, with what is asked for."""
+        if not self.closes:
             return ZERO
         return self.leaves if self.amend is None else max(self.leaves, self.amend.quantity - self.cumulative)
 
@@ -193,8 +235,13 @@ class Order:
             raise Refused(Code.ORDER_PENDING, f"order {self.order_id} is {self.status}")
         return [e.OrderCancelRequested(order_id=self.order_id, reason=reason)]
 
-    def decide_amend(self, quantity: Decimal | None, price: Decimal | None) -> e.OrderAmendRequested:
+    def decide_amend(
+        self, quantity: Decimal | None, price: Decimal | None, in_place: bool = False
+    ) -> e.OrderAmendRequested:
         """Ask for other terms; the amounts are already as the instrument writes them.
+
+        Args:
+            in_place: the venue changes the order itself, so that the amend has the revision that stands.
 
         Raises:
             Refused: ORDER_FINISHED, ORDER_PENDING, AMEND_BELOW_FILLED, AMEND_NO_CHANGE.
@@ -220,8 +267,9 @@ class Order:
         price = self.price if price is None else price
         if quantity == self.quantity and price == self.price:
             raise Refused(Code.AMEND_NO_CHANGE, f"order {self.order_id} already has these terms")
+        revision = self.revision if in_place else self.last_revision + 1
         return e.OrderAmendRequested(
-            order_id=self.order_id, quantity=quantity, price=price, revision=self.last_revision + 1
+            order_id=self.order_id, quantity=quantity, price=price, revision=revision
         )
 
     def decide_report(self, report: r.Report) -> Iterable[e.Event]:
@@ -248,6 +296,8 @@ class Order:
                 target = FILLED
             elif target is BY_QUANTITY:
                 target = PARTIALLY_FILLED if self.cumulative else NEW
+            elif target is BY_QUANTITY_OR_END:
+                target = CANCELED
             else:
                 target = self.base
         self.base = target
@@ -262,8 +312,13 @@ class Order:
 # -- decide: one function a report. A report of an older revision is about a venue order that an amend replaced.
 
 
+def _replaces(order: Order, revision: int) -> bool:
+    """Whether a revision is that of the venue order which the amend under way makes."""
+    return order.amend is not None and order.amend.revision == revision and not order.amending_in_place
+
+
 def _accepted(order: Order, report: r.Accepted) -> Iterable[e.Event]:
-    if order.amend is not None and report.revision == order.amend.revision:
+    if _replaces(order, report.revision):
         return _amended(
             order,
             r.Amended(
@@ -290,7 +345,7 @@ def _resolved(order: Order) -> Iterable[e.Event]:
 
 
 def _rejected(order: Order, report: r.Rejected) -> Iterable[e.Event]:
-    if order.amend is not None and report.revision == order.amend.revision:
+    if _replaces(order, report.revision):
         # The order that was to replace it is refused; what became of this one is told under its own revision.
         return [
             e.OrderAmendRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)
@@ -361,16 +416,41 @@ def _cancel_rejected(order: Order, report: r.CancelRejected) -> Iterable[e.Event
 
 
 def _amended(order: Order, report: r.Amended) -> Iterable[e.Event]:
-    pending = order.amend
-    if pending is None or report.revision != pending.revision:
+    # In place, a revision does not tell one amend from the next: told twice, this would answer one that is not answered.
+    if order.amend is None or not _replaces(order, report.revision):
+        return ()
+    return [_taken(order, order.amend, report.venue_order_id, report.venue_time)]
+
+
+def _taken(order: Order, pending: PendingAmend, venue_order_id: str, venue_time: int) -> e.OrderAmended:
+    return e.OrderAmended(
+        order_id=order.order_id,
+        quantity=pending.quantity,
+        price=pending.price,
+        revision=pending.revision,
+        venue_order_id=venue_order_id,
+        venue_time=venue_time,
+    )
+
+
+def _restated(order: Order, report: r.Restated) -> Iterable[e.Event]:
+    """Terms answer an amend in place, or are news; what is older than the terms known is neither."""
+    if report.revision != order.revision or report.venue_time < order.terms_at:
+        return ()
+    # A market order has no price of ours, whatever the venue writes there; a limit order does not lose its own.
+    price = order.price if order.price is None or report.price is None else report.price
+    terms, pending = (report.quantity, price), order.amend
+    if pending is not None and order.amending_in_place and terms == (pending.quantity, pending.price):
+        return [_taken(order, pending, order.venue_order_id, report.venue_time)]
+    told_before = terms == (order.quantity, order.price) or 0 < order.terms_at == report.venue_time
+    if told_before or not order.allows(e.OrderRestated):
         return ()
     return [
-        e.OrderAmended(
+        e.OrderRestated(
             order_id=order.order_id,
-            quantity=pending.quantity,
-            price=pending.price,
-            revision=pending.revision,
-            venue_order_id=report.venue_order_id,
+            quantity=report.quantity,
+            price=price,
+            reason=report.reason,
             venue_time=report.venue_time,
         )
     ]
@@ -420,6 +500,7 @@ _DECIDE: Final[dict[type, Callable[[Order, Any], Iterable[e.Event]]]] = {
     r.InDoubt: _in_doubt,
     r.Absent: _absent,
     r.Finished: _finished,
+    r.Restated: _restated,
 }
 
 # -- evolve: one function an event.
@@ -502,20 +583,40 @@ def _on_cancel_rejected(order: Order, event: e.OrderCancelRejected) -> None:
 
 
 def _on_amend_requested(order: Order, event: e.OrderAmendRequested) -> None:
-    order.amend = PendingAmend(event.quantity, event.price, event.revision)
-    order.last_revision = event.revision
+    order.amend = PendingAmend(event.quantity, event.price, event.revision, event.reserve_price)
+    order.last_revision = max(order.last_revision, event.revision)
 
 
 def _on_amended(order: Order, event: e.OrderAmended) -> None:
+    amend = order.amend
+    unit = None if amend is None else amend.reserve_price
+    order.reserve_price = order.unit_at(event.price) if unit is None else unit
     order.quantity = event.quantity
     order.price = event.price
-    if order.side is Side.BUY and event.price is not None:
-        order.reserve_price = event.price
     order.revision = event.revision
     order.venue_order_id = event.venue_order_id
+    order.terms_at = event.venue_time
     order.amend = None
     order.in_doubt = False
     order._next(e.OrderAmended)
+
+
+def _on_restated(order: Order, event: e.OrderRestated) -> None:
+    order.reserve_price = order.unit_at(event.price)
+    order.quantity = event.quantity
+    order.price = event.price
+    order.terms_at = event.venue_time
+    order.reason = event.reason or order.reason
+    order._next(e.OrderRestated)
+
+
+def _on_busted(order: Order, event: e.TradeBusted) -> None:
+    was = order.base
+    order.cumulative -= event.quantity
+    order.cost -= event.quantity * event.price
+    order._next(e.TradeBusted)
+    if order.base is not was and order.base is CANCELED:
+        order.reason = f"trade {event.trade_id} was taken back"
 
 
 def _on_amend_rejected(order: Order, event: e.OrderAmendRejected) -> None:
@@ -543,6 +644,8 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.OrderAmendRequested: _on_amend_requested,
     e.OrderAmended: _on_amended,
     e.OrderAmendRejected: _on_amend_rejected,
+    e.OrderRestated: _on_restated,
+    e.TradeBusted: _on_busted,
     e.OrderInDoubt: _on_in_doubt,
     e.OrderDoubtResolved: _on_doubt_resolved,
 }

@@ -7,17 +7,20 @@ replay apply the same commits and so hold the same state.
 """
 
 from collections import OrderedDict
+from decimal import Decimal
 from typing import Any, Final
 
 import attrs
 
 from oms.aggregates import order as orders
-from oms.aggregates.account import Account, AccountKey, trade_key
+from oms.aggregates.account import Account, AccountKey, Wallet, WalletKey, funding_key, trade_key
+from oms.aggregates.bust import bust_key, undoing
 from oms.aggregates.digest import Changes, Digest, command_line, retired_line, trade_line
 from oms.aggregates.instrument import Instrument, InstrumentKey, listed
-from oms.aggregates.money import ONE, ZERO
+from oms.aggregates.money import ONE, ZERO, quotient_up
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.venue import Venue, VenueKey, declared
 from oms.aggregates.window import Remembered, Window, outcome
 from oms.messages import events as e
 from oms.messages.enums import AccountKind, OrderStatus, Side
@@ -58,8 +61,10 @@ class Partition:
     at: int = 0
     next_order: int = 1
     accounts: dict[str, AccountKind] = attrs.field(factory=dict)
+    venues: dict[VenueKey, Venue] = attrs.field(factory=dict)
     instruments: dict[InstrumentKey, Instrument] = attrs.field(factory=dict)
     ledgers: dict[AccountKey, Account] = attrs.field(factory=dict)
+    wallets: dict[WalletKey, Wallet] = attrs.field(factory=dict)
     positions: dict[PositionKey, Position] = attrs.field(factory=dict)
     orders: dict[str, Order] = attrs.field(factory=dict)
     windows: dict[str, Window] = attrs.field(factory=dict)
@@ -90,12 +95,31 @@ class Partition:
     # -- read
 
     def ledger(self, key: AccountKey) -> Account:
-        """The account's funds on a market, to be changed; made empty when new."""
+        """The account on a market, to be changed; made empty when new."""
         self.changes.ledgers[key] = None
         found = self.ledgers.get(key)
         if found is None:
             found = self.ledgers[key] = Account(*key)
         return found
+
+    def wallet_key(self, key: AccountKey) -> WalletKey:
+        """Which wallet the funds of an account's market are in: its own, or the one that the venue declared for it."""
+        venue = self.venues.get((key[0], key[2]))
+        return key if venue is None else (key[0], key[1], venue.wallet)
+
+    def funds(self, key: AccountKey) -> Wallet:
+        """The funds of an account's market, to be changed; made empty when new."""
+        wallet_key = self.wallet_key(key)
+        self.changes.wallets[wallet_key] = None
+        found = self.wallets.get(wallet_key)
+        if found is None:
+            found = self.wallets[wallet_key] = Wallet(*wallet_key)
+        return found
+
+    def funds_seen(self, key: AccountKey) -> Wallet:
+        """The funds of an account's market, to be looked at; an empty wallet when there is none."""
+        wallet_key = self.wallet_key(key)
+        return self.wallets.get(wallet_key) or Wallet(*wallet_key)
 
     def window(self, account: str) -> Window:
         """The account's remembered commands."""
@@ -182,13 +206,10 @@ class Partition:
         key = (order.exchange, order.account, order.market)
         required = order.required
         if required != order.reserved:
-            self.ledger(key).reserve(order.reserve_asset, required - order.reserved)
+            self.funds(key).reserve(order.reserve_asset, required - order.reserved)
             order.reserved = required
-        if order.reduce_only:
-            reduces = order.reduces
-            if reduces != order.reducing:
-                self.position((*key, order.symbol)).reducing += reduces - order.reducing
-                order.reducing = reduces
+        if order.reduce_only or order.market != "spot":
+            self._take_off(order, key)
         order_id = order.order_id
         self.changes.orders[order_id] = None
         listed = self.live.get(key)
@@ -212,6 +233,26 @@ class Partition:
             self.unanswered.setdefault(order_id, order.updated_at)
         elif order_id in self.unanswered:
             del self.unanswered[order_id]
+
+    def _take_off(self, order: Order, key: AccountKey) -> None:
+        """Count an order that only closes against what of its position is left to close."""
+        reduces = order.reduces
+        more = reduces - order.reducing
+        if more:
+            position = self.position((*key, order.symbol))
+            if order.reduce_only:
+                position.reducing += more
+            else:
+                position.closing += more
+            order.reducing = reduces
+
+    def hold(self, position: Position, instrument: Instrument) -> None:
+        """Bring the margin of a position that changed in line with what it has become."""
+        required = position.required_margin
+        if required != position.margin:
+            key = (position.exchange, position.account, position.market)
+            self.funds(key).hold(instrument.settle, required - position.margin)
+            position.margin = required
 
     def _list_again(self, order: Order, listed: dict[str, Order]) -> None:
         """Take an order back that was finished, and lives as the venue shows."""
@@ -266,6 +307,12 @@ def _account_registered(state: Partition, event: e.AccountRegistered, at: int) -
     state.changes.accounts[event.account] = None
 
 
+def _venue_declared(state: Partition, event: e.VenueDeclared, at: int) -> None:
+    venue = declared(event)
+    state.venues[venue.key] = venue
+    state.changes.venues[venue.key] = None
+
+
 def _instrument_listed(state: Partition, event: e.InstrumentListed, at: int) -> None:
     key = (event.exchange, event.market, event.symbol)
     state.instruments[key] = listed(event, state.instruments.get(key))
@@ -285,7 +332,7 @@ def _session_closed(state: Partition, event: e.SessionClosed, at: int) -> None:
 
 
 def _balance_adjusted(state: Partition, event: e.BalanceAdjusted, at: int) -> None:
-    state.ledger((event.exchange, event.account, event.market)).adjust(event)
+    state.funds((event.exchange, event.account, event.market)).adjust(event)
 
 
 def _marks_recorded(state: Partition, event: e.MarksRecorded, at: int) -> None:
@@ -301,10 +348,9 @@ def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
     order = orders.make(event, at, OrderStatus.PENDING_NEW, asset, unit)
     order.reserved = event.quantity * unit
     key = (event.exchange, event.account, event.market)
-    state.ledger(key).reserve(asset, order.reserved)
-    if event.reduce_only:
-        order.reducing = event.quantity
-        state.position((*key, event.symbol)).reducing += event.quantity
+    state.funds(key).reserve(asset, order.reserved)
+    if event.reduce_only or not instrument.spot:
+        state._take_off(order, key)
     if event.expires_at is not None:
         state.expiring[event.order_id] = event.expires_at
     state._add(order, key)
@@ -319,10 +365,13 @@ def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
 
 def _order_adopted(state: Partition, event: e.OrderAdopted, at: int) -> None:
     instrument = state.instruments[event.exchange, event.market, event.symbol]
-    price = event.price or event.trigger_price or instrument.mark or ZERO
+    price = event.reserve_price
+    if price is None:
+        price = event.price or event.trigger_price or instrument.mark or ZERO
     asset, unit = reservation(instrument, event.side, price)
     order = orders.make(event, at, OrderStatus.NEW, asset, unit)
     order.venue_order_id = event.venue_order_id
+    order.reason = event.reason
     key = (event.exchange, event.account, event.market)
     state.venue_ids[key, event.client_order_id] = event.order_id
     state._add(order, key)
@@ -335,22 +384,131 @@ def _cancel_all_requested(state: Partition, event: e.CancelAllRequested, at: int
 
 def _order_filled(state: Partition, event: e.OrderFilled, at: int) -> None:
     key = (event.exchange, event.account, event.market)
-    instrument = state.instruments[event.exchange, event.market, event.symbol]
-    realised = state.position((*key, event.symbol)).fill(event, instrument, at)
+    _trade(state, key, event, at)
     ledger = state.ledger(key)
-    forgotten = ledger.fill(event, instrument, realised)
+    forgotten = ledger.filled(event)
     state.changes.added.append(trade_line(ledger, trade_key(event), event.venue_time))
     if forgotten is not None:
         state.changes.removed.append(trade_line(ledger, *forgotten))
+    _traded(state, event, at)
+
+
+def _trade_busted(state: Partition, event: e.TradeBusted, at: int) -> None:
+    key = (event.exchange, event.account, event.market)
+    _trade(state, key, undoing(event), at)
+    # The trade's own id stays: told again, late, it is not applied.
+    _remember_applied(state, key, bust_key(event), event.venue_time)
+    _traded(state, event, at)
+
+
+def _trade(state: Partition, key: AccountKey, event: e.OrderFilled, at: int) -> None:
+    """Move position and funds by a trade."""
+    instrument = state.instruments[event.exchange, event.market, event.symbol]
+    position = state.position((*key, event.symbol))
+    realised = position.fill(event, instrument, at)
+    state.funds(key).fill(event, instrument, realised)
+    if not instrument.spot:
+        state.hold(position, instrument)
+
+
+def _traded(state: Partition, event: e.OrderFilled | e.TradeBusted, at: int) -> None:
+    """Tell a trade to its order, where that is still in the hot state."""
     order = state.orders.get(event.order_id)
     if order is not None:
         order.evolve(event, at)
         state._settle(order)
 
 
+def _remember_applied(state: Partition, key: AccountKey, name: str, venue_time: int) -> None:
+    """Remember that something besides a trade was applied, so that it is not applied again."""
+    ledger = state.ledger(key)
+    forgotten = ledger.remember(name, venue_time)
+    state.changes.added.append(trade_line(ledger, name, venue_time))
+    if forgotten is not None:
+        state.changes.removed.append(trade_line(ledger, *forgotten))
+
+
+def _position_of(state: Partition, event: Any) -> tuple[Position, Instrument]:
+    """The position that an event names, to be changed, and its instrument."""
+    position = state.position((event.exchange, event.account, event.market, event.symbol))
+    return position, state.instruments[event.exchange, event.market, event.symbol]
+
+
+def _funding_paid(state: Partition, event: e.FundingPaid, at: int) -> None:
+    position, instrument = _position_of(state, event)
+    position.fund(event.amount, event.asset, instrument.settle)
+    position.updated_at = at
+    key = (event.exchange, event.account, event.market)
+    state.funds(key).fund(event)
+    _remember_applied(state, key, funding_key(event.symbol, event.funding_id), event.venue_time)
+
+
+def _position_adjusted(state: Partition, event: e.PositionAdjusted, at: int) -> None:
+    position, instrument = _position_of(state, event)
+    position.adjust(event, at)
+    state.hold(position, instrument)
+
+
+def _position_stated(state: Partition, event: e.PositionStated, at: int) -> None:
+    position, instrument = _position_of(state, event)
+    position.state(event, at)
+    state.hold(position, instrument)
+
+
+def _terms_requested(state: Partition, event: e.TermsRequested, at: int) -> None:
+    _position_of(state, event)[0].asked_at = at
+
+
+def _terms_set(state: Partition, event: e.TermsSet, at: int) -> None:
+    position, instrument = _position_of(state, event)
+    position.set_terms(event)
+    state.hold(position, instrument)
+
+
+def _terms_refused(state: Partition, event: e.TermsRefused, at: int) -> None:
+    _position_of(state, event)[0].asked_at = 0
+
+
+def _reconciliation_requested(state: Partition, event: e.ReconciliationRequested, at: int) -> None:
+    """The instruction follows from it; what was found is an event of its own."""
+
+
+def _reconciled(state: Partition, event: e.Reconciled, at: int) -> None:
+    state.ledger((event.exchange, event.account, event.market)).reconciled(event, at)
+
+
 def reservation(instrument: Instrument, side: Side, price: Any) -> tuple[str, Any]:
-    """What a unit of quantity reserves on spot: (asset, amount). A buy its price in quote, a sell one of the base."""
+    """What a unit of quantity reserves: (asset, amount).
+
+    On spot a buy its price in quote, a sell one of the base. Off spot ``price`` is what :func:`margin_unit` gave.
+    """
+    if not instrument.spot:
+        return instrument.settle, price
     return (instrument.quote, price) if side is BUY else (instrument.base, ONE)
+
+
+def margin_unit(
+    instrument: Instrument,
+    position: Position | None,
+    side: Side,
+    quantity: Decimal,
+    price: Decimal,
+    own: Decimal = ZERO,
+) -> Decimal:
+    """What a unit of an order off spot reserves: margin by the symbol's leverage and the taker's fee, rounded up.
+
+    Nothing, when the order can only bring the position nearer to zero and no other order is about to close the same part.
+    ``quantity`` is what may trade yet, ``price`` what it is expected to trade at, ``own`` what it is counted to close already.
+    """
+    leverage = ONE
+    if position is not None:
+        held = position.quantity
+        if held and (held > 0) is not (side is BUY) and quantity <= position.closable + own:
+            return ZERO
+        leverage = position.leverage or ONE
+    # A rebate is not counted on.
+    fee = max(instrument.taker_fee, ZERO)
+    return quotient_up(price * instrument.contract_size * (ONE + fee * leverage), leverage)
 
 
 _EVOLVE: Final[dict[type, Any]] = {
@@ -360,17 +518,27 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.SigningKeyDeclared: _signing_key_declared,
     e.LossAccepted: _loss_accepted,
     e.AccountRegistered: _account_registered,
+    e.VenueDeclared: _venue_declared,
     e.InstrumentListed: _instrument_listed,
     e.SessionOpened: _session_opened,
     e.SessionClosed: _session_closed,
     e.BalanceAdjusted: _balance_adjusted,
     e.MarksRecorded: _marks_recorded,
+    e.FundingPaid: _funding_paid,
+    e.PositionAdjusted: _position_adjusted,
+    e.PositionStated: _position_stated,
+    e.TermsRequested: _terms_requested,
+    e.TermsSet: _terms_set,
+    e.TermsRefused: _terms_refused,
+    e.ReconciliationRequested: _reconciliation_requested,
+    e.Reconciled: _reconciled,
     e.OrderPlaced: _order_placed,
     e.OrderDenied: _order_denied,
     e.OrderAdopted: _order_adopted,
     e.OrderAccepted: Partition._change,
     e.OrderRejected: Partition._change,
     e.OrderFilled: _order_filled,
+    e.TradeBusted: _trade_busted,
     e.OrderCancelRequested: Partition._ask,
     e.CancelAllRequested: _cancel_all_requested,
     e.OrderCanceled: Partition._change,
@@ -379,6 +547,7 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.OrderAmendRequested: Partition._ask,
     e.OrderAmended: Partition._change,
     e.OrderAmendRejected: Partition._change,
+    e.OrderRestated: Partition._change,
     e.OrderInDoubt: Partition._change,
     e.OrderDoubtResolved: Partition._change,
 }

@@ -1,24 +1,31 @@
 """Position: what trading made of one symbol in one account. Netting: one quantity, long or short.
 
-Events: ``OrderFilled``. Deposits and transfers move balances, not positions.
+Events: ``OrderFilled``, ``FundingPaid``, ``PositionAdjusted``, ``PositionStated``, ``TermsRequested``, ``TermsSet``,
+``TermsRefused``. Deposits and transfers move balances, not positions.
 
 Cost is what is open was bought for (negative for a short: what it was sold for). A fill that closes takes its share of
 the cost, rounded once to 18 places, and leaves the rest, so that what is taken and what stays add up exactly. A fee in
 the base asset changes the quantity (a buy of 1 with a fee of 0.001 holds 0.999) and counts as a fee at the fill's price.
-At every moment, exactly: cash flow of the fills without fees in other assets = realised − cost − fees.
+At every moment, exactly: cash flow of the fills without fees in other assets = realised − cost − fees, plus funding.
+
+Off spot what is open holds margin of the wallet: cost / leverage, or with isolated margin the amount that the venue last
+said is set aside, until a fill changes what is open.
 """
 
 from decimal import Decimal
+from typing import Final
 
 import attrs
 
 from oms.aggregates.instrument import Instrument
-from oms.aggregates.money import ZERO, share
-from oms.messages.enums import Side
-from oms.messages.events import OrderFilled
+from oms.aggregates.money import ONE, ZERO, share
+from oms.messages import events as e
+from oms.messages.enums import MarginMode, Side
 
 PositionKey = tuple[str, str, str, str]
 """(exchange, account, market, symbol)"""
+
+ISOLATED: Final = MarginMode.ISOLATED
 
 
 @attrs.define(slots=True)
@@ -28,10 +35,16 @@ class Position:
     Args:
         quantity: signed; base units or contracts.
         cost: in the settlement asset, signed as the quantity.
-        realised: profit of what was closed, in the settlement asset, before fees.
+        realised: profit of what was closed, in the settlement asset, before fees and funding.
         fees: fees in base (at the fill's price) and quote, in the settlement asset.
-        other_fees: fees in any other asset, by asset, not valued.
+        other_fees: fees, and funding paid, in any other asset, by asset, not valued.
         reducing: what working reduce-only orders may still take off.
+        closing: what other working orders may, which reserve nothing because they only close.
+        funding: received, less what was paid, in the settlement asset.
+        margin: what is open holds of the wallet.
+        leverage, margin_mode: as the venue last said; None while it has not, which counts as a leverage of 1.
+        stated_entry, liquidation_price, stated_margin: as the venue last said, at ``stated_at`` (UTC ns); None for nothing.
+        asked_at: when terms were asked for that the venue has not answered; 0 for none.
     """
 
     exchange: str
@@ -45,10 +58,20 @@ class Position:
     other_fees: dict[str, Decimal] = attrs.field(factory=dict)
     reducing: Decimal = ZERO
     updated_at: int = 0
+    closing: Decimal = ZERO
+    funding: Decimal = ZERO
+    margin: Decimal = ZERO
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+    stated_entry: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    stated_margin: Decimal | None = None
+    stated_at: int = 0
+    asked_at: int = 0
 
     # -- evolve
 
-    def fill(self, event: OrderFilled, instrument: Instrument, at: int) -> Decimal:
+    def fill(self, event: e.OrderFilled, instrument: Instrument, at: int) -> Decimal:
         """Apply one trade and return the profit it realised, before fees."""
         change = event.quantity if event.side is Side.BUY else -event.quantity
         if event.fee:
@@ -65,6 +88,8 @@ class Position:
         return realised
 
     def _net(self, change: Decimal, unit_price: Decimal) -> Decimal:
+        # What was set aside was for what was open.
+        self.stated_margin = None
         held = self.quantity
         if not held or (held > 0) == (change > 0):
             self.quantity = held + change
@@ -75,9 +100,58 @@ class Position:
         opened = change + closed
         self.quantity = held + change
         self.cost = self.cost - taken + opened * unit_price
+        if closed == held:
+            self.stated_entry = self.liquidation_price = None
         return closed * unit_price - taken
 
+    def fund(self, amount: Decimal, asset: str, settle: str) -> None:
+        """Apply a funding payment, or a share of one: received, or paid when negative."""
+        if asset == settle:
+            self.funding += amount
+        else:
+            self.other_fees[asset] = self.other_fees.get(asset, ZERO) - amount
+
+    def adjust(self, event: e.PositionAdjusted, at: int) -> None:
+        """Take over the venue's quantity. Nothing is realised."""
+        self.quantity = event.quantity
+        self.cost = event.cost
+        self.stated_margin = None
+        if not event.quantity:
+            self.stated_entry = self.liquidation_price = None
+        self.updated_at = at
+
+    def state(self, event: e.PositionStated, at: int) -> None:
+        """Take over what the venue shows."""
+        self.stated_entry = event.entry_price
+        self.liquidation_price = event.liquidation_price
+        self.stated_margin = event.margin
+        self.leverage = event.leverage
+        self.margin_mode = event.margin_mode
+        self.stated_at = at
+
+    def set_terms(self, event: e.TermsSet) -> None:
+        """Take over leverage and margin mode."""
+        if event.margin_mode is not self.margin_mode:
+            self.stated_margin = None
+        self.leverage = event.leverage
+        self.margin_mode = event.margin_mode
+        self.asked_at = 0
+
     # -- read
+
+    @property
+    def required_margin(self) -> Decimal:
+        """What is open has to hold of the wallet, off spot."""
+        if not self.quantity:
+            return ZERO
+        if self.margin_mode is ISOLATED and self.stated_margin is not None:
+            return self.stated_margin
+        return share(abs(self.cost), ONE, ONE if self.leverage is None else self.leverage)
+
+    @property
+    def closable(self) -> Decimal:
+        """How much of what is open no working order is about to close."""
+        return abs(self.quantity) - self.reducing - self.closing
 
     def unrealised(self, instrument: Instrument) -> Decimal | None:
         """Profit of what is open at the instrument's mark; None while no mark is known and something is open."""

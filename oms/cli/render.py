@@ -143,6 +143,12 @@ def _venue(row: Any) -> str:
     return f"{row.exchange}.{row.market}"
 
 
+def _leverage(row: q.PositionRow) -> str:
+    if row.leverage is None:
+        return "-"
+    return f"{decimal_text(row.leverage)}x" + (f" {row.margin_mode}" if row.margin_mode else "")
+
+
 def _order_type(row: q.OrderRow) -> str:
     flags = [
         "" if row.time_in_force == "GTC" else row.time_in_force,
@@ -205,15 +211,20 @@ POSITIONS: Final = (
     Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
     Column("REALISED", lambda r: r.realised, _sign("realised")),
     Column("FEES", lambda r: r.fees),
+    Column("FUNDING", lambda r: r.funding, _sign("funding")),
     Column("IN", lambda r: r.settle),
     Column("OTHER FEES", lambda r: _assets(r.other_fees)),
+    Column("LEVERAGE", _leverage),
+    Column("MARGIN", lambda r: r.margin),
+    Column("LIQUIDATION", lambda r: r.liquidation_price or "-"),
 )
 BALANCES: Final = (
     Column("ACCOUNT", lambda r: r.account),
-    Column("VENUE", _venue),
+    Column("WALLET", lambda r: f"{r.exchange}.{r.wallet}"),
     Column("ASSET", lambda r: r.asset),
     Column("TOTAL", lambda r: r.total),
     Column("LOCKED", lambda r: r.locked),
+    Column("MARGIN", lambda r: r.margin),
     Column("FREE", lambda r: r.free),
 )
 PNL: Final = (
@@ -225,6 +236,7 @@ PNL: Final = (
     Column("REALISED", lambda r: r.realised, _sign("realised")),
     Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
     Column("FEES", lambda r: r.fees),
+    Column("FUNDING", lambda r: r.funding, _sign("funding")),
     Column("NET", lambda r: r.net, _sign("net")),
     Column("IN", lambda r: r.settle),
     Column("OTHER FEES", lambda r: _assets(r.other_fees)),
@@ -235,7 +247,7 @@ TOTALS: Final = (
     *(
         column
         for column in PNL
-        if column.name in ("TRADES", "REALISED", "UNREALISED", "FEES", "NET", "NO MARK FOR")
+        if column.name in ("TRADES", "REALISED", "UNREALISED", "FEES", "FUNDING", "NET", "NO MARK FOR")
     ),
 )
 SESSIONS: Final = (
@@ -247,4 +259,6 @@ SESSIONS: Final = (
         lambda r: _GOOD if r.ready else _WAITING if r.session else _BAD,
     ),
     Column("OPEN ORDERS", lambda r: r.live_orders),
+    Column("RECONCILED", lambda r: time_text(r.reconciled_at) if r.reconciled_at else "-"),
+    Column("DIFFERENCES", lambda r: r.differences, lambda r: _BAD if r.differences else ""),
 )

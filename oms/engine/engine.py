@@ -407,12 +407,11 @@ class Engine:
         if outcome.commit is not None:
             self._queue.add_commit(encode_commit(outcome.commit))
             self._unsealed += 1
-        for order, instruction in outcome.instructions:
-            key: AccountKey = (order.exchange, order.account, order.market)
+        for key, instruction in outcome.instructions:
             session = self.state.ledgers[key].session
             # Without a session nobody could obey; the next one reconciles every live order when it takes over.
             if session and (
-                not isinstance(instruction, LookUp) or self._watch.may_look_up(order.order_id, now)
+                not isinstance(instruction, LookUp) or self._watch.may_look_up(instruction.order_id, now)
             ):
                 self._queue.open.instructions.append((key, session, instruction))
         return outcome

@@ -1,16 +1,22 @@
 """``cancel``, ``cancel_all``, ``amend``: what is asked of orders that live."""
 
+from decimal import Decimal
 from typing import Final
 
+import msgspec
+
+from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
-from oms.aggregates.partition import Partition
+from oms.aggregates.partition import Partition, margin_unit
+from oms.handlers.place import expected_price
 from oms.handlers.target import covers, find_order
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import AmendOrder, CancelAll, CancelOrder
 from oms.messages.enums import CancelReason, Side
 from oms.messages.events import CancelAllRequested, Event, OrderAmendRequested
 from oms.messages.subjects import Subject
+from oms.messages.venues import Feature
 
 MAX_CANCELS: Final = 10_000
 """Orders that one ``cancel_all`` asks to cancel, so that it is one commit in one frame. Venues allow far fewer open ones."""
@@ -55,7 +61,8 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
 
     Raises:
         Refused: ORDER_UNKNOWN, ORDER_FINISHED, ORDER_PENDING, AMEND_BELOW_FILLED, AMEND_NO_CHANGE, NOT_POSITIVE,
-            TICK_SIZE, STEP_SIZE, QUANTITY_…, NOTIONAL_…, INSUFFICIENT_FUNDS, REDUCE_ONLY, VENUE_DOWN.
+            TICK_SIZE, STEP_SIZE, QUANTITY_…, NOTIONAL_…, NO_REFERENCE_PRICE, INSUFFICIENT_FUNDS, REDUCE_ONLY, NOT_SUPPORTED,
+            VENUE_DOWN.
     """
     order = find_order(state, subject, command, command.order_id)
     instrument = state.instruments[order.exchange, order.market, order.symbol]
@@ -68,7 +75,10 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
         if price <= 0:
             raise Refused(Code.NOT_POSITIVE, f"price must be above zero, was {price:f}")
         price = instrument.check_price("price", price)
-    event = order.decide_amend(quantity, price)
+    declared = state.venues.get((order.exchange, order.market))
+    if declared is not None:
+        declared.check(Feature.AMEND)
+    event = order.decide_amend(quantity, price, declared is not None and declared.amends_in_place)
     ledger = state.ledgers[order.exchange, order.account, order.market]
     if not ledger.ready:
         raise Refused(
@@ -77,9 +87,26 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
         )
     instrument.check_notional(event.quantity, event.price or order.trigger_price or instrument.mark or ZERO)
     _check_reduces_more(state, order, event)
-    unit = order.reserve_price if event.price is None or order.side is Side.SELL else event.price
-    ledger.check_funds(order.reserve_asset, (event.quantity - order.cumulative) * unit - order.reserved)
+    if not instrument.spot:
+        unit = _unit_off_spot(state, order, instrument, event)
+        event = msgspec.structs.replace(event, reserve_price=unit)
+    else:
+        unit = order.unit_at(event.price)
+    needs = (event.quantity - order.cumulative) * unit - order.reserved
+    state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)
     return [event]
+
+
+def _unit_off_spot(
+    state: Partition, order: Order, instrument: Instrument, event: OrderAmendRequested
+) -> Decimal:
+    """What a unit of the amended order reserves, by today's leverage and position."""
+    if order.reduce_only:
+        return ZERO
+    price = event.price or expected_price(instrument, order.trigger_price)
+    position = state.positions.get((order.exchange, order.account, order.market, order.symbol))
+    leaves = event.quantity - order.cumulative
+    return margin_unit(instrument, position, order.side, leaves, price, order.reducing)
 
 
 def _check_reduces_more(state: Partition, order: Order, event: OrderAmendRequested) -> None:

@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from oms.aggregates.money import EXACT
-from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.window import Remembered, reply
-from oms.handlers import change, place, venue
-from oms.handlers.instruct import instruction_for, resumed_cancels
+from oms.handlers import change, place, reconciling, terms, venue
+from oms.handlers.instruct import Addressed, instruction_for, resumed_cancels
 from oms.handlers.internal import (
     decide_accept_loss,
     decide_declare_key,
@@ -31,7 +30,6 @@ from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind
 from oms.messages.events import AccountRegistered, Event, SessionOpened
 from oms.messages.frames import Commit
-from oms.messages.instructions import Instruction
 from oms.messages.replies import Done, Failed, LivePage, RefusedReport, failed
 from oms.messages.subjects import Subject, parse_subject
 
@@ -43,7 +41,7 @@ class Outcome(NamedTuple):
 
     reply: Done | Failed | LivePage
     commit: Commit | None
-    instructions: list[tuple[Order, Instruction]]
+    instructions: list[Addressed]
 
 
 def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) -> Outcome:
@@ -89,7 +87,7 @@ def _client(
     if known is not None:
         return Outcome(_repeat(command, known, fingerprint), None, [])
     events = _decide(state, parts, command, now)
-    instructions: list[tuple[Order, Instruction]] = []
+    instructions: list[Addressed] = []
     _apply(state, events, now, instructions)
     commit = Commit(
         at=now,
@@ -112,9 +110,7 @@ def _repeat(command: c.ClientCommand, known: Remembered, fingerprint: str) -> Do
     return reply(command.command_id, known, duplicate=True)
 
 
-def _apply(
-    state: Partition, events: list[Event], now: int, instructions: list[tuple[Order, Instruction]]
-) -> None:
+def _apply(state: Partition, events: list[Event], now: int, instructions: list[Addressed]) -> None:
     for event in events:
         state.evolve(event, now)
         instruction = instruction_for(state, event, now)
@@ -134,6 +130,10 @@ def _decide(state: Partition, parts: Subject, command: Any, now: int) -> list[Ev
         return change.decide_amend(state, parts, command)
     if kind is c.CancelAll:
         return change.decide_cancel_all(state, parts, command)
+    if kind is c.SetTerms:
+        return terms.decide_set_terms(state, full_target(parts, command), command)
+    if kind is c.RequestReconciliation:
+        return reconciling.decide_request(state, parts, command)
     return _decide_register(state, parts, command)
 
 
@@ -175,7 +175,7 @@ def _statement(
     else:
         decided = (_STATEMENTS[type(command)](state, parts, command),)
     events: list[Event] = []
-    instructions: list[tuple[Order, Instruction]] = []
+    instructions: list[Addressed] = []
     for some in decided:
         _apply(state, some, now, instructions)
         events += some
@@ -190,9 +190,12 @@ def _statement(
 _STATEMENTS: Final[dict[type, Any]] = {
     c.OpenSession: venue.decide_open_session,
     c.CloseSession: venue.decide_close_session,
+    c.DeclareVenue: venue.decide_declare_venue,
     c.ListInstruments: venue.decide_list_instruments,
     c.ReportMarks: venue.decide_marks,
     c.ReportBalances: venue.decide_balances,
+    c.ReportPositions: reconciling.decide_positions,
+    c.ReportReconciliation: reconciling.decide_reconciliation,
     c.DoubtOrders: decide_doubt,
     c.ExpireOrders: decide_expire,
     c.StartEngine: decide_start,

@@ -2,33 +2,51 @@
 
 from typing import Any, Final
 
+from oms.aggregates.account import AccountKey
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.messages import events as e
-from oms.messages.instructions import Amend, Cancel, Instruction, LookUp, Submit, venue_client_id
+from oms.messages.instructions import (
+    Amend,
+    Cancel,
+    Instruction,
+    LookUp,
+    Reconcile,
+    SetTerms,
+    Submit,
+)
 
 SEND_WITHIN_NS: Final = 5 * 10**9
 """A connector that has not sent an order this long after the decision never sends it: a stale order is dangerous."""
 
 
-def instruction_for(state: Partition, event: Any, now: int) -> tuple[Order, Instruction] | None:
+Addressed = tuple[AccountKey, Instruction]
+"""An instruction, and the account and market whose session it is for."""
+
+
+def instruction_for(state: Partition, event: Any, now: int) -> Addressed | None:
     """The instruction that follows from an event just applied, if one does."""
     kind = type(event)
     if kind is e.OrderPlaced:
         placed = state.orders[event.order_id]
-        return placed, _submit(placed, now)
+        return _key(placed), _submit(placed, now)
     if kind not in _INSTRUCTING:
-        return None
+        rule = _OF_NO_ORDER.get(kind)
+        return None if rule is None else ((event.exchange, event.account, event.market), rule(event, now))
     order = state.orders.get(event.order_id)
     if order is None:
         return None
     if kind is e.OrderCancelRequested or (
         kind is e.OrderDoubtResolved and order.cancel_requested is not None
     ):
-        return order, _cancel(order)
+        return _key(order), _cancel(order)
     if kind is e.OrderAmendRequested:
-        return order, _amend(order, now)
-    return (order, look_up(order)) if order.in_doubt else None
+        return _key(order), _amend(order, now)
+    return (_key(order), look_up(order)) if order.in_doubt else None
+
+
+def _key(order: Order) -> AccountKey:
+    return (order.exchange, order.account, order.market)
 
 
 _INSTRUCTING: Final = frozenset(
@@ -44,10 +62,30 @@ _INSTRUCTING: Final = frozenset(
 )
 
 
-def resumed_cancels(state: Partition, event: e.SessionOpened) -> list[tuple[Order, Instruction]]:
+def _set_terms(event: e.TermsRequested, now: int) -> SetTerms:
+    return SetTerms(
+        symbol=event.symbol,
+        deadline=now + SEND_WITHIN_NS,
+        leverage=event.leverage,
+        margin_mode=event.margin_mode,
+    )
+
+
+def _reconcile(event: e.ReconciliationRequested, now: int) -> Reconcile:
+    return Reconcile(request_id=event.request_id)
+
+
+_OF_NO_ORDER: Final[dict[type, Any]] = {
+    e.TermsRequested: _set_terms,
+    e.ReconciliationRequested: _reconcile,
+}
+
+
+def resumed_cancels(state: Partition, event: e.SessionOpened) -> list[Addressed]:
     """The cancels that a session which has become ready has to repeat: one asked while nobody served the account."""
-    live = state.live.get((event.exchange, event.account, event.market), {})
-    return [(order, _cancel(order)) for order in live.values() if order.cancel_requested is not None]
+    key = (event.exchange, event.account, event.market)
+    live = state.live.get(key, {})
+    return [(key, _cancel(order)) for order in live.values() if order.cancel_requested is not None]
 
 
 def _cancel(order: Order) -> Cancel:
@@ -79,7 +117,7 @@ def _amend(order: Order, now: int) -> Amend:
         order_id=order.order_id,
         client_id=order.client_id,
         symbol=order.symbol,
-        new_client_id=venue_client_id(order.order_id, order.amend.revision),
+        new_client_id=order.pending_client_id or order.client_id,
         side=order.side,
         type=order.type,
         quantity=order.amend.quantity,
@@ -107,8 +145,8 @@ def look_up(order: Order) -> LookUp:
         since=order.placed_at,
         revision=order.revision,
         pending_revision=None if order.amend is None else order.amend.revision,
-        pending_client_id=None
-        if order.amend is None
-        else venue_client_id(order.order_id, order.amend.revision),
+        pending_client_id=order.pending_client_id,
         pending_quantity=None if order.amend is None else order.amend.quantity,
+        price=order.price,
+        pending_price=None if order.amend is None else order.amend.price,
     )

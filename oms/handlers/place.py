@@ -6,7 +6,7 @@ from typing import Final
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import ADOPTED
-from oms.aggregates.partition import Partition, reservation
+from oms.aggregates.partition import Partition, margin_unit, reservation
 from oms.handlers.target import Target
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import PlaceOrder
@@ -18,7 +18,7 @@ LIMIT, STOP_LIMIT, STOP_MARKET = OrderType.LIMIT, OrderType.STOP_LIMIT, OrderTyp
 GTC, GTD, IOC = TimeInForce.GTC, TimeInForce.GTD, TimeInForce.IOC
 
 MARKET_RESERVE: Final = Decimal("1.05")
-"""A market buy reserves the mark plus 5 %, a stop-market buy its trigger plus 5 %: what it costs is not known before."""
+"""A market order reserves by the mark plus 5 %, a stop-market order by its trigger plus 5 %: what it costs is not known before."""
 
 
 def decide_place(state: Partition, target: Target, command: PlaceOrder, now: int) -> list[Event]:
@@ -113,13 +113,16 @@ def check_shape(command: PlaceOrder) -> None:
 def _check(
     state: Partition, target: Target, instrument: Instrument, command: PlaceOrder, now: int
 ) -> tuple[Decimal, Decimal | None, Decimal | None, Decimal]:
-    """Return quantity, price and trigger as the venue writes them, and the price a buy reserves by."""
+    """Return quantity, price and trigger as the venue writes them, and what the event says each unit reserves."""
     ledger = state.ledgers.get(target.account_key)
     if ledger is None or not ledger.ready:
         raise Refused(
             Code.VENUE_DOWN,
             f"no connector session is ready for {target.account} on {target.exchange}.{target.market}",
         )
+    declared = state.venues.get((target.exchange, target.market))
+    if declared is not None:
+        declared.check_order(command.type, command.time_in_force, command.post_only, command.reduce_only)
     if not instrument.trading:
         raise Refused(Code.INSTRUMENT_HALTED, f"{instrument.symbol} does not trade now")
     if command.expires_at is not None and command.expires_at <= now:
@@ -129,16 +132,39 @@ def _check(
     trigger = None
     if command.trigger_price is not None:
         trigger = instrument.check_price("trigger_price", command.trigger_price)
-    reserve_price = price if price is not None else _expected(instrument, trigger)
+    reserve_price = price if price is not None else expected_price(instrument, trigger)
     instrument.check_notional(quantity, price or trigger or instrument.mark or ZERO)
     if command.reduce_only:
         _check_reduces(state, target, command.side, quantity)
+    if not instrument.spot:
+        reserve_price = unit_off_spot(
+            state, target, instrument, command.side, quantity, reserve_price, command.reduce_only
+        )
     asset, unit = reservation(instrument, command.side, reserve_price)
-    ledger.check_funds(asset, quantity * unit)
+    state.funds_seen(target.account_key).check_funds(asset, quantity * unit)
     return quantity, price, trigger, reserve_price
 
 
-def _expected(instrument: Instrument, trigger: Decimal | None) -> Decimal:
+def unit_off_spot(
+    state: Partition,
+    target: Target,
+    instrument: Instrument,
+    side: Side,
+    quantity: Decimal,
+    price: Decimal,
+    reduce_only: bool,
+) -> Decimal:
+    """What each unit of an order off spot reserves; see :func:`oms.aggregates.partition.margin_unit`."""
+    position = state.positions.get((*target.account_key, target.symbol))
+    return ZERO if reduce_only else margin_unit(instrument, position, side, quantity, price)
+
+
+def expected_price(instrument: Instrument, trigger: Decimal | None) -> Decimal:
+    """What an order without a price of its own is taken to trade at.
+
+    Raises:
+        Refused: NO_REFERENCE_PRICE.
+    """
     reference = trigger if trigger is not None else instrument.mark
     if reference is None:
         raise Refused(Code.NO_REFERENCE_PRICE, f"no mark price of {instrument.symbol} is known")

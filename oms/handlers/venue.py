@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from oms.aggregates.account import Account, AccountKey
+from oms.aggregates.bust import needs_undoing
 from oms.aggregates.instrument import listing
-from oms.aggregates.money import ZERO, is_amount
+from oms.aggregates.money import ZERO
 from oms.aggregates.order import ADOPTED, Order
-from oms.aggregates.partition import Partition
+from oms.aggregates.partition import Partition, margin_unit
+from oms.aggregates.venue import declared
 from oms.handlers.instruct import look_up
+from oms.handlers.session import account_key, check_amount, listed, of_session
+from oms.handlers.terms import decide_statement
 from oms.messages import commands as c
 from oms.messages import events as e
 from oms.messages import reports as r
@@ -19,28 +24,6 @@ from oms.messages.subjects import Subject
 LIVE_PAGE = 500
 
 
-def account_key(state: Partition, subject: Subject) -> AccountKey:
-    """The account and market that a connector speaks for.
-
-    Raises:
-        Refused: ACCOUNT_UNKNOWN.
-    """
-    if subject.account not in state.accounts:
-        raise Refused(Code.ACCOUNT_UNKNOWN, f"account {subject.account!r} is not registered")
-    return (subject.exchange, subject.account, subject.market)
-
-
-def _of_session(state: Partition, subject: Subject, session: str) -> Account:
-    # Looked up, not made: a refusal leaves no trace in the state.
-    ledger = state.ledgers.get(account_key(state, subject))
-    if ledger is None or ledger.session != session:
-        place = f"{subject.account} on {subject.exchange}.{subject.market}"
-        if ledger is None or not ledger.session:
-            raise Refused(Code.SESSION_CLOSED, f"session {session} no longer serves {place}, and none does")
-        raise Refused(Code.SESSION_STALE, f"session {session} does not serve {place}, {ledger.session} does")
-    return ledger
-
-
 def decide_open_session(state: Partition, subject: Subject, command: c.OpenSession) -> list[e.Event]:
     """Hand the account to a session: to a new one for reconciling, to the same one as ready.
 
@@ -49,7 +32,7 @@ def decide_open_session(state: Partition, subject: Subject, command: c.OpenSessi
     """
     ledger = state.ledgers.get(account_key(state, subject))
     if command.ready:
-        ledger = _of_session(state, subject, command.session)
+        ledger = of_session(state, subject, command.session)
     if ledger is not None and (ledger.session, ledger.ready) == (command.session, command.ready):
         return []
     return [
@@ -77,6 +60,40 @@ def decide_close_session(state: Partition, subject: Subject, command: c.CloseSes
             reason=command.reason,
         )
     ]
+
+
+def decide_declare_venue(state: Partition, subject: Subject, command: c.DeclareVenue) -> list[e.Event]:
+    """Take down what a market can do, where that is new.
+
+    Raises:
+        Refused: WALLET_IN_USE when its funds would be in another wallet than before, and there are some.
+    """
+    told = command.capabilities
+    event = e.VenueDeclared(
+        exchange=subject.exchange,
+        market=subject.market,
+        order_types=told.order_types,
+        times_in_force=told.times_in_force,
+        features=told.features,
+        wallet=told.wallet,
+    )
+    known = state.venues.get((subject.exchange, subject.market))
+    if known == declared(event):
+        return []
+    wallet = subject.market if known is None else known.wallet
+    if wallet != event.wallet:
+        _check_empty(state, subject, wallet, event.wallet)
+    return [event]
+
+
+def _check_empty(state: Partition, subject: Subject, before: str, after: str) -> None:
+    for wallet in state.wallets.values():
+        if (wallet.exchange, wallet.wallet) == (subject.exchange, before) and not wallet.empty:
+            raise Refused(
+                Code.WALLET_IN_USE,
+                f"the funds of {subject.exchange}.{subject.market} are in wallet {before!r}, where {wallet.account} has some, and"
+                f" cannot be in {after!r} from now on",
+            )
 
 
 def decide_list_instruments(state: Partition, subject: Subject, command: c.ListInstruments) -> list[e.Event]:
@@ -113,7 +130,7 @@ def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> 
             raise Refused(
                 Code.INSTRUMENT_UNKNOWN, f"{symbol!r} is not listed on {subject.exchange}.{subject.market}"
             )
-        _check_amount("mark", mark)
+        check_amount("mark", mark)
         if mark <= 0:
             raise Refused(Code.NOT_POSITIVE, f"mark of {symbol} must be above zero, was {mark}")
         if instrument.mark != mark:
@@ -124,17 +141,18 @@ def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> 
 
 
 def decide_balances(state: Partition, subject: Subject, command: c.ReportBalances) -> list[e.Event]:
-    """Adopt the venue's totals where they differ; an asset not named is zero there.
+    """Adopt the venue's totals of the market's wallet where they differ; an asset not named is zero there.
 
     Raises:
         Refused: SESSION_STALE, SESSION_CLOSED, INVALID_DECIMAL.
     """
-    ledger = _of_session(state, subject, command.session)
+    ledger = of_session(state, subject, command.session)
     found: list[e.Event] = []
-    for asset in {**command.totals, **ledger.balances}:
+    balances = state.funds_seen(ledger.key).balances
+    for asset in {**command.totals, **balances}:
         total = command.totals.get(asset, ZERO)
-        _check_amount(asset, total)
-        known = ledger.balances.get(asset)
+        check_amount(asset, total)
+        known = balances.get(asset)
         delta = total - (ZERO if known is None else known.total)
         if delta:
             found.append(
@@ -156,15 +174,30 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
     Raises:
         Refused: SESSION_STALE, SESSION_CLOSED.
     """
-    ledger = _of_session(state, subject, command.session)
+    ledger = of_session(state, subject, command.session)
     live = state.live.get(ledger.key, {})
     rest = sorted(order_id for order_id in live if order_id > command.after)
+    more = len(rest) > LIVE_PAGE
     return LivePage(
         orders=[look_up(live[order_id]) for order_id in rest[:LIVE_PAGE]],
-        more=len(rest) > LIVE_PAGE,
+        more=more,
         filled_until=dict(ledger.filled_until),
+        forgotten_before=ledger.forgotten_before,
+        balances={} if more else _totals(state, ledger.key),
+        positions={} if more else _open_positions(state, ledger.key),
         sequence=sequence,
     )
+
+
+def _totals(state: Partition, key: AccountKey) -> dict[str, Decimal]:
+    balances = state.funds_seen(key).balances
+    return {asset: balance.total for asset, balance in balances.items() if balance.total}
+
+
+def _open_positions(state: Partition, key: AccountKey) -> dict[str, Decimal]:
+    return {
+        each[3]: held.quantity for each, held in state.positions.items() if each[:3] == key and held.quantity
+    }
 
 
 def decide_reports(
@@ -177,7 +210,7 @@ def decide_reports(
     Raises:
         Refused: SESSION_STALE, SESSION_CLOSED.
     """
-    ledger = _of_session(state, subject, command.session)
+    ledger = of_session(state, subject, command.session)
     for index, report in enumerate(command.reports):
         try:
             events = _decide_report(state, ledger, report)
@@ -189,13 +222,19 @@ def decide_reports(
 
 
 def _decide_report(state: Partition, ledger: Account, report: r.Report) -> list[e.Event]:
+    if isinstance(report, r.Funding | r.Terms | r.TermsRefused):
+        return decide_statement(state, ledger, report)
     order = _order_of(state, ledger, report.order_id)
     if isinstance(report, r.Filled):
         return _decide_fill(state, ledger, report, order)
+    if isinstance(report, r.Busted):
+        return _decide_bust(state, ledger, report, order)
     if isinstance(report, r.Found):
         return [] if order is not None and not _reuses_id(order, report) else _adopt(state, ledger, report)
     if isinstance(report, r.Canceled | r.Expired | r.Finished) and report.cumulative is not None:
-        _check_amount("cumulative", report.cumulative)
+        check_amount("cumulative", report.cumulative)
+    if isinstance(report, r.Restated):
+        _check_positive(("quantity", report.quantity), ("price", report.price))
     if order is None:
         # Retired: it finished long ago, and only a trade could still matter.
         if report.order_id in state.retired:
@@ -221,14 +260,23 @@ def _order_of(state: Partition, ledger: Account, order_id: str) -> Order | None:
 
 def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Order | None) -> list[e.Event]:
     """A trade is a fact in any state of its order, and without one; only a repeated or impossible one is not applied."""
-    if (ledger.exchange, ledger.market, report.symbol) not in state.instruments:
-        raise Refused(
-            Code.INSTRUMENT_UNKNOWN, f"{report.symbol!r} is not listed on {ledger.exchange}.{ledger.market}"
-        )
-    for name, amount in (("quantity", report.quantity), ("price", report.price), ("fee", report.fee)):
-        _check_amount(name, amount)
-    if report.quantity <= 0 or report.price <= 0:
-        raise Refused(Code.NOT_POSITIVE, f"a trade of {report.quantity:f} at {report.price:f}")
+    _check_trade(state, ledger, report, order)
+    if ledger.knows_trade(report.symbol, report.trade_id, report.side, report.venue_time):
+        return []
+    return [e.OrderFilled(**_trade(state, ledger, report, order), maker=report.maker)]
+
+
+def _decide_bust(state: Partition, ledger: Account, report: r.Busted, order: Order | None) -> list[e.Event]:
+    """A trade taken back is undone once, whatever has become of its order."""
+    _check_trade(state, ledger, report, order)
+    event = e.TradeBusted(**_trade(state, ledger, report, order), reason=report.reason)
+    return [event] if needs_undoing(ledger, event) else []
+
+
+def _check_trade(state: Partition, ledger: Account, report: r.Filled | r.Busted, order: Order | None) -> None:
+    listed(state, ledger, report.symbol)
+    check_amount("fee", report.fee)
+    _check_positive(("quantity", report.quantity), ("price", report.price))
     if report.fee and not report.fee_asset:
         raise Refused(
             Code.INVALID_COMMAND, f"trade {report.trade_id} has a fee of {report.fee:f} in no asset"
@@ -238,43 +286,47 @@ def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Ord
             Code.SUBJECT_MISMATCH,
             f"trade {report.trade_id} is a {report.side} of {report.symbol}, order {order.order_id} a {order.side} of {order.symbol}",
         )
-    if ledger.knows_trade(report.symbol, report.trade_id, report.side, report.venue_time):
-        return []
-    strategy = order.strategy if order is not None else state.retired.get(report.order_id, ADOPTED)
-    return [
-        e.OrderFilled(
-            order_id=report.order_id if order is None else order.order_id,
-            exchange=ledger.exchange,
-            account=ledger.account,
-            market=ledger.market,
-            symbol=report.symbol,
-            side=report.side,
-            trade_id=report.trade_id,
-            quantity=report.quantity,
-            price=report.price,
-            fee=report.fee,
-            fee_asset=report.fee_asset,
-            venue_time=report.venue_time,
-            maker=report.maker,
-            strategy=strategy,
-        )
-    ]
+
+
+def _trade(
+    state: Partition, ledger: Account, report: r.Filled | r.Busted, order: Order | None
+) -> dict[str, Any]:
+    """What a trade says, and whose it is."""
+    return {
+        "order_id": report.order_id if order is None else order.order_id,
+        "exchange": ledger.exchange,
+        "account": ledger.account,
+        "market": ledger.market,
+        "symbol": report.symbol,
+        "side": report.side,
+        "trade_id": report.trade_id,
+        "quantity": report.quantity,
+        "price": report.price,
+        "fee": report.fee,
+        "fee_asset": report.fee_asset,
+        "venue_time": report.venue_time,
+        "strategy": state.retired.get(report.order_id, ADOPTED) if order is None else order.strategy,
+    }
+
+
+def _check_positive(*amounts: tuple[str, Decimal | None]) -> None:
+    for name, amount in amounts:
+        if amount is not None:
+            check_amount(name, amount)
+            if amount <= 0:
+                raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {amount:f}")
 
 
 def _adopt(state: Partition, ledger: Account, report: r.Found) -> list[e.Event]:
-    if (ledger.exchange, ledger.market, report.symbol) not in state.instruments:
-        raise Refused(
-            Code.INSTRUMENT_UNKNOWN, f"{report.symbol!r} is not listed on {ledger.exchange}.{ledger.market}"
-        )
-    for name, amount in (
-        ("quantity", report.quantity),
-        ("price", report.price),
-        ("trigger_price", report.trigger_price),
-    ):
-        if amount is not None:
-            _check_amount(name, amount)
-            if amount <= 0:
-                raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {amount:f}")
+    instrument = listed(state, ledger, report.symbol)
+    _check_positive(
+        ("quantity", report.quantity), ("price", report.price), ("trigger_price", report.trigger_price)
+    )
+    unit = None
+    if not instrument.spot:
+        position = state.positions.get((*ledger.key, report.symbol))
+        price = report.price or report.trigger_price or instrument.mark or ZERO
+        unit = margin_unit(instrument, position, report.side, report.quantity, price)
     return [
         e.OrderAdopted(
             order_id=state.order_id(),
@@ -292,13 +344,7 @@ def _adopt(state: Partition, ledger: Account, report: r.Found) -> list[e.Event]:
             client_order_id=report.order_id,
             venue_order_id=report.venue_order_id,
             venue_time=report.venue_time,
+            reserve_price=unit,
+            reason=report.reason,
         )
     ]
-
-
-def _check_amount(name: str, value: Decimal) -> None:
-    if not is_amount(value):
-        raise Refused(
-            Code.INVALID_DECIMAL,
-            f"{name} has at most 20 digits before and 18 after the point, was {str(value)[:64]}",
-        )

@@ -22,11 +22,16 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
     "cancel": c.CancelOrder,
     "cancel_all": c.CancelAll,
     "register_account": c.RegisterAccount,
+    "set_terms": c.SetTerms,
+    "reconcile": c.RequestReconciliation,
+    "declare_venue": c.DeclareVenue,
     "list_instruments": c.ListInstruments,
     "open_session": c.OpenSession,
     "close_session": c.CloseSession,
     "report": c.SubmitReports,
     "report_balances": c.ReportBalances,
+    "report_positions": c.ReportPositions,
+    "report_reconciliation": c.ReportReconciliation,
     "report_marks": c.ReportMarks,
     "list_live": c.ListLive,
     "doubt": c.DoubtOrders,
@@ -40,7 +45,17 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
 
 BULK_VERBS: Final = frozenset({"place", "amend", "cancel"})
 LIST_VERBS: Final = frozenset(
-    {"list_instruments", "report", "report_balances", "report_marks", "close_session", "doubt", "expire"}
+    {
+        "list_instruments",
+        "report",
+        "report_balances",
+        "report_positions",
+        "report_reconciliation",
+        "report_marks",
+        "close_session",
+        "doubt",
+        "expire",
+    }
 )
 INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start", "seal", "declare_key", "accept_loss"})
 """Verbs that the engine asks of itself; no endpoint serves them."""
@@ -48,6 +63,7 @@ INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start", "seal", "declare_
 _DECIMALS: Final[dict[str, tuple[str, ...]]] = {
     "place": ("quantity", "price", "trigger_price"),
     "amend": ("quantity", "price"),
+    "set_terms": ("leverage",),
 }
 _FINE = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?").fullmatch
 

@@ -65,6 +65,7 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The free balance does not cover what the order would reserve."
     REDUCE_ONLY = "REDUCE_ONLY", "A reduce-only order would open or turn the position."
     EXPIRES_AT_PAST = "EXPIRES_AT_PAST", "expires_at is not in the future."
+    NOT_SUPPORTED = "NOT_SUPPORTED", "The venue cannot do this; see what it declares in the page of venues."
     VENUE_DOWN = "VENUE_DOWN", "No connector session is ready for the account on that exchange and market."
     # Connectors and queries.
     SESSION_STALE = (
@@ -78,6 +79,14 @@ class Code(StrEnum):
     FILL_TOO_OLD = (
         "FILL_TOO_OLD",
         "The fill is older than the trade ids remembered, so that it may be one applied before.",
+    )
+    WALLET_IN_USE = (
+        "WALLET_IN_USE",
+        "A market would have its funds in another wallet than before, and there are funds in the one before.",
+    )
+    TRADE_UNKNOWN = (
+        "TRADE_UNKNOWN",
+        "The venue took back a trade that was never applied, so that there is nothing to undo.",
     )
     SEQUENCE_TIMEOUT = "SEQUENCE_TIMEOUT", "The follower did not reach at_least in time."
     # The system.

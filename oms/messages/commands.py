@@ -8,8 +8,9 @@ from typing import Annotated
 
 import msgspec
 
-from oms.messages.enums import AccountKind, OrderType, Side, TimeInForce
+from oms.messages.enums import AccountKind, MarginMode, OrderType, Side, TimeInForce
 from oms.messages.reports import Report
+from oms.messages.venues import Capabilities
 
 CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -101,6 +102,17 @@ class RegisterAccount(ClientCommand, frozen=True, kw_only=True, tag="register_ac
     kind: AccountKind
 
 
+class SetTerms(Placed, frozen=True, kw_only=True, tag="set_terms.1"):
+    """Set leverage, margin mode or both of a futures symbol. The answer says that it was asked; the venue's is an event."""
+
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+
+
+class RequestReconciliation(ClientCommand, frozen=True, kw_only=True, tag="reconcile.1"):
+    """Hold an account on one market against the venue now. The subject names exchange, account and market."""
+
+
 class InstrumentSpec(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -125,6 +137,12 @@ class InstrumentSpec(
     taker_fee: Decimal = Decimal(0)
     trading: bool = True
     ticks: Annotated[tuple[tuple[Decimal, Decimal], ...], msgspec.Meta(max_length=64)] = ()
+
+
+class DeclareVenue(Command, frozen=True, kw_only=True, tag="declare_venue.1"):
+    """Tell what the venue can do, from its connector, before it lists instruments. The subject names exchange and market."""
+
+    capabilities: Capabilities
 
 
 class ListInstruments(Command, frozen=True, kw_only=True, tag="list_instruments.1"):
@@ -167,6 +185,61 @@ class ReportBalances(Command, frozen=True, kw_only=True, tag="report_balances.1"
 
     session: Token
     totals: dict[Token, Decimal]
+
+
+class PositionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A position as the venue shows it: signed quantity, prices in quote, margin in the settlement asset."""
+
+    symbol: Token
+    quantity: Decimal
+    entry_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    margin: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+
+
+class ReportPositions(Command, frozen=True, kw_only=True, tag="report_positions.1"):
+    """Every open position of the account on the market, taken while nothing moved; a symbol not named is flat there."""
+
+    session: Token
+    positions: Annotated[list[PositionSpec], msgspec.Meta(max_length=2000)]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that was not as expected at the venue.
+
+    Args:
+        kind: ``order``, ``trade``, ``balance`` or ``position``.
+        key: order id, trade id, asset or symbol.
+        expected, found: what the engine believed and what the venue shows, for a person.
+    """
+
+    kind: Annotated[str, msgspec.Meta(pattern="^(order|trade|balance|position)$")]
+    key: Annotated[str, msgspec.Meta(max_length=128)]
+    expected: Text
+    found: Text
+
+
+class ReportReconciliation(Command, frozen=True, kw_only=True, tag="report_reconciliation.1"):
+    """What a reconciliation compared, and every difference. Recorded when there is one, or when it was asked for by name.
+
+    Args:
+        request_id: of the :class:`RequestReconciliation`; empty for one of the session's own.
+        started_at: UTC ns.
+        orders, trades, balances, positions: how many were compared.
+        more: differences beyond those listed.
+    """
+
+    session: Token
+    request_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    started_at: Nanoseconds
+    orders: int
+    trades: int
+    balances: int
+    positions: int
+    differences: Annotated[list[Difference], msgspec.Meta(max_length=500)]
+    more: int = 0
 
 
 class ReportMarks(Command, frozen=True, kw_only=True, tag="report_marks.1"):

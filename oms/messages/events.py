@@ -9,7 +9,9 @@ from decimal import Decimal
 import msgspec
 
 from oms.messages.codes import Code
-from oms.messages.enums import AccountKind, CancelReason, OrderType, Side, TimeInForce
+from oms.messages.commands import Difference
+from oms.messages.enums import AccountKind, CancelReason, MarginMode, OrderType, Side, TimeInForce
+from oms.messages.venues import Feature
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
@@ -69,6 +71,17 @@ class AccountRegistered(_Event, frozen=True, kw_only=True, tag="AccountRegistere
 
     account: str
     kind: AccountKind
+
+
+class VenueDeclared(_Event, frozen=True, kw_only=True, tag="VenueDeclared.1"):
+    """What a market can do, from its connector. ``wallet`` is where its funds are."""
+
+    exchange: str
+    market: str
+    order_types: tuple[OrderType, ...]
+    times_in_force: tuple[TimeInForce, ...]
+    features: tuple[Feature, ...]
+    wallet: str
 
 
 class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.1"):
@@ -135,6 +148,115 @@ class MarksRecorded(_Event, frozen=True, kw_only=True, tag="MarksRecorded.1"):
     marks: dict[str, Decimal]
 
 
+class FundingPaid(_Event, frozen=True, kw_only=True, tag="FundingPaid.1"):
+    """A funding payment of a position: ``amount`` is what the account received, negative for what it paid."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    funding_id: str
+    amount: Decimal
+    asset: str
+    venue_time: int
+
+
+class PositionAdjusted(_Event, frozen=True, kw_only=True, tag="PositionAdjusted.1"):
+    """The venue's quantity differed from ours, ``expected``, and ours is now ``quantity``, entered at ``entry_price``.
+
+    ``cost`` is what that makes, in the settlement asset, and ``expected_cost`` what it was; nothing is realised by it.
+    """
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    expected: Decimal
+    quantity: Decimal
+    entry_price: Decimal
+    expected_cost: Decimal
+    cost: Decimal
+
+
+class PositionStated(_Event, frozen=True, kw_only=True, tag="PositionStated.1"):
+    """What the venue shows of a position beside its quantity, when it is not what it last showed. None: it shows none."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    entry_price: Decimal | None
+    liquidation_price: Decimal | None
+    margin: Decimal | None
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+
+
+class TermsRequested(_Event, frozen=True, kw_only=True, tag="TermsRequested.1"):
+    """We want this leverage, margin mode or both for the symbol; None: as it is."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+
+
+class TermsSet(_Event, frozen=True, kw_only=True, tag="TermsSet.1"):
+    """The symbol has these terms at the venue, asked for by us or not."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    leverage: Decimal
+    margin_mode: MarginMode
+    venue_time: int = 0
+
+
+class TermsRefused(_Event, frozen=True, kw_only=True, tag="TermsRefused.1"):
+    """The venue did not change what was asked for: the symbol has the terms it had."""
+
+    exchange: str
+    account: str
+    market: str
+    symbol: str
+    reason: str
+
+
+class ReconciliationRequested(_Event, frozen=True, kw_only=True, tag="ReconciliationRequested.1"):
+    """A person wants the account on this market held against the venue now. ``request_id`` names the answer to it."""
+
+    exchange: str
+    account: str
+    market: str
+    request_id: str
+
+
+class Reconciled(_Event, frozen=True, kw_only=True, tag="Reconciled.1"):
+    """The account on this market was held against the venue; recorded when something differed or somebody had asked.
+
+    Args:
+        request_id: of the request; empty for a reconciliation of the session's own.
+        started_at: UTC ns.
+        orders, trades, balances, positions: how many were compared.
+        more: differences beyond those listed.
+    """
+
+    exchange: str
+    account: str
+    market: str
+    request_id: str
+    started_at: int
+    orders: int
+    trades: int
+    balances: int
+    positions: int
+    differences: list[Difference]
+    more: int = 0
+
+
 class _OrderTerms(_Event, frozen=True, kw_only=True):
     order_id: str
     exchange: str
@@ -155,7 +277,11 @@ class _OrderTerms(_Event, frozen=True, kw_only=True):
 
 
 class OrderPlaced(_OrderTerms, frozen=True, kw_only=True, tag="OrderPlaced.1"):
-    """The intent, durable before anything is sent. ``reserve_price`` is what a buy reserves quote by, for each unit."""
+    """The intent, durable before anything is sent.
+
+    ``reserve_price`` is what each unit reserves: on spot a buy, of the quote asset (a sell reserves the base itself); off
+    spot either side, of the settlement asset, and nothing where the order can only bring the position nearer to zero.
+    """
 
     reserve_price: Decimal | None = None
 
@@ -168,10 +294,16 @@ class OrderDenied(_OrderTerms, frozen=True, kw_only=True, tag="OrderDenied.1"):
 
 
 class OrderAdopted(_OrderTerms, frozen=True, kw_only=True, tag="OrderAdopted.1"):
-    """An order found working at the venue that did not come from here. ``client_order_id`` is its id there."""
+    """An order found working at the venue that did not come from here. ``client_order_id`` is its id there.
+
+    ``reserve_price`` off spot as in :class:`OrderPlaced`; on spot it follows from the terms. ``reason`` when the venue made
+    it: ``liquidation`` or ``adl``.
+    """
 
     venue_order_id: str
     venue_time: int
+    reserve_price: Decimal | None = None
+    reason: str = ""
 
 
 class OrderAccepted(_Event, frozen=True, kw_only=True, tag="OrderAccepted.1"):
@@ -190,9 +322,7 @@ class OrderRejected(_Event, frozen=True, kw_only=True, tag="OrderRejected.1"):
     venue_time: int = 0
 
 
-class OrderFilled(_Event, frozen=True, kw_only=True, tag="OrderFilled.1"):
-    """One trade. It names everything, so that it can be applied when the order itself is long gone from memory."""
-
+class _Trade(_Event, frozen=True, kw_only=True):
     order_id: str
     exchange: str
     account: str
@@ -207,6 +337,20 @@ class OrderFilled(_Event, frozen=True, kw_only=True, tag="OrderFilled.1"):
     venue_time: int
     maker: bool = False
     strategy: str = ""
+
+
+class OrderFilled(_Trade, frozen=True, kw_only=True, tag="OrderFilled.1"):
+    """One trade. It names everything, so that it can be applied when the order itself is long gone from memory."""
+
+
+class TradeBusted(_Trade, frozen=True, kw_only=True, tag="TradeBusted.1"):
+    """The venue took a trade back that was applied: its quantity, its money and its fee are given back.
+
+    Everything but ``reason`` is as the :class:`OrderFilled` said. A trade that is corrected is taken back and told again
+    under another id.
+    """
+
+    reason: str = ""
 
 
 class OrderCancelRequested(_Event, frozen=True, kw_only=True, tag="OrderCancelRequested.1"):
@@ -257,12 +401,17 @@ class OrderCancelRejected(_Event, frozen=True, kw_only=True, tag="OrderCancelRej
 
 
 class OrderAmendRequested(_Event, frozen=True, kw_only=True, tag="OrderAmendRequested.1"):
-    """We want this total quantity and price. ``revision`` names the venue order that would carry them."""
+    """We want this total quantity and price. ``revision`` names the venue order that would carry them: a new one, or the
+    one that stands, where the venue amends in place.
+
+    ``reserve_price`` off spot as in :class:`OrderPlaced`, with these terms; on spot it follows from them.
+    """
 
     order_id: str
     quantity: Decimal
     price: Decimal | None
     revision: int
+    reserve_price: Decimal | None = None
 
 
 class OrderAmended(_Event, frozen=True, kw_only=True, tag="OrderAmended.1"):
@@ -280,6 +429,16 @@ class OrderAmendRejected(_Event, frozen=True, kw_only=True, tag="OrderAmendRejec
     """The venue did not amend: the order is what it was before."""
 
     order_id: str
+    reason: str
+    venue_time: int
+
+
+class OrderRestated(_Event, frozen=True, kw_only=True, tag="OrderRestated.1"):
+    """The venue order has this total quantity and price, which we did not ask for."""
+
+    order_id: str
+    quantity: Decimal
+    price: Decimal | None
     reason: str
     venue_time: int
 
@@ -304,17 +463,27 @@ Event = (
     | SigningKeyDeclared
     | LossAccepted
     | AccountRegistered
+    | VenueDeclared
     | InstrumentListed
     | SessionOpened
     | SessionClosed
     | BalanceAdjusted
     | MarksRecorded
+    | FundingPaid
+    | PositionAdjusted
+    | PositionStated
+    | TermsRequested
+    | TermsSet
+    | TermsRefused
+    | ReconciliationRequested
+    | Reconciled
     | OrderPlaced
     | OrderDenied
     | OrderAdopted
     | OrderAccepted
     | OrderRejected
     | OrderFilled
+    | TradeBusted
     | OrderCancelRequested
     | CancelAllRequested
     | OrderCanceled
@@ -323,6 +492,7 @@ Event = (
     | OrderAmendRequested
     | OrderAmended
     | OrderAmendRejected
+    | OrderRestated
     | OrderInDoubt
     | OrderDoubtResolved
 )

@@ -9,12 +9,14 @@ from decimal import Decimal
 
 import msgspec
 
-from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.enums import MarginMode, OrderStatus, OrderType, Side, TimeInForce
 
 
-class _Instruction(
-    msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="instruction"
-):
+class _Task(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="instruction"):
+    pass
+
+
+class _Instruction(_Task, frozen=True, kw_only=True):
     """``client_id`` is the client order id that stands, or will stand, for the order at the venue."""
 
     order_id: str
@@ -46,7 +48,8 @@ class Amend(_Instruction, frozen=True, kw_only=True, tag="amend"):
     """Bring the order, ``client_id`` at the venue, to this total quantity and price, as ``new_client_id``.
 
     ``quantity_before`` is the total it has now: less what the venue order ``client_id`` was placed for, it is what
-    earlier revisions had filled, which no answer of the venue about ``client_id`` tells.
+    earlier revisions had filled, which no answer of the venue about ``client_id`` tells. Where the venue amends in place,
+    ``new_client_id`` is ``client_id``, and ``revision`` the one that stands.
     """
 
     new_client_id: str
@@ -68,7 +71,8 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
 
     ``revision`` is the venue order that last stood for it; ``pending_revision`` the one an amend under way would make.
     ``pending_client_id`` is that one's client order id. ``quantity`` and ``pending_quantity`` are the totals of the two.
-    ``since`` (UTC ns) is when the order was placed: its trades are not older.
+    ``since`` (UTC ns) is when the order was placed: its trades are not older. ``price`` and ``pending_price`` are the other
+    half of the terms, by which an amend in place is told from what stood before.
     """
 
     side: Side
@@ -80,9 +84,26 @@ class LookUp(_Instruction, frozen=True, kw_only=True, tag="look_up"):
     pending_revision: int | None = None
     pending_client_id: str | None = None
     pending_quantity: Decimal | None = None
+    price: Decimal | None = None
+    pending_price: Decimal | None = None
 
 
-Instruction = Submit | Cancel | Amend | LookUp
+class SetTerms(_Task, frozen=True, kw_only=True, tag="set_terms"):
+    """Set leverage, margin mode or both for a symbol. Doing it twice does no harm; the outcome is told by ``Terms``."""
+
+    symbol: str
+    deadline: int
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+
+
+class Reconcile(_Task, frozen=True, kw_only=True, tag="reconcile"):
+    """Hold everything against the venue now, and report under this id what was found."""
+
+    request_id: str
+
+
+Instruction = Submit | Cancel | Amend | LookUp | SetTerms | Reconcile
 
 
 class Instructions(msgspec.Struct, frozen=True):

@@ -5,8 +5,11 @@ stream     subject                                             message
 =========  ==================================================  =====================================================
 ORDERS     ``orders.{exchange}.{account}.{market}.{symbol}``   :class:`OrderChanged`, on every event of an order
 TRADES     ``trades.{exchange}.{account}.{market}.{symbol}``   :class:`TradeHappened`
-POSITIONS  ``positions.{exchange}.{account}.{market}.{symbol}``  :class:`PositionChanged`, after a trade
-ACCOUNTS   ``accounts.{exchange}.{account}.{market}._``        :class:`BalanceChanged`, :class:`SessionChanged`,
+POSITIONS  ``positions.{exchange}.{account}.{market}.{symbol}``  :class:`PositionChanged`, after a trade, funding, or what
+                                                               the venue says of it
+ACCOUNTS   ``accounts.{exchange}.{account}.{wallet}._``        :class:`BalanceChanged`; a wallet is named as its market
+                                                               where no other shares it
+ACCOUNTS   ``accounts.{exchange}.{account}.{market}._``        :class:`SessionChanged`, :class:`AccountReconciled`,
                                                                :class:`AccountKnown` (exchange and market ``_``)
 =========  ==================================================  =====================================================
 
@@ -20,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from oms.messages.commands import Difference
 from oms.messages.enums import AccountKind
 from oms.messages.queries import BalanceRow, OrderRow, PositionRow, TradeRow
 
@@ -48,11 +52,12 @@ class TradeHappened(TradeRow, frozen=True, kw_only=True):
 
 
 class PositionChanged(PositionRow, frozen=True, kw_only=True):
-    """A position as it is after a trade."""
+    """A position as it is after the event. ``reason``: why the venue refused terms (``TermsRefused``)."""
 
     event: str
     sequence: int
     at: int
+    reason: str = ""
 
 
 class BalanceChanged(_Public, frozen=True, kw_only=True):
@@ -60,7 +65,7 @@ class BalanceChanged(_Public, frozen=True, kw_only=True):
 
     exchange: str
     account: str
-    market: str
+    wallet: str
     balances: list[BalanceRow]
 
 
@@ -73,6 +78,22 @@ class SessionChanged(_Public, frozen=True, kw_only=True):
     session: str
     ready: bool
     reason: str = ""
+
+
+class AccountReconciled(_Public, frozen=True, kw_only=True):
+    """The account on this market was held against the venue; see :class:`oms.messages.events.Reconciled`."""
+
+    exchange: str
+    account: str
+    market: str
+    request_id: str
+    started_at: int
+    orders: int
+    trades: int
+    balances: int
+    positions: int
+    differences: list[Difference]
+    more: int
 
 
 class AccountKnown(_Public, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from oms.messages.commands import Label, Nanoseconds, Token
-from oms.messages.enums import AccountKind, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.enums import AccountKind, MarginMode, OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.replies import ErrorBody
 
 MAX_QUERY_BYTES: Final = 8 * 1024
@@ -72,7 +72,10 @@ class ShowPositions(Query, frozen=True, kw_only=True):
 
 
 class ShowBalances(Query, frozen=True, kw_only=True):
-    """Balances by account and asset. The subject's symbol does not apply. ``asset``: only this one."""
+    """Balances by wallet and asset. The subject's market means the wallet that its funds are in; its symbol does not apply.
+
+    ``asset``: only this one.
+    """
 
     asset: Token | None = None
 
@@ -154,13 +157,14 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
+class TradeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One fill.
 
     Args:
         number: counts the journal's trades from 1.
         realised: profit of what it closed in its strategy's book, before fees, in ``settle``.
         at: commit time. ``sequence``: of the frame it stands in. ``venue_time``: when the venue says it traded.
+        busted: the venue took this fill, told before, back: what it moved is undone, and ``realised`` is what that made.
     """
 
     number: int
@@ -182,6 +186,7 @@ class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
     venue_time: int
     at: int
     sequence: int
+    busted: bool = False
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +196,9 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
         cost: what is open was bought for, signed as the quantity. ``entry_price``: cost by unit, to 18 places.
         mark, unrealised: None while no mark is known.
         fees: in base (at the fill's price) and settlement asset. ``other_fees``: in any other, by asset, not valued.
+        funding: received, less what was paid.
+        margin: what is open holds of the wallet. ``leverage``, ``margin_mode``: as the venue last said; None while it has not.
+        liquidation_price: as the venue last said, at ``stated_at`` (UTC ns); None for none.
     """
 
     exchange: str
@@ -205,19 +213,29 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     realised: Decimal
     fees: Decimal
     other_fees: dict[str, Decimal]
+    funding: Decimal
     settle: str
+    margin: Decimal
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+    liquidation_price: Decimal | None
+    stated_at: int
     updated_at: int
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One asset of an account on a market. ``free`` = ``total`` − ``locked``."""
+    """One asset in a wallet of an account: of one market of the exchange, by whose name it then goes, or of several.
+
+    ``free`` = ``total`` − ``locked`` (by orders) − ``margin`` (of positions).
+    """
 
     exchange: str
     account: str
-    market: str
+    wallet: str
     asset: str
     total: Decimal
     locked: Decimal
+    margin: Decimal
     free: Decimal
 
 
@@ -226,9 +244,9 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         day: UTC day; ``open`` is the row of what is open when days are told apart, ``earlier`` of the oldest days.
-        realised, fees: before fees, and the fees. ``other_fees``: by asset, not valued.
+        realised, fees: before fees, and the fees. ``other_fees``: by asset, not valued. ``funding``: received, less paid.
         unrealised: of what is open, at the mark; None when a mark is not known, left out when a day was asked for.
-        net: realised + unrealised − fees, without other fees; None and left out as ``unrealised``.
+        net: realised + unrealised − fees + funding, without other fees; None and left out as ``unrealised``.
         unmarked: symbols with something open and no mark.
     """
 
@@ -241,6 +259,7 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     settle: str
     realised: Decimal
     fees: Decimal
+    funding: Decimal
     trades: int
     unrealised: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     net: Decimal | msgspec.UnsetType | None = msgspec.UNSET
@@ -249,7 +268,12 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A market of an account. ``session`` is empty while no connector serves it; ``ready``: it takes orders."""
+    """A market of an account. ``session`` is empty while no connector serves it; ``ready``: it takes orders.
+
+    Args:
+        reconciled_at: time of the last reconciliation that was recorded, because it was asked for or found something; 0
+            for none. ``differences``: how many it found.
+    """
 
     exchange: str
     account: str
@@ -257,6 +281,8 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     ready: bool
     live_orders: int
+    reconciled_at: int
+    differences: int
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import msgspec
 
-from oms.messages.enums import OrderType, Side, TimeInForce
+from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 
 Time = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, msgspec.Meta(max_length=512)]
 
 
-class _Report(
+class _Statement(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -25,6 +25,10 @@ class _Report(
     omit_defaults=True,
     tag_field="report",
 ):
+    pass
+
+
+class _Report(_Statement, frozen=True, kw_only=True):
     order_id: Name
 
 
@@ -122,8 +126,40 @@ class Finished(_Report, frozen=True, kw_only=True, tag="finished"):
     venue_time: Time
 
 
+class Restated(_Report, frozen=True, kw_only=True, tag="restated"):
+    """The working order has these terms at the venue, where orders are amended in place.
+
+    It answers an amend under way when the terms are those asked for; it is news when somebody else changed them (a
+    reduction by self-trade prevention, the exchange's own app); it is old when ``venue_time`` is before that of the
+    terms known. ``quantity`` is the total, what is filled included.
+    """
+
+    quantity: Decimal
+    price: Decimal | None
+    venue_time: Time
+    revision: int = 0
+    reason: Reason = ""
+
+
+class Busted(_Report, frozen=True, kw_only=True, tag="busted"):
+    """The venue took back a trade that it had reported; everything is as the trade said. Undone once, if it was applied."""
+
+    symbol: Name
+    side: Side
+    trade_id: Name
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: Annotated[str, msgspec.Meta(max_length=32)]
+    venue_time: Time
+    reason: Reason = ""
+
+
 class Found(_Report, frozen=True, kw_only=True, tag="found"):
-    """An order at the venue that the journal does not know: ``order_id`` is the client order id seen there."""
+    """An order at the venue that the journal does not know: ``order_id`` is the client order id seen there.
+
+    ``reason`` when the venue itself made it: ``liquidation`` or ``adl``.
+    """
 
     venue_order_id: Name
     symbol: Name
@@ -134,6 +170,33 @@ class Found(_Report, frozen=True, kw_only=True, tag="found"):
     trigger_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     venue_time: Time = 0
+    reason: Reason = ""
+
+
+class Funding(_Statement, frozen=True, kw_only=True, tag="funding"):
+    """A funding payment: ``amount`` is what the account received, negative for what it paid. Applied once by its id."""
+
+    symbol: Name
+    funding_id: Name
+    amount: Decimal
+    asset: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    venue_time: Time
+
+
+class Terms(_Statement, frozen=True, kw_only=True, tag="terms"):
+    """Leverage and margin mode of a symbol, as the venue shows them."""
+
+    symbol: Name
+    leverage: Decimal
+    margin_mode: MarginMode
+    venue_time: Time = 0
+
+
+class TermsRefused(_Statement, frozen=True, kw_only=True, tag="terms_refused"):
+    """The venue did not change leverage or margin mode; what stands is what stood before."""
+
+    symbol: Name
+    reason: Reason
 
 
 Report = (
@@ -148,5 +211,10 @@ Report = (
     | InDoubt
     | Absent
     | Finished
+    | Restated
+    | Busted
     | Found
+    | Funding
+    | Terms
+    | TermsRefused
 )

@@ -1,6 +1,7 @@
 """What a venue can do, as its connector declares it. What it cannot do is refused before anything is sent."""
 
 from enum import auto
+from typing import Annotated
 
 import msgspec
 
@@ -29,7 +30,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         wallet: where the market's funds are: its own name, or one that it shares with other markets of the exchange.
     """
 
-    order_types: tuple[OrderType, ...]
-    times_in_force: tuple[TimeInForce, ...]
-    features: tuple[Feature, ...]
-    wallet: str
+    order_types: Annotated[tuple[OrderType, ...], msgspec.Meta(max_length=16)]
+    times_in_force: Annotated[tuple[TimeInForce, ...], msgspec.Meta(max_length=16)]
+    features: Annotated[tuple[Feature, ...], msgspec.Meta(max_length=32)]
+    wallet: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,32}$")]

@@ -5,7 +5,7 @@ partition's own object, which the event has already changed when it comes here: 
 differ. What left the partition, and what never entered it (denied orders), is kept here alone.
 
 Events: ``OrderPlaced``, ``OrderAdopted`` and ``OrderDenied`` make one; every other order event is told by the order
-itself. A trade may still come for an order that the partition has let go; it is applied here.
+itself. A trade may still come for an order that the partition has let go, or be taken back; it is applied here.
 
 Rules: a finished order leaves when it is older than ``kept_ns`` by event time, or when more than ``kept`` finished ones
 are held, the one that finished first before the others. Ids rise with the order's number, so that sorting by id is
@@ -95,7 +95,7 @@ class Orders:
         else:
             self._add(order, at)
 
-    def _filled(self, event: e.OrderFilled, at: int) -> None:
+    def _traded(self, event: e.OrderFilled | e.TradeBusted, at: int) -> None:
         if event.order_id in self.partition.orders:
             self._changed(event, at)
             return
@@ -192,7 +192,8 @@ RULES: Final[dict[type, Any]] = {
     e.OrderAdopted: Orders._made,
     e.OrderAccepted: Orders._changed,
     e.OrderRejected: Orders._changed,
-    e.OrderFilled: Orders._filled,
+    e.OrderFilled: Orders._traded,
+    e.TradeBusted: Orders._traded,
     e.OrderCancelRequested: Orders._changed,
     e.OrderCanceled: Orders._changed,
     e.OrderExpired: Orders._changed,
@@ -200,6 +201,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderAmendRequested: Orders._changed,
     e.OrderAmended: Orders._changed,
     e.OrderAmendRejected: Orders._changed,
+    e.OrderRestated: Orders._changed,
     e.OrderInDoubt: Orders._changed,
     e.OrderDoubtResolved: Orders._changed,
 }
@@ -212,11 +214,20 @@ IGNORED: Final = frozenset(
         e.SigningKeyDeclared,
         e.LossAccepted,
         e.AccountRegistered,
+        e.VenueDeclared,
         e.InstrumentListed,
         e.SessionOpened,
         e.SessionClosed,
         e.BalanceAdjusted,
         e.MarksRecorded,
+        e.FundingPaid,
+        e.PositionAdjusted,
+        e.PositionStated,
+        e.TermsRequested,
+        e.TermsSet,
+        e.TermsRefused,
+        e.ReconciliationRequested,
+        e.Reconciled,
         e.CancelAllRequested,  # its cancels have events of their own
     }
 )

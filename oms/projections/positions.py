@@ -18,7 +18,7 @@ def positions(partition: Partition) -> Iterator[tuple[Position, Instrument]]:
     for key in sorted(partition.positions):
         exchange, _, market, symbol = key
         instrument = partition.instruments.get((exchange, market, symbol))
-        # Reserving for a reduce-only order makes a flat position of an instrument that is listed; so do trades.
+        # Whatever makes a position, be it a trade, an order that only closes or terms, is of an instrument that is listed.
         assert instrument is not None, f"position {key} of an instrument that is not listed"
         yield partition.positions[key], instrument
 
@@ -45,6 +45,12 @@ def position_row(position: Position, instrument: Instrument) -> PositionRow:
         realised=position.realised,
         fees=position.fees,
         other_fees=position.other_fees,
+        funding=position.funding,
         settle=instrument.settle,
+        margin=position.margin,
+        leverage=position.leverage,
+        margin_mode=position.margin_mode,
+        liquidation_price=position.liquidation_price,
+        stated_at=position.stated_at,
         updated_at=position.updated_at,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ from oms.aggregates.position import Position
 from oms.messages import events as e
 from oms.projections import orders as o
 from oms.projections.orders import Orders
+from oms.projections.pnl import RULES as PNL_RULES
 from oms.projections.pnl import Earned, Pnl
 from oms.projections.trades import Trade, Trades
 
@@ -29,6 +30,7 @@ Part = Literal["orders", "trades"]
 
 
 _ORDER_RULES = o.RULES
+_EARNING: Final = frozenset(PNL_RULES) - frozenset(o.RULES)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Image).decode
 _decode_orders = msgspec.json.Decoder(list[Order]).decode
@@ -57,9 +59,11 @@ class Projections:
         rule = _ORDER_RULES.get(kind)
         if rule is not None:
             rule(self.orders, event, at)
-            if kind is e.OrderFilled:
+            if kind is e.OrderFilled or kind is e.TradeBusted:
                 realised: Decimal = self.pnl.evolve(event, at, sequence)
                 self.trades.evolve(event, at, sequence, realised)
+        elif kind in _EARNING:
+            self.pnl.evolve(event, at, sequence)
         elif kind not in o.IGNORED:
             raise AssertionError(f"no projection has a rule for {kind.__name__}")
 

@@ -1,8 +1,8 @@
-"""Trades: every fill, the newest of them.
+"""Trades: every fill, the newest of them, and every fill that the venue took back.
 
 State: trades by number; numbers count up from 1 from the journal's first trade on and are never used again.
 
-Events: ``OrderFilled``.
+Events: ``OrderFilled``, ``TradeBusted``, which is a row of its own: what was told stays told.
 
 Rules: each carries what it realised in its strategy's book (see :mod:`oms.projections.pnl`). The oldest leave when there
 are more than ``kept``.
@@ -21,13 +21,16 @@ from oms.projections import pnl
 
 @attrs.frozen(slots=True)
 class Trade:
-    """One fill. ``at``: commit time, UTC ns; ``sequence``: of its frame; ``realised``: before fees, settlement asset."""
+    """One fill, or one taken back.
+
+    ``at``: commit time, UTC ns; ``sequence``: of its frame; ``realised``: before fees, settlement asset.
+    """
 
     number: int
     at: int
     sequence: int
     realised: Decimal
-    fill: e.OrderFilled
+    fill: e.OrderFilled | e.TradeBusted
 
 
 class Trades:
@@ -48,7 +51,9 @@ class Trades:
         """Take a trade in, with what it realised in its book."""
         return RULES[type(event)](self, event, at, sequence, realised)  # type: ignore[no-any-return]
 
-    def _filled(self, event: e.OrderFilled, at: int, sequence: int, realised: Decimal) -> Trade:
+    def _traded(
+        self, event: e.OrderFilled | e.TradeBusted, at: int, sequence: int, realised: Decimal
+    ) -> Trade:
         self.last += 1
         trade = self.by_number[self.last] = Trade(self.last, at, sequence, realised, event)
         self.by_number.pop(self.last - self.kept, None)
@@ -90,6 +95,7 @@ def trade_row(trade: Trade, settle: str) -> TradeRow:
         realised=trade.realised,
         settle=settle,
         maker=fill.maker,
+        busted=type(fill) is e.TradeBusted,
         strategy=fill.strategy,
         venue_time=fill.venue_time,
         at=trade.at,
@@ -97,7 +103,7 @@ def trade_row(trade: Trade, settle: str) -> TradeRow:
     )
 
 
-RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._filled}
+RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._traded, e.TradeBusted: Trades._traded}
 
-IGNORED: Final = pnl.IGNORED
+IGNORED: Final = pnl.IGNORED | {e.FundingPaid, e.PositionAdjusted}
 """Nothing but a fill is a trade."""

@@ -12,9 +12,9 @@ import msgspec
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition, reservation
-from oms.handlers.place import MARKET_RESERVE, check_shape
+from oms.handlers.place import MARKET_RESERVE, check_shape, unit_off_spot
 from oms.handlers.target import Target
-from oms.messages.codes import Code
+from oms.messages.codes import Code, Refused
 from oms.messages.commands import PlaceOrder
 from oms.messages.enums import Side
 
@@ -49,7 +49,7 @@ def explain_place(state: Partition, target: Target, command: PlaceOrder, now: in
     """
     check_shape(command)
     instrument = target.instrument(state)
-    found = [_session(state, target), *_terms(instrument, command, now)]
+    found = [_session(state, target), *_venue(state, target, command), *_terms(instrument, command, now)]
     # What a unit is worth: to a notional, and, with a margin where the price is not known, to what a buy reserves.
     priced = command.price or command.trigger_price or instrument.mark
     reserve_price = priced if command.price is not None or priced is None else priced * MARKET_RESERVE
@@ -78,6 +78,25 @@ def _session(state: Partition, target: Target) -> Control:
         limit="ready",
         value="ready" if ready else "reconciling" if reconciling else "none",
         held=ready,
+    )
+
+
+def _venue(state: Partition, target: Target, command: PlaceOrder) -> Iterator[Control]:
+    declared = state.venues.get((target.exchange, target.market))
+    if declared is None:
+        return
+    lacks = ""
+    try:
+        declared.check_order(command.type, command.time_in_force, command.post_only, command.reduce_only)
+    except Refused as refused:
+        lacks = refused.message
+    yield Control(
+        name="what the venue takes",
+        code=Code.NOT_SUPPORTED,
+        scope=".".join(declared.key),
+        limit="supported",
+        value=lacks or "supported",
+        held=not lacks,
     )
 
 
@@ -165,10 +184,13 @@ def _funds(
     command: PlaceOrder,
     reserve_price: Decimal | None,
 ) -> Control:
-    # A sell reserves the base itself, whatever its price.
+    if reserve_price is not None and not instrument.spot:
+        reserve_price = unit_off_spot(
+            state, target, instrument, command.side, command.quantity, reserve_price, command.reduce_only
+        )
+    # On spot a sell reserves the base itself, whatever its price.
     asset, unit = reservation(instrument, command.side, reserve_price)
-    ledger = state.ledgers.get(target.account_key)
-    balance = None if ledger is None else ledger.balances.get(asset)
+    balance = state.funds_seen(target.account_key).balances.get(asset)
     free = ZERO if balance is None else balance.free
     needs = None if unit is None else command.quantity * unit
     return Control(

@@ -45,7 +45,9 @@ MAX_CHANGED: Final = MAX_HELD // 2
 _BEFORE: Final = ReadModels(CacheConfig(), frozenset({"trades"}))
 """Finished orders held at the earlier moment: only a late trade changes one, and of an older one it is told as such."""
 _ALL: Final = Filters()
-_IDENTITY: Final = frozenset({"exchange", "account", "market", "symbol", "strategy", "day", "asset"})
+_IDENTITY: Final = frozenset(
+    {"exchange", "account", "market", "symbol", "strategy", "day", "asset", "wallet"}
+)
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,7 +233,11 @@ def entities(history: History) -> Iterator[tuple[tuple[str, str], Entity]]:
     for position in rows.positions(history, _ALL):
         yield _row("position", position, position.symbol)
     for balance in rows.balances(history, _ALL):
-        yield _row("balance", balance, ANY, balance.asset)
+        place = (balance.exchange, balance.account, balance.wallet, ANY)
+        yield (
+            ("balance", ".".join([*place[:3], balance.asset])),
+            Entity(place, None, _without(msgspec.structs.asdict(balance))),
+        )
     for row in rows.pnl_rows(history, _ALL, ["account", "strategy", "symbol"])[0]:
         yield _row("pnl", row, row.symbol, row.strategy or "(none)", row.strategy)
 

@@ -168,7 +168,7 @@ class _Trades(Rows):
     """One row a trade."""
 
     def event(self, event: Any, at: int, place: EventId) -> None:
-        if type(event) is e.OrderFilled and self.filters.covers_thing(event):
+        if isinstance(event, e.OrderFilled | e.TradeBusted) and self.filters.covers_thing(event):
             trades = self.models.trades
             instrument = self.history.partition.instruments[event.exchange, event.market, event.symbol]
             self.put(msgspec.structs.asdict(trade_row(trades.by_number[trades.last], instrument.settle)))

@@ -33,6 +33,8 @@ COMPUTED: Final = frozenset(
         "reserve_price",
         "realised",
         "cost",
+        "expected_cost",
+        "margin",
         "locked",
         "free",
         "fees",
@@ -82,7 +84,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 
 
 def _kind(name: str, kind: Any) -> Kind:
-    if get_origin(kind) in (dict, list):
+    if get_origin(kind) in (dict, list, tuple):
         return "json"
     if kind is Decimal:
         return "exact" if name in COMPUTED else "amount"
@@ -157,7 +159,11 @@ def _text(value: Any) -> str:
 
 def _json(value: Any) -> str:
     """A mapping or a list as JSON, decimals as text, keys in order."""
-    return json.dumps(value, default=_text, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, default=_json_default, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _json_default(value: Any) -> Any:
+    return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else _text(value)
 
 
 def _plain(value: Any) -> Any:

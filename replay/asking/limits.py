@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from oms.aggregates.account import Account
+from oms.aggregates.account import Account, Wallet
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
@@ -54,7 +54,7 @@ def limits(state: Partition, filters: Filters) -> Iterator[LimitRow]:
         row
         for part in (
             _accounts(state),
-            *(_ledger(state.ledgers[key]) for key in sorted(state.ledgers)),
+            *(_ledger(state.ledgers[key], state.funds_seen(key)) for key in sorted(state.ledgers)),
             *(_position(state.positions[key]) for key in sorted(state.positions)),
             *(_instrument(state.instruments[key]) for key in sorted(state.instruments)),
         )
@@ -82,18 +82,18 @@ def _accounts(state: Partition) -> Iterator[LimitRow]:
         )
 
 
-def _ledger(ledger: Account) -> Iterator[LimitRow]:
+def _ledger(ledger: Account, wallet: Wallet) -> Iterator[LimitRow]:
     place: dict[str, Any] = {"exchange": ledger.exchange, "account": ledger.account, "market": ledger.market}
     session = "ready" if ledger.ready else "reconciling" if ledger.session else "none"
     yield LimitRow(control="connector session", code=Code.VENUE_DOWN, **place, limit="ready", use=session)
-    for asset, balance in sorted(ledger.balances.items()):
+    for asset, balance in sorted(wallet.balances.items()):
         yield LimitRow(
             control="free funds",
             code=Code.INSUFFICIENT_FUNDS,
             **place,
             unit=asset,
             limit=balance.total,
-            use=balance.locked,
+            use=balance.locked + balance.margin,
             headroom=balance.free,
         )
 

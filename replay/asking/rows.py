@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from oms.messages import queries as q
 from oms.messages.enums import OrderStatus
+from oms.messages.subjects import ANY
 from oms.projections import balances as b
 from oms.projections import positions as p
 from oms.projections.orders import order_row
@@ -50,10 +51,15 @@ def positions(history: History, filters: Filters, *, flat: bool = True) -> Itera
 
 
 def balances(history: History, filters: Filters, *, asset: str | None = None) -> Iterator[q.BalanceRow]:
-    """Balances by account and asset."""
-    for ledger, name in b.balances(history.partition):
-        if filters.covers(*ledger.key) and asset in (None, name):
-            yield b.balance_row(ledger, name)
+    """Balances by wallet and asset; a filter for a market means the wallet that its funds are in."""
+    market = filters.subject.market
+    for wallet, name in b.balances(history.partition):
+        if (
+            filters.covers(wallet.exchange, wallet.account, market)
+            and (market == ANY or b.serves(history.partition, wallet, market))
+            and asset in (None, name)
+        ):
+            yield b.balance_row(wallet, name)
 
 
 def pnl_rows(

@@ -59,7 +59,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         report: the very text that the connector wrote; None for what a client, the engine or a session's change said.
         events: none when it told nothing new.
-        realised: by each ``OrderFilled`` of ``events``, before fees, in ``settle``.
+        realised: by each ``OrderFilled`` and ``TradeBusted`` of ``events``, before fees, in ``settle``.
         status, filled, in_doubt: of the order after it.
     """
 
@@ -241,7 +241,7 @@ class Steps:
                 resumed_cancels(state, event) if isinstance(event, e.SessionOpened) and event.ready else []
             )
             for ours, happened in self._happened.items():
-                sent = [_sent(history, order, found) for order, found in resumed if order.order_id == ours]
+                sent = [_sent(history, key, cancel) for key, cancel in resumed if _order_id(cancel) == ours]
                 happened.append(self._after(ours, event, sent))
             return
         order_id: str = getattr(event, "order_id", "")
@@ -251,7 +251,7 @@ class Steps:
         followed = instruction_for(state, event, at)
         sent = [] if followed is None else [_sent(history, *followed)]
         after = self._after(order_id, event, sent)
-        if isinstance(event, e.OrderFilled):
+        if isinstance(event, e.OrderFilled | e.TradeBusted):
             assert history.projections is not None, "what a trade realised is in the read models"
             trades = history.projections.trades
             after.realised = trades.by_number[trades.last].realised
@@ -286,9 +286,13 @@ def by_whom(verb: str) -> str:
     return CLIENT if issubclass(COMMANDS.get(verb, c.Command), c.ClientCommand) else CONNECTOR
 
 
-def _sent(history: History, order: Order, instruction: Instruction) -> Sent:
-    ledger = history.partition.ledgers[order.exchange, order.account, order.market]
-    return Sent(session=ledger.session, instruction=instruction)
+def _sent(history: History, key: AccountKey, instruction: Instruction) -> Sent:
+    return Sent(session=history.partition.ledgers[key].session, instruction=instruction)
+
+
+def _order_id(thing: Any) -> str:
+    """Whose an instruction or a report is; empty for one that is about no order."""
+    return str(getattr(thing, "order_id", ""))
 
 
 def _made(history: History, commit: Commit, event: e.OrderPlaced | e.OrderDenied | e.OrderAdopted) -> Made:
@@ -350,7 +354,7 @@ def _by_report(
     parts: list[Part] = []
     last = None if before is None else _stands(before)
     for written, report in zip(raw.reports, command.reports, strict=True):
-        if report.order_id not in names:
+        if _order_id(report) not in names:
             continue
         count = _count(report, before, left)
         taken, left = left[:count], left[count:]
@@ -379,9 +383,11 @@ def _count(report: r.Report, order: Order | None, left: list[_Happened]) -> int:
     event = left[0].event
     if isinstance(report, r.Filled):
         return int(isinstance(event, e.OrderFilled) and event.trade_id == report.trade_id)
+    if isinstance(report, r.Busted):
+        return int(isinstance(event, e.TradeBusted) and event.trade_id == report.trade_id)
     if isinstance(report, r.Found):
         return int(isinstance(event, e.OrderAdopted))
-    cumulative = getattr(report, "cumulative", None)
-    if order is None or (cumulative is not None and not is_amount(cumulative)):
+    amounts = [getattr(report, name, None) for name in ("cumulative", "quantity", "price")]
+    if order is None or not all(amount is None or is_amount(amount) for amount in amounts):
         return 0
     return len(list(order.decide_report(report)))

@@ -37,7 +37,10 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """A trade. ``late``: the order had ended. ``realised``: in its strategy's book, before fees, settlement asset."""
+    """A trade. ``late``: the order had ended. ``realised``: in its strategy's book, before fees, settlement asset.
+
+    ``busted``: the venue took the trade back, told before: it counts against the sums, and ``realised`` is what undoing made.
+    """
 
     at: int
     sequence: int
@@ -51,6 +54,12 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     venue_time: int
     realised: Decimal
     late: bool
+    busted: bool = False
+
+    @property
+    def sign(self) -> int:
+        """What it counts for."""
+        return -1 if self.busted else 1
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,12 +133,12 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
     origin = _ORIGINS.get(type(first), STRANGER if bounds[0] == 1 else EARLIER)
     terms = first if type(first) in _ORIGINS else None
     fills = list(_fills(steps))
-    filled = sum((fill.quantity for fill in fills), ZERO)
-    cost = sum((fill.quantity * fill.price for fill in fills), ZERO)
+    filled = sum((fill.quantity * fill.sign for fill in fills), ZERO)
+    cost = sum((fill.quantity * fill.price * fill.sign for fill in fills), ZERO)
     fees: dict[str, Decimal] = {}
     for fill in fills:
         if fill.fee:
-            fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee
+            fees[fill.fee_asset] = fees.get(fill.fee_asset, ZERO) + fill.fee * fill.sign
     quantity, price = (None, None) if terms is None else (terms.quantity, terms.price)
     venue_order_ids: dict[str, None] = {}
     reason = ""
@@ -137,7 +146,7 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
         venue_order_ids |= dict.fromkeys(filter(None, [getattr(event, "venue_order_id", "")]))
         if isinstance(event, _REASONED):
             reason = event.reason
-        if isinstance(event, e.OrderAmended):
+        if isinstance(event, e.OrderAmended | e.OrderRestated):
             quantity, price = event.quantity, event.price
     last = steps[-1].parts[-1]
     return Story(
@@ -183,7 +192,7 @@ def _fills(steps: list[Step]) -> Iterator[Fill]:
         for part in step.parts:
             realised = iter(part.realised)
             for event in part.events:
-                if isinstance(event, e.OrderFilled):
+                if isinstance(event, e.OrderFilled | e.TradeBusted):
                     yield Fill(
                         at=step.at,
                         sequence=step.sequence,
@@ -197,6 +206,7 @@ def _fills(steps: list[Step]) -> Iterator[Fill]:
                         venue_time=event.venue_time,
                         realised=next(realised),
                         late=ended,
+                        busted=isinstance(event, e.TradeBusted),
                     )
             ended = part.status in FINAL_STATUSES
 

@@ -136,6 +136,8 @@ _ANSWERS: Final[dict[type, tuple[str, ...]]] = {
     e.OrderAccepted: ("look_up", "submit"),
     e.OrderRejected: ("look_up", "submit", "cancel", "amend"),
     e.OrderFilled: ("submit",),
+    e.TradeBusted: ("submit",),
+    e.OrderRestated: ("submit",),
     e.OrderCanceled: ("cancel", "look_up", "submit"),
     e.OrderExpired: ("cancel", "look_up", "submit"),
     e.OrderCancelRejected: ("cancel",),

@@ -293,6 +293,15 @@ class WhatIf:
         if not self._gone(event.order_id):
             self.whatif.fill(event, at)
 
+    def _busted(self, event: e.TradeBusted, at: int, sequence: int) -> None:
+        self.actual.bust(event, at)
+        if not self._gone(event.order_id):
+            self.whatif.bust(event, at)
+
+    def _restated(self, event: e.OrderRestated, at: int, sequence: int) -> None:
+        self.actual.amend(event.order_id, event.quantity, event.price)
+        self.whatif.amend(event.order_id, event.quantity, event.price)
+
     def _marked(self, event: e.MarksRecorded, at: int, sequence: int) -> None:
         for symbol in event.marks:
             self._priced((event.exchange, event.market, symbol))
@@ -437,6 +446,8 @@ _RULES: Final[dict[type, Any]] = {
     e.OrderAmendRequested: WhatIf._amend_requested,
     e.OrderAmended: WhatIf._amended,
     e.OrderFilled: WhatIf._filled,
+    e.TradeBusted: WhatIf._busted,
+    e.OrderRestated: WhatIf._restated,
     e.MarksRecorded: WhatIf._marked,
     e.InstrumentListed: WhatIf._listed,
 }

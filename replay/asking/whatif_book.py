@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from oms.aggregates.bust import undoing
 from oms.aggregates.instrument import Instrument, InstrumentKey
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
@@ -180,12 +181,19 @@ class Book:
 
     def fill(self, event: e.OrderFilled, at: int) -> None:
         """A trade, which is applied whatever state its order is in."""
+        self._trade(event, at, 1)
+
+    def bust(self, event: e.TradeBusted, at: int) -> None:
+        """A trade is taken back; see :mod:`oms.aggregates.bust`."""
+        self._trade(undoing(event), at, -1)
+
+    def _trade(self, event: e.OrderFilled, at: int, count: int) -> None:
         key = (event.exchange, event.account, event.market, event.symbol)
         instrument = self.market.instrument(key)
         order = self.working.get(event.order_id)
         if order is not None:
             before = order.leaves
-            order.cumulative += event.quantity
+            order.cumulative += event.quantity * count
             self._move(order, order.leaves - before, 0)
         position = self.positions.get(key)
         if position is None:
@@ -193,8 +201,8 @@ class Book:
             self._hold(position, key)
         position.fill(event, instrument, at)
         counts = self.count(key)
-        counts.fills += 1
-        counts.volume += event.quantity * event.price * instrument.contract_size
+        counts.fills += count
+        counts.volume += event.quantity * event.price * instrument.contract_size * count
         self._value(key)
 
     def priced(self, key: InstrumentKey) -> None:

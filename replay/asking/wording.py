@@ -74,8 +74,23 @@ def _place(thing: Any) -> str:
 
 def _trade(thing: Any) -> str:
     fee = f", fee {number(thing.fee)} {thing.fee_asset}" if thing.fee else ""
-    role = "maker" if thing.maker else "taker"
-    return f"{thing.side} {number(thing.quantity)} {thing.symbol} at {number(thing.price)}, {role}{fee}, trade {thing.trade_id}"
+    # What takes a trade back does not tell which side was there first.
+    role = "" if isinstance(thing, e.TradeBusted | r.Busted) else ", maker" if thing.maker else ", taker"
+    return f"{thing.side} {number(thing.quantity)} {thing.symbol} at {number(thing.price)}{role}{fee}, trade {thing.trade_id}"
+
+
+def _shown(thing: Any) -> str:
+    """What is known of a position's terms, such as ``leverage 5, isolated``."""
+    named = (
+        ("leverage", "leverage"),
+        ("entry", "entry_price"),
+        ("liquidation at", "liquidation_price"),
+        ("margin", "margin"),
+    )
+    amounts = [(name, getattr(thing, field, None)) for name, field in named]
+    parts = [f"{name} {number(amount)}" for name, amount in amounts if amount is not None]
+    mode = thing.margin_mode
+    return ", ".join(parts if mode is None else [*parts, str(mode)])
 
 
 def _missing(thing: Any) -> str:
@@ -95,10 +110,13 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.SigningKeyDeclared: lambda x: f"receipts are signed with key {x.key_id} from here on",
     e.LossAccepted: lambda x: f"{x.by} accepted the loss of {x.first:,} to {x.last:,}{_because(x.reason)}",
     e.AccountRegistered: lambda x: f"account {x.account} registered as {x.kind}",
+    e.VenueDeclared: lambda x: (
+        f"{x.exchange}.{x.market} takes {', '.join(x.order_types)}; {', '.join(x.times_in_force)};"
+        f" has {', '.join(x.features) or 'no features'}; funds in wallet {x.wallet}"
+    ),
     e.InstrumentListed: lambda x: (
         f"{x.exchange}.{x.market}.{x.symbol} listed, tick {number(x.tick)}{' and more by price' if x.ticks else ''}, "
-        f"step {number(x.step)}"
-        + ("" if x.trading else ", halted")
+        f"step {number(x.step)}" + ("" if x.trading else ", halted")
     ),
     e.SessionOpened: lambda x: (
         f"session {x.session} serves {_place(x)}, {'ready' if x.ready else 'reconciling'}"
@@ -111,14 +129,34 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
         f"marks on {x.exchange}.{x.market}: "
         + ", ".join(f"{symbol} {number(mark)}" for symbol, mark in x.marks.items())
     ),
+    e.FundingPaid: lambda x: (
+        f"funding of {x.symbol} for {_place(x)}: {number(x.amount)} {x.asset}, payment {x.funding_id}"
+    ),
+    e.PositionAdjusted: lambda x: (
+        f"position {x.symbol} of {_place(x)} adjusted from {number(x.expected)} to {number(x.quantity)}, entered at"
+        f" {number(x.entry_price)}"
+    ),
+    e.PositionStated: lambda x: (
+        f"position {x.symbol} of {_place(x)} as the venue shows it: {_shown(x) or 'nothing'}"
+    ),
+    e.TermsRequested: lambda x: f"terms of {x.symbol} for {_place(x)} requested: {_shown(x)}",
+    e.TermsSet: lambda x: f"terms of {x.symbol} for {_place(x)}: {_shown(x)}",
+    e.TermsRefused: lambda x: f"terms of {x.symbol} for {_place(x)} refused{_because(x.reason)}",
+    e.ReconciliationRequested: lambda x: f"reconciliation of {_place(x)} requested as {x.request_id}",
+    e.Reconciled: lambda x: (
+        f"{_place(x)} reconciled{' as ' + x.request_id if x.request_id else ''}: {x.orders:,} orders, {x.trades:,} trades,"
+        f" {x.balances:,} balances, {x.positions:,} positions, {len(x.differences) + x.more:,} differences"
+    ),
     e.OrderPlaced: lambda x: f"placed: {terms(x)}",
     e.OrderDenied: lambda x: f"denied, {x.code}: {x.message}",
     e.OrderAdopted: lambda x: (
-        f"found at the venue as {x.client_order_id}: {terms(x)}, venue order {x.venue_order_id}"
+        f"found at the venue as {x.client_order_id}: {terms(x)}, venue order {x.venue_order_id}{_because(x.reason)}"
     ),
     e.OrderAccepted: lambda x: f"accepted, venue order {x.venue_order_id}",
     e.OrderRejected: lambda x: f"rejected{_because(x.reason)}",
     e.OrderFilled: lambda x: f"filled: {_trade(x)}",
+    e.TradeBusted: lambda x: f"taken back: {_trade(x)}{_because(x.reason)}",
+    e.OrderRestated: lambda x: f"changed at the venue {_to(x.quantity, x.price)}{_because(x.reason)}",
     e.OrderCancelRequested: lambda x: (
         "cancel requested" + (", its time is over" if x.reason == "expired" else "")
     ),
@@ -151,7 +189,12 @@ _REPORTS: Final[dict[type, Callable[[Any], str]]] = {
     r.InDoubt: lambda x: f"in doubt{_because(x.reason)}",
     r.Absent: lambda x: f"absent{_because(x.reason)}{_revision(x)}",
     r.Finished: lambda x: f"finished with {number(x.cumulative)} filled",
-    r.Found: lambda x: f"found {x.order_id}: {terms(x)}",
+    r.Restated: lambda x: f"stands {_to(x.quantity, x.price)}{_because(x.reason)}{_revision(x)}",
+    r.Busted: lambda x: f"taken back: {_trade(x)}{_because(x.reason)}",
+    r.Funding: lambda x: f"funding of {x.symbol}: {number(x.amount)} {x.asset}, payment {x.funding_id}",
+    r.Terms: lambda x: f"terms of {x.symbol}: {_shown(x)}",
+    r.TermsRefused: lambda x: f"terms of {x.symbol} refused{_because(x.reason)}",
+    r.Found: lambda x: f"found {x.order_id}: {terms(x)}{_because(x.reason)}",
 }
 
 _INSTRUCTIONS: Final[dict[type, Callable[[Any], str]]] = {
@@ -159,6 +202,8 @@ _INSTRUCTIONS: Final[dict[type, Callable[[Any], str]]] = {
     i.Cancel: lambda x: f"cancel {x.client_id}",
     i.Amend: lambda x: f"amend {x.client_id} {_to(x.quantity, x.price)} as {x.new_client_id}",
     i.LookUp: lambda x: f"look up {x.client_id}",
+    i.SetTerms: lambda x: f"set terms of {x.symbol}: {_shown(x)}",
+    i.Reconcile: lambda x: f"reconcile as {x.request_id}",
 }
 
 _decode_report = msgspec.json.Decoder(r.Report).decode
@@ -201,9 +246,16 @@ _COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
     c.CloseSession: lambda x: f"{x.session}{_because(x.reason)}",
     c.SubmitReports: lambda x: f"{len(x.reports):,} of session {x.session}",
     c.ReportBalances: lambda x: f"{len(x.totals):,} assets of session {x.session}",
+    c.ReportPositions: lambda x: f"{len(x.positions):,} positions of session {x.session}",
+    c.ReportReconciliation: lambda x: (
+        f"{len(x.differences) + x.more:,} differences of session {x.session}{' as ' + x.request_id if x.request_id else ''}"
+    ),
+    c.SetTerms: lambda x: " ".join(part for part in (x.symbol or "", _shown(x)) if part),
+    c.RequestReconciliation: lambda x: "",
     c.DoubtOrders: lambda x: f"{len(x.order_ids):,} orders{_because(x.reason)}",
     c.ExpireOrders: lambda x: f"{len(x.order_ids):,} orders",
     c.StartEngine: lambda x: f"{x.instance} {x.version}",
+    c.DeclareVenue: lambda x: f"wallet {x.capabilities.wallet}",
     c.ListInstruments: lambda x: f"{len(x.instruments):,} instruments",
     c.ReportMarks: lambda x: f"{len(x.marks):,} marks",
     c.SealState: lambda x: "",

@@ -54,7 +54,9 @@ _FILLS: Final = (
     render.Column("FEE", lambda row: row.fee),
     render.Column("IN", lambda row: row.fee_asset if row.fee else ""),
     render.Column("REALISED", lambda row: row.realised),
-    render.Column("", lambda row: "late" if row.late else "", lambda _row: "yellow"),
+    render.Column(
+        "", lambda row: "taken back" if row.busted else "late" if row.late else "", lambda _row: "yellow"
+    ),
     render.Column("TRADE", lambda row: row.trade_id),
 )
 _LATENCIES: Final = (

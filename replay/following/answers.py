@@ -18,9 +18,9 @@ from oms.aggregates.position import Position
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.subjects import ANY, Subject
-from oms.projections.balances import balance_row, balances
+from oms.projections.balances import balance_row, balances, serves
 from oms.projections.orders import order_row
-from oms.projections.pnl import BookKey
+from oms.projections.pnl import BookKey, Earned
 from oms.projections.positions import position_row, positions
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
@@ -121,13 +121,16 @@ def _positions(models: Projections, subject: Subject, query: q.ShowPositions) ->
 
 
 def _balances(models: Projections, subject: Subject, query: q.ShowBalances) -> Paged:
-    for ledger, asset in balances(models.partition):
-        cursor = ".".join((*ledger.key, asset))
-        if covers(subject, *ledger.key) and cursor > query.after and query.asset in (None, asset):
-            yield (
-                cursor,
-                balance_row(ledger, asset),
-            )
+    partition = models.partition
+    for wallet, asset in balances(partition):
+        cursor = ".".join((*wallet.key, asset))
+        if (
+            covers(subject, wallet.exchange, wallet.account, subject.market)
+            and (subject.market == ANY or serves(partition, wallet, subject.market))
+            and cursor > query.after
+            and query.asset in (None, asset)
+        ):
+            yield cursor, balance_row(wallet, asset)
 
 
 _ROWS: Final[dict[type, Any]] = {
@@ -146,16 +149,18 @@ class _Sum:
 
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    funding: Decimal = ZERO
     trades: int = 0
     unrealised: Decimal = ZERO
     other_fees: dict[str, Decimal] = attrs.field(factory=dict)
     unmarked: set[str] = attrs.field(factory=set)
 
-    def earn(self, realised: Decimal, fees: Decimal, other_fees: dict[str, Decimal], trades: int) -> None:
-        self.realised += realised
-        self.fees += fees
-        self.trades += trades
-        for asset, fee in other_fees.items():
+    def earn(self, one: Earned) -> None:
+        self.realised += one.realised
+        self.fees += one.fees
+        self.funding += one.funding
+        self.trades += one.trades
+        for asset, fee in one.other_fees.items():
             self.other_fees[asset] = self.other_fees.get(asset, ZERO) + fee
 
     def value(self, symbol: str, unrealised: Decimal | None) -> None:
@@ -185,7 +190,7 @@ def pnl(models: Projections, subject: Subject, query: q.ShowPnl) -> tuple[Paged,
                 if key in books:
                     group = _on(books[key][0], day if by_day else ANY)
                     for total in (groups.setdefault(group, _Sum()), totals.setdefault(group[6], _Sum())):
-                        total.earn(one.realised, one.fees, one.other_fees, one.trades)
+                        total.earn(one)
     if open_too:
         for key, (group, book) in books.items():
             # The row of what is open is there only for what is open, when days are told apart.
@@ -231,7 +236,7 @@ def _pnl_row(group: _Group, total: _Sum, open_too: bool) -> q.PnlRow:
     net: Any = msgspec.UNSET
     if open_too:
         unrealised = None if total.unmarked else total.unrealised
-        net = None if unrealised is None else total.realised + unrealised - total.fees
+        net = None if unrealised is None else total.realised + unrealised - total.fees + total.funding
     return q.PnlRow(
         exchange=exchange,
         account=account,
@@ -242,6 +247,7 @@ def _pnl_row(group: _Group, total: _Sum, open_too: bool) -> q.PnlRow:
         settle=settle,
         realised=total.realised,
         fees=total.fees,
+        funding=total.funding,
         trades=total.trades,
         unrealised=unrealised,
         net=net,
@@ -276,6 +282,8 @@ def status(models: Projections, subject: Subject, **known: Any) -> q.StatusRow:
                 session=ledger.session,
                 ready=ledger.ready,
                 live_orders=len(state.live.get(ledger.key, ())),
+                reconciled_at=ledger.reconciled_at,
+                differences=ledger.differences,
             )
             for key, ledger in sorted(state.ledgers.items())
             if covers(subject, *key)

@@ -20,7 +20,7 @@ from nats.js.errors import APIError
 from oms.encryption import Keys
 from oms.journal.errors import JournalBroken
 from oms.journal.reader import StoredFrame
-from oms.messages.events import OrderFilled
+from oms.messages.events import OrderFilled, TradeBusted
 from oms.projections.projections import Projections
 from replay.archive import ArchiveBusy
 from replay.following.archiver import DISK_ERRORS, Archiver
@@ -113,7 +113,7 @@ class Keeper:
 
     def watch(self, event: Any) -> None:
         """An event was applied."""
-        if self._logging and type(event) is OrderFilled:
+        if self._logging and isinstance(event, OrderFilled | TradeBusted):
             assert self._models is not None
             try:
                 self.trade_log.take(self._models)

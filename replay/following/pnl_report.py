@@ -1,7 +1,7 @@
 """P&L reports: what was earned, by day and book, ``reports/YYYY/MM/pnl.csv``; a month is a file, days are UTC.
 
 The columns are :data:`COLUMNS`. Amounts are exact, in ``settle`` but for ``other_fees``, which names its assets
-(``BNB=0.02 ETH=1``); ``net`` is realised − fees, without other fees. Rows are in order of day and book. A row is ``final``
+(``BNB=0.02 ETH=1``); ``net`` is realised − fees + funding, without other fees. Rows are in order of day and book. A row is ``final``
 once its day is over in the journal, and then never changes. A file is replaced whole, so that whoever reads it has all
 of one moment or all of another.
 """
@@ -33,12 +33,16 @@ COLUMNS: Final = (
     "realised",
     "fees",
     "other_fees",
+    "funding",
     "trades",
     "net",
     "final",
 )
 FINAL: Final = "yes"
 """In the column ``final`` of a row that never changes again."""
+_FUNDING: Final = COLUMNS.index("funding")
+_BEFORE_FUNDING: Final = tuple(name for name in COLUMNS if name != "funding")
+"""Columns of a report that was written before there was funding."""
 _KEYS: Final = 7
 """How many columns name a row."""
 _TRADES: Final = COLUMNS.index("trades")
@@ -153,7 +157,7 @@ def make_report(models: Projections, month: str, today: str) -> Report:
 def _row(models: Projections, day: str, key: BookKey, earned: Earned, final: bool) -> Row:
     exchange, account, market, symbol, strategy = key
     with exactly():
-        net = earned.realised - earned.fees
+        net = earned.realised - earned.fees + earned.funding
     return (
         day,
         exchange,
@@ -165,6 +169,7 @@ def _row(models: Projections, day: str, key: BookKey, earned: Earned, final: boo
         _text(earned.realised),
         _text(earned.fees),
         " ".join(f"{asset}={_text(fee)}" for asset, fee in sorted(earned.other_fees.items())),
+        _text(earned.funding),
         str(earned.trades),
         _text(net),
         FINAL if final else "no",
@@ -226,6 +231,9 @@ def _read(path: Path) -> list[Row]:
         rows = [tuple(row) for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ReportBroken(f"{path} is no report: {error}. Move it away, and it is written again") from None
+    if rows and rows[0] == _BEFORE_FUNDING:
+        nothing = [(*row[:_FUNDING], "0", *row[_FUNDING:]) for row in rows[1:]]
+        rows = [COLUMNS, *nothing]
     wrong = [row for row in rows[1:] if len(row) != len(COLUMNS) or not row[_TRADES].isdecimal()]
     if not rows or rows[0] != COLUMNS or wrong:
         found = ",".join(wrong[0] if wrong else rows[0] if rows else ())

@@ -53,20 +53,20 @@ def _put_balances(
     sequence: int,
     put: Put,
 ) -> None:
-    ledger = models.partition.ledgers.get(key)
-    if ledger is None:
+    wallet = models.partition.wallets.get(models.partition.wallet_key(key))
+    if wallet is None:
         return
-    exchange, account, market = key
+    exchange, account, name = wallet.key
     message = p.BalanceChanged(
         event=_name(event),
         sequence=sequence,
         at=at,
         exchange=exchange,
         account=account,
-        market=market,
-        balances=[balance_row(ledger, asset) for asset in assets if asset in ledger.balances],
+        wallet=name,
+        balances=[balance_row(wallet, asset) for asset in assets if asset in wallet.balances],
     )
-    put("ACCOUNTS", f"accounts.{exchange}.{account}.{market}._", _encode(message))
+    put("ACCOUNTS", f"accounts.{exchange}.{account}.{name}._", _encode(message))
 
 
 def _order(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
@@ -83,7 +83,9 @@ def _order_and_funds(models: Projections, event: Any, at: int, sequence: int, pu
         _put_balances(models, key, [order.reserve_asset], event, at, sequence, put)
 
 
-def _filled(models: Projections, event: e.OrderFilled, at: int, sequence: int, put: Put) -> None:
+def _traded(
+    models: Projections, event: e.OrderFilled | e.TradeBusted, at: int, sequence: int, put: Put
+) -> None:
     _order(models, event, at, sequence, put)
     place = f"{event.exchange}.{event.account}.{event.market}.{event.symbol}"
     key = (event.exchange, event.account, event.market)
@@ -91,13 +93,38 @@ def _filled(models: Projections, event: e.OrderFilled, at: int, sequence: int, p
     trade = trade_row(models.trades.by_number[models.trades.last], instrument.settle)
     told = p.TradeHappened(event=_name(event), **msgspec.structs.asdict(trade))
     put("TRADES", f"trades.{place}", _encode(told))
-    position = position_row(models.partition.positions[(*key, event.symbol)], instrument)
-    changed = p.PositionChanged(
-        event=_name(event), sequence=sequence, at=at, **msgspec.structs.asdict(position)
-    )
-    put("POSITIONS", f"positions.{place}", _encode(changed))
+    _put_position(models, event, at, sequence, put)
     assets = dict.fromkeys((instrument.base, instrument.quote, instrument.settle, event.fee_asset))
     _put_balances(models, key, list(assets), event, at, sequence, put)
+
+
+def _put_position(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    instrument = models.partition.instruments[event.exchange, event.market, event.symbol]
+    key = (event.exchange, event.account, event.market, event.symbol)
+    position = position_row(models.partition.positions[key], instrument)
+    changed = p.PositionChanged(
+        event=_name(event),
+        sequence=sequence,
+        at=at,
+        reason=event.reason if isinstance(event, e.TermsRefused) else "",
+        **msgspec.structs.asdict(position),
+    )
+    put("POSITIONS", f"positions.{'.'.join(key)}", _encode(changed))
+
+
+def _position_and_funds(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    _put_position(models, event, at, sequence, put)
+    instrument = models.partition.instruments[event.exchange, event.market, event.symbol]
+    assets = dict.fromkeys((instrument.settle, getattr(event, "asset", instrument.settle)))
+    key = (event.exchange, event.account, event.market)
+    _put_balances(models, key, list(assets), event, at, sequence, put)
+
+
+def _reconciled(models: Projections, event: e.Reconciled, at: int, sequence: int, put: Put) -> None:
+    message = p.AccountReconciled(
+        event=_name(event), sequence=sequence, at=at, **msgspec.structs.asdict(event)
+    )
+    put("ACCOUNTS", f"accounts.{event.exchange}.{event.account}.{event.market}._", _encode(message))
 
 
 def _adjusted(models: Projections, event: e.BalanceAdjusted, at: int, sequence: int, put: Put) -> None:
@@ -148,7 +175,15 @@ RULES: Final[dict[type, Any]] = {
     e.SessionOpened: _opened,
     e.SessionClosed: _closed,
     e.BalanceAdjusted: _adjusted,
-    e.OrderFilled: _filled,
+    e.Reconciled: _reconciled,
+    e.FundingPaid: _position_and_funds,
+    # These change what is open, what it holds of the wallet, or may.
+    e.PositionAdjusted: _position_and_funds,
+    e.PositionStated: _position_and_funds,
+    e.TermsSet: _position_and_funds,
+    e.TermsRefused: _put_position,
+    e.OrderFilled: _traded,
+    e.TradeBusted: _traded,
     # These reserve funds, release some, or may.
     e.OrderPlaced: _order_and_funds,
     e.OrderAdopted: _order_and_funds,
@@ -159,6 +194,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderAmendRequested: _order_and_funds,
     e.OrderAmended: _order_and_funds,
     e.OrderAmendRejected: _order_and_funds,
+    e.OrderRestated: _order_and_funds,
     # These do not.
     e.OrderDenied: _order,
     e.OrderCancelRequested: _order,
@@ -174,8 +210,11 @@ IGNORED: Final = frozenset(
         e.Sealed,
         e.SigningKeyDeclared,
         e.LossAccepted,
+        e.VenueDeclared,
         e.InstrumentListed,
         e.MarksRecorded,  # prices are the venue's to tell
+        e.TermsRequested,  # its answer has an event of its own, and so has the next
+        e.ReconciliationRequested,
         e.CancelAllRequested,  # its cancels have events of their own
     }
 )

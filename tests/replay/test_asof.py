@@ -316,8 +316,8 @@ def test_limits_are_what_the_state_allows(data_dir: Path) -> None:
         if row.headroom is not None:
             assert row.headroom == row.limit - row.use  # type: ignore[operator]
     funds = {(r.account, r.unit): r for r in found if r.control == "free funds"}
-    for (_, account, _), ledger in state.ledgers.items():
-        for asset, balance in ledger.balances.items():
+    for (_, account, _), wallet in state.wallets.items():
+        for asset, balance in wallet.balances.items():
             assert funds[account, asset].headroom == balance.free
     assert {r.use for r in found if r.control == "SUB accounts"} == {1}
     assert {(r.symbol, r.limit) for r in found if r.control == "price in ticks"} == {

@@ -269,9 +269,9 @@ def test_positions_and_balances_are_those_at_the_end(url: str, maker: Maker) -> 
     """Positions and balances are the state at --to; a --from makes no sense for them."""
     result = run(url, "--what", "balances", "--format", "jsonl", "--to", str(maker.sequence))
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    ledger = maker.state.ledgers["binance", "main", "spot"]
+    wallet = maker.state.wallets["binance", "main", "spot"]
     assert {row["asset"]: Decimal(row["total"]) for row in rows if row["account"] == "main"} == {
-        asset: balance.total for asset, balance in ledger.balances.items()
+        asset: balance.total for asset, balance in wallet.balances.items()
     }
     positions = list(csv.DictReader(io.StringIO(run(url, "--what", "positions").stdout)))
     held = {position.quantity for position in maker.state.positions.values()}

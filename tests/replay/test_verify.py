@@ -106,7 +106,7 @@ async def test_a_damaged_snapshot_is_named_once(record: Record, monkeypatch: pyt
 def _doubled_fee(state: p.Partition, event: e.OrderFilled, at: int) -> None:
     p._order_filled(state, event, at)
     if event.fee:
-        state.ledgers[event.exchange, event.account, event.market].balance(event.fee_asset).total -= event.fee
+        state.wallets[event.exchange, event.account, event.market].balance(event.fee_asset).total -= event.fee
 
 
 async def test_a_changed_rule_is_found_at_its_commit_and_field(

@@ -102,6 +102,16 @@ class Desk:
     def list(self, market: str, *specs: dict[str, Any]) -> dict[str, Any]:
         return self.reply(f"list_instruments.binance._.{market}._", {"instruments": list(specs)})
 
+    def declare(self, market: str = "spot", **fields: Any) -> dict[str, Any]:
+        """The venue tells what it can do: everything but what ``fields`` say."""
+        usual = {
+            "order_types": ["limit", "market", "stop_limit", "stop_market"],
+            "times_in_force": ["GTC", "IOC", "FOK"],
+            "features": ["post_only", "reduce_only", "amend"],
+            "wallet": market,
+        }
+        return self.reply(f"declare_venue.binance._.{market}._", {"capabilities": {**usual, **fields}})
+
     def open(self, account: str, market: str, totals: dict[str, str], session: str = "s1") -> None:
         place = f"binance.{account}.{market}._"
         self.ask(f"open_session.{place}", {"session": session, "ready": False})
@@ -143,7 +153,7 @@ class Desk:
         return self.report("filled", order_id, quantity=quantity, price=price, **terms)
 
     def locked(self, asset: str) -> Decimal:
-        return self.state.ledgers["binance", "main", "spot"].balance(asset).locked
+        return self.state.wallets["binance", "main", "spot"].balance(asset).locked
 
 
 _TIMED = {"reason": "", "venue_time": 1}
@@ -159,6 +169,8 @@ _USUAL: dict[str, dict[str, Any]] = {
     "in_doubt": {"reason": "timeout"},
     "absent": {"reason": "not found"},
     "finished": {"venue_time": 1},
+    "restated": {"venue_time": 1, "price": "100"},
+    "busted": {"fee": "0", "fee_asset": "USDT"},
     "found": {
         "venue_order_id": "v9",
         "symbol": "BTCUSDT",
@@ -173,7 +185,7 @@ UNANSWERED = {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.P
 
 
 def check_indexes(state: Partition) -> None:
-    """Every index holds exactly what a look at all orders would find."""
+    """Every index and running total is exactly what a look at all orders and positions would find."""
     orders = state.orders
     live = {i for i, order in orders.items() if order.live}
     assert {i for found in state.live.values() for i in found} == live
@@ -187,17 +199,43 @@ def check_indexes(state: Partition) -> None:
     assert list(state.finished.values()) == sorted(state.finished.values())
     assert not set(state.retired) & set(orders)
     assert set(state.venue_ids.values()) <= {i for i, o in orders.items() if o.strategy == "external"}
-    reducing: dict[tuple[str, ...], Decimal] = {}
+    taken: dict[str, dict[tuple[str, ...], Decimal]] = {"reducing": {}, "closing": {}}
     for order in orders.values():
-        if order.reduce_only and order.live:
+        closes = order.market != "spot" and not order.reserve_price
+        if (order.reduce_only or closes) and order.live:
             asked = order.leaves
             if order.amend is not None:
                 asked = max(asked, order.amend.quantity - order.cumulative)
+            counted = taken["reducing" if order.reduce_only else "closing"]
             key = (order.exchange, order.account, order.market, order.symbol)
-            reducing[key] = reducing.get(key, Decimal(0)) + asked
-    assert {k: p.reducing for k, p in state.positions.items() if p.reducing} == {
-        k: v for k, v in reducing.items() if v
-    }
+            counted[key] = counted.get(key, Decimal(0)) + asked
+    for name, counted in taken.items():
+        kept = {k: getattr(p, name) for k, p in state.positions.items() if getattr(p, name)}
+        assert kept == {k: v for k, v in counted.items() if v}, name
+    check_funds(state)
+
+
+def check_funds(state: Partition) -> None:
+    """What is locked and held as margin of each wallet is the sum over orders and positions."""
+    locked: dict[tuple[str, ...], Decimal] = {}
+    margin: dict[tuple[str, ...], Decimal] = {}
+    for order in state.orders.values():
+        key = (*state.wallet_key((order.exchange, order.account, order.market)), order.reserve_asset)
+        locked[key] = locked.get(key, Decimal(0)) + order.required
+        assert order.reserved == order.required, order
+    for (exchange, account, market, symbol), position in state.positions.items():
+        instrument = state.instruments[exchange, market, symbol]
+        assert position.margin == (Decimal(0) if instrument.spot else position.required_margin), position
+        key = (*state.wallet_key((exchange, account, market)), instrument.settle)
+        margin[key] = margin.get(key, Decimal(0)) + position.margin
+    for kept, sums in (("locked", locked), ("margin", margin)):
+        found = {
+            (*wallet.key, asset): amount
+            for wallet in state.wallets.values()
+            for asset, balance in wallet.balances.items()
+            if (amount := getattr(balance, kept))
+        }
+        assert found == {key: amount for key, amount in sums.items() if amount}, kept
 
 
 def check_same(state: Partition, other: Partition) -> None:

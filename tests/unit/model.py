@@ -30,6 +30,9 @@ class ModelOrder:
     cancel: str | None = None
     amend: tuple[Decimal, Decimal | None, int] | None = None
     doubt: bool = False
+    trigger: Decimal | None = None
+    amend_unit: Decimal | None = None
+    """What a unit would reserve with the amend under way, off spot."""
 
     @property
     def cumulative(self) -> Decimal:
@@ -70,7 +73,16 @@ class ModelOrder:
             return held
         quantity, price, _ = self.amend
         unit = price if self.side == "buy" and price is not None else self.unit
+        if self.amend_unit is not None:
+            unit = self.amend_unit
         return max(held, (quantity - self.cumulative) * unit)
+
+    @property
+    def closing(self) -> Decimal:
+        """What it may still take off a position, when it does nothing else."""
+        if not self.reduce_only and (self.key[2] == "spot" or self.unit):
+            return ZERO
+        return self.leaves if self.amend is None else max(self.leaves, self.amend[0] - self.cumulative)
 
     def trade(self, trade_id: str, quantity: Decimal) -> None:
         """A trade is a fact in any state; one of an order believed rejected shows that it lives."""
@@ -138,7 +150,9 @@ class ModelOrder:
         assert self.amend is not None
         self.quantity, price, self.revision = self.amend
         self.price = price
-        if self.side == "buy" and price is not None:
+        if self.amend_unit is not None:
+            self.unit = self.amend_unit
+        elif self.side == "buy" and price is not None:
             self.unit = price
         self.amend, self.doubt, self.base = None, False, "working"
 

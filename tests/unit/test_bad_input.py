@@ -285,14 +285,14 @@ def test_denied_is_recorded(payload: dict[str, Any], code: Code) -> None:
     if code is Code.VENUE_DOWN:
         desk.ask(f"close_session.{VENUE}", {"session": "s1", "reason": ""})
     symbol = payload.pop("symbol", "BTCUSDT")
-    funds = image._encode(desk.state.ledgers["binance", "main", "spot"])
+    funds = image._encode(desk.state.wallets["binance", "main", "spot"])
     outcome = desk.ask(f"place.binance.main.spot.{symbol}", payload)
     assert [type(event).__name__ for event in outcome.commit.events] == ["OrderDenied"]  # type: ignore[union-attr]
     assert outcome.reply.error.code is code  # type: ignore[union-attr]
     assert outcome.reply.status == "DENIED"
     assert not outcome.instructions
     assert not desk.state.orders
-    assert image._encode(desk.state.ledgers["binance", "main", "spot"]) == funds
+    assert image._encode(desk.state.wallets["binance", "main", "spot"]) == funds
     check_same(desk.state, desk.replica)
 
 

@@ -152,6 +152,8 @@ def _other(value: Any) -> Any:
     if isinstance(value, str):
         members = list(type(value)) if type(value) is not str else []
         return next((each for each in members if each != value), f"{value}x")
+    if isinstance(value, tuple):
+        return (*value, "another")
     assert value is None, f"no other value is known of {value!r}"
     return 7
 
@@ -163,7 +165,8 @@ def _entities(state: Partition) -> list[tuple[str, Any]]:
         ("ledger", next(iter(state.ledgers.values()))),
         ("position", next(iter(state.positions.values()))),
         ("instrument", next(iter(state.instruments.values()))),
-        ("balance", next(iter(next(iter(state.ledgers.values())).balances.values()))),
+        ("wallet", next(iter(state.wallets.values()))),
+        ("balance", next(iter(next(iter(state.wallets.values())).balances.values()))),
         ("command", next(reversed(next(iter(state.windows.values())).entries.values()))),
     ]
 
@@ -182,7 +185,7 @@ def test_every_field_of_every_entity_is_in_it(state: Partition) -> None:
             setattr(entity, field, value)
             changed.add((kind, field))
     assert from_scratch(state) == good
-    assert len({kind for kind, _ in changed}) == 6
+    assert len({kind for kind, _ in changed}) == 7
     assert len(changed) > 50
 
 

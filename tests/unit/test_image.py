@@ -73,7 +73,7 @@ def test_digest_and_differences_name_any_change(maker: Maker) -> None:
         return image.load(image.dump(maker.state))
 
     balance = changed()
-    balance.ledgers["binance", "main", "spot"].balances["USDT"] = Balance(Decimal(1))
+    balance.wallets["binance", "main", "spot"].balances["USDT"] = Balance(Decimal(1))
     order = changed()
     order_id = next(iter(order.orders))
     del order.orders[order_id]
@@ -84,7 +84,7 @@ def test_digest_and_differences_name_any_change(maker: Maker) -> None:
     doubted = next(iter(forgotten.doubtful))
     forgotten.doubtful.clear()
     for other, name in (
-        (balance, "ledger binance.main.spot.balances"),
+        (balance, "wallet binance.main.spot"),
         (order, f"order {order_id}: only in ours"),
         (command, f"command main {command_id}: only in ours"),
         (forgotten, f"order {doubted}.doubtful"),

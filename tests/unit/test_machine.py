@@ -121,8 +121,10 @@ class Machine(RuleBasedStateMachine):
     def place(self, account: str, symbol: str, terms: dict[str, Any]) -> None:
         market, base = SYMBOLS[symbol]
         subject = f"place.binance.{account}.{market}.{symbol}"
-        asset = "USDT" if terms["side"] == "buy" else base
+        asset = "USDT" if terms["side"] == "buy" or market != "spot" else base
         before = self.free(account, market, asset)
+        key = ("binance", account, market, symbol)
+        closes = self.closes(key, terms["side"], Decimal(terms["quantity"]))
         reply = self.command(subject, {"command_id": self.desk.next_id(), **terms})
         if not reply["ok"]:
             return
@@ -131,26 +133,51 @@ class Machine(RuleBasedStateMachine):
         reference = price if price is not None else None
         if reference is None:
             reference = Decimal(terms.get("trigger_price") or self.mark[symbol]) * Decimal("1.05")
+        unit = reference if terms["side"] == "buy" else Decimal(1)
+        if market != "spot":
+            unit = ZERO if closes or terms.get("reduce_only") else reference * SIZES[symbol]
         order = ModelOrder(
-            ("binance", account, market, symbol),
+            key,
             terms["side"],
             Decimal(terms["quantity"]),
             price,
-            reference if terms["side"] == "buy" else Decimal(1),
+            unit,
             terms.get("reduce_only", False),
+            trigger=Decimal(terms["trigger_price"]) if "trigger_price" in terms else None,
         )
         assert order.reserved <= before, "more was reserved than was free"
         assert self.sessions[account, market][1], "placed with no ready session"
         self.orders[reply["order_id"]] = order
 
     def free(self, account: str, market: str, asset: str) -> Decimal:
-        return self.totals[account, market].get(asset, ZERO) - self.locked(account, market).get(asset, ZERO)
+        total = self.totals[account, market].get(asset, ZERO)
+        if market != "spot" and asset == "USDT":
+            total += self.realised(account, market) - self.margin(account, market)
+        return total - self.locked(account, market).get(asset, ZERO)
+
+    def realised(self, account: str, market: str) -> Decimal:
+        held = self.desk.state.positions.items()
+        return sum((p.realised for k, p in held if k[1:3] == (account, market)), ZERO)
+
+    def margin(self, account: str, market: str) -> Decimal:
+        """No leverage is set here, so that all that is open is paid in full."""
+        held = self.desk.state.positions.items()
+        return sum((abs(p.cost) for k, p in held if k[1:3] == (account, market) and p.quantity), ZERO)
+
+    def closes(
+        self, key: tuple[str, str, str, str], side: str, quantity: Decimal, but: ModelOrder | None = None
+    ) -> bool:
+        """Whether an order could only bring the position nearer to zero, whatever the others do."""
+        held = self.positions[key].quantity if key in self.positions else ZERO
+        others = (order for order in self.orders.values() if order.key == key and order is not but)
+        left = abs(held) - sum((order.closing for order in others), ZERO)
+        return bool(held) and (held > 0) == (side == "sell") and quantity <= left
 
     def locked(self, account: str, market: str) -> dict[str, Decimal]:
         found: dict[str, Decimal] = {}
         for order in self.orders.values():
             if order.key[1:3] == (account, market):
-                asset = "USDT" if order.side == "buy" else SYMBOLS[order.key[3]][1]
+                asset = "USDT" if order.side == "buy" or market != "spot" else SYMBOLS[order.key[3]][1]
                 found[asset] = found.get(asset, ZERO) + order.reserved
         return {asset: amount for asset, amount in found.items() if amount}
 
@@ -177,8 +204,14 @@ class Machine(RuleBasedStateMachine):
         fields = {k: v for k, v in (("quantity", quantity), ("price", price)) if v is not None}
         order = self.orders.get(order_id)
         if order is not None:
-            asset = "USDT" if order.side == "buy" else SYMBOLS[order.key[3]][1]
+            asset = "USDT" if order.side == "buy" or market != "spot" else SYMBOLS[order.key[3]][1]
             free = self.free(account, market, asset)
+            reference = Decimal(price) if price is not None else order.price
+            if reference is None:
+                reference = order.trigger or self.mark[order.key[3]]
+                reference *= Decimal("1.05")
+            leaves = (order.quantity if quantity is None else Decimal(quantity)) - order.cumulative
+            closes = self.closes(order.key, order.side, leaves, order)
         reply = self.command(
             f"amend.binance.{account}.{market}._",
             {"command_id": self.desk.next_id(), "order_id": order_id, **fields},
@@ -196,6 +229,9 @@ class Machine(RuleBasedStateMachine):
             order.price if price is None else Decimal(price),
             order.asked,
         )
+        if market != "spot":
+            nothing = closes or order.reduce_only
+            order.amend_unit = ZERO if nothing else reference * SIZES[order.key[3]]
         assert order.amend[0] > order.cumulative
         assert order.reserved - held <= max(free, ZERO)
 
@@ -517,22 +553,17 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def funds_agree(self) -> None:
         for (account, market), totals in self.totals.items():
-            ledger = self.desk.state.ledgers["binance", account, market]
-            locked = {asset: b.locked for asset, b in ledger.balances.items() if b.locked}
+            wallet = self.desk.state.wallets["binance", account, market]
+            locked = {asset: b.locked for asset, b in wallet.balances.items() if b.locked}
             assert locked == self.locked(account, market)
-            for asset, balance in ledger.balances.items():
-                expected = totals.get(asset, ZERO)
+            for asset, balance in wallet.balances.items():
+                expected, margin = totals.get(asset, ZERO), ZERO
                 if market != "spot" and asset == "USDT":
-                    expected += sum(
-                        (
-                            p.realised
-                            for k, p in self.desk.state.positions.items()
-                            if k[1:3] == (account, market)
-                        ),
-                        ZERO,
-                    )
+                    expected += self.realised(account, market)
+                    margin = self.margin(account, market)
                 assert balance.total == expected, (account, market, asset)
-                assert balance.free == balance.total - balance.locked
+                assert balance.margin == margin
+                assert balance.free == balance.total - balance.locked - margin
 
     @invariant()
     def cost_is_conserved(self) -> None:

@@ -12,8 +12,8 @@ from tests.replay.tamper.desk import CODE, DECISION, STATE, Desk, Place, around,
 
 def _wrong_fee(state: p.Partition, event: e.OrderFilled, at: int) -> None:
     p._order_filled(state, event, at)
-    ledger = state.ledgers[event.exchange, event.account, event.market]
-    ledger.balances["USDT"].total -= 1
+    wallet = state.wallets[event.exchange, event.account, event.market]
+    wallet.balances["USDT"].total -= 1
 
 
 def rule_changed(desk: Desk) -> Iterable[Place]:

@@ -1,0 +1,184 @@
+"""Reconciling: positions held against the venue's, and what a reconciliation came to."""
+
+from decimal import Decimal
+from typing import Final
+
+from oms.aggregates.instrument import Instrument
+from oms.aggregates.money import ONE, ZERO, share
+from oms.aggregates.partition import Partition
+from oms.aggregates.position import ISOLATED, Position
+from oms.handlers.session import check_amount, check_ready, listed, of_session
+from oms.messages import commands as c
+from oms.messages import events as e
+from oms.messages.codes import Code, Refused
+from oms.messages.subjects import ANY, Subject
+
+MAX_EVENTS: Final = 1_000
+"""Events that one report of positions makes, so that its commit fits a frame; the next report makes the rest."""
+ENTRY_NOISE: Final = Decimal("0.000001")
+"""An entry price is stated again when it differs by more than this part: venues round their averages."""
+NOISE: Final = Decimal("0.01")
+"""Liquidation price and isolated margin are, when they differ by more than this part: with cross margin every mark moves them."""
+
+
+def decide_request(state: Partition, subject: Subject, command: c.RequestReconciliation) -> list[e.Event]:
+    """Ask the session to hold the account on this market against the venue.
+
+    Raises:
+        Refused: SUBJECT_INVALID, VENUE_DOWN.
+    """
+    if ANY in (subject.exchange, subject.market):
+        raise Refused(Code.SUBJECT_INVALID, f"the subject must name exchange and market, was {subject}")
+    check_ready(state, (subject.exchange, subject.account, subject.market))
+    return [
+        e.ReconciliationRequested(
+            exchange=subject.exchange,
+            account=subject.account,
+            market=subject.market,
+            request_id=command.command_id,
+        )
+    ]
+
+
+def decide_reconciliation(
+    state: Partition, subject: Subject, command: c.ReportReconciliation
+) -> list[e.Event]:
+    """Record what was found, when something was, or when somebody had asked and is not answered yet.
+
+    Raises:
+        Refused: SESSION_STALE, SESSION_CLOSED.
+    """
+    ledger = of_session(state, subject, command.session)
+    if command.request_id:
+        if command.request_id == ledger.reconciled_as:
+            return []
+    elif not command.differences and not command.more:
+        return []
+    return [
+        e.Reconciled(
+            exchange=subject.exchange,
+            account=subject.account,
+            market=subject.market,
+            request_id=command.request_id,
+            started_at=command.started_at,
+            orders=command.orders,
+            trades=command.trades,
+            balances=command.balances,
+            positions=command.positions,
+            differences=command.differences,
+            more=command.more,
+        )
+    ]
+
+
+def decide_positions(state: Partition, subject: Subject, command: c.ReportPositions) -> list[e.Event]:
+    """Adopt the venue's quantities where they differ, and take down what it shows beside them where that is news.
+
+    Raises:
+        Refused: SESSION_STALE, SESSION_CLOSED, INSTRUMENT_UNKNOWN, INVALID_COMMAND, INVALID_DECIMAL.
+    """
+    ledger = of_session(state, subject, command.session)
+    told: dict[str, c.PositionSpec] = {}
+    for spec in command.positions:
+        if spec.symbol in told:
+            raise Refused(Code.INVALID_COMMAND, f"{spec.symbol} stands twice in one list")
+        _check(spec)
+        told[spec.symbol] = spec
+    for key, position in state.positions.items():
+        if key[:3] == ledger.key and position.quantity and key[3] not in told:
+            told[key[3]] = c.PositionSpec(symbol=key[3], quantity=ZERO)
+    found: list[e.Event] = []
+    for symbol, spec in told.items():
+        if len(found) >= MAX_EVENTS:
+            break
+        instrument = listed(state, ledger, symbol)
+        position = state.positions.get((*ledger.key, symbol)) or Position(*ledger.key, symbol)
+        adjusted = _adjusted(position, instrument, spec)
+        found += adjusted
+        if not instrument.spot:
+            found += _stated(position, spec, bool(adjusted))
+    return found
+
+
+def _check(spec: c.PositionSpec) -> None:
+    for name in ("quantity", "entry_price", "liquidation_price", "margin", "leverage"):
+        amount = getattr(spec, name)
+        if amount is None:
+            continue
+        check_amount(f"{name} of {spec.symbol}", amount)
+        if amount < 0 and name != "quantity":
+            raise Refused(
+                Code.INVALID_COMMAND, f"{name} of {spec.symbol} must not be below zero, was {amount:f}"
+            )
+    if spec.leverage == 0:
+        raise Refused(Code.INVALID_COMMAND, f"leverage of {spec.symbol} must be above zero, was 0")
+
+
+def _adjusted(position: Position, instrument: Instrument, spec: c.PositionSpec) -> list[e.Event]:
+    if spec.quantity == position.quantity:
+        return []
+    price = _entry(position, instrument, spec)
+    return [
+        e.PositionAdjusted(
+            exchange=position.exchange,
+            account=position.account,
+            market=position.market,
+            symbol=position.symbol,
+            expected=position.quantity,
+            quantity=spec.quantity,
+            entry_price=price,
+            expected_cost=position.cost,
+            cost=spec.quantity * price * instrument.contract_size,
+        )
+    ]
+
+
+def _entry(position: Position, instrument: Instrument, spec: c.PositionSpec) -> Decimal:
+    """What the adopted quantity was entered at: as the venue says, or else at the mark, or else as what we held was."""
+    if not spec.quantity:
+        return ZERO
+    for price in (spec.entry_price, instrument.mark):
+        if price:
+            return price
+    if not position.quantity:
+        return ZERO
+    return abs(share(position.cost, ONE, position.quantity * instrument.contract_size))
+
+
+def _stated(position: Position, spec: c.PositionSpec, adjusted: bool) -> list[e.Event]:
+    is_open = bool(spec.quantity)
+    leverage = spec.leverage or position.leverage
+    mode = spec.margin_mode or position.margin_mode
+    entry = (spec.entry_price or None) if is_open else None
+    liquidation = (spec.liquidation_price or None) if is_open else None
+    # With cross margin it is the venue's own reckoning, and moves with every mark.
+    margin = spec.margin if is_open and mode is ISOLATED else None
+    news = (
+        adjusted
+        or leverage != position.leverage
+        or mode is not position.margin_mode
+        or _moved(position.stated_entry, entry, ENTRY_NOISE)
+        or _moved(position.liquidation_price, liquidation, NOISE)
+        or _moved(position.stated_margin, margin, NOISE)
+    )
+    if not news or (adjusted and (entry, liquidation, margin, leverage, mode) == (None,) * 5):
+        return []
+    return [
+        e.PositionStated(
+            exchange=position.exchange,
+            account=position.account,
+            market=position.market,
+            symbol=position.symbol,
+            entry_price=entry,
+            liquidation_price=liquidation,
+            margin=margin,
+            leverage=leverage,
+            margin_mode=mode,
+        )
+    ]
+
+
+def _moved(before: Decimal | None, now: Decimal | None, noise: Decimal) -> bool:
+    if before is None or now is None:
+        return before is not now
+    return abs(now - before) > abs(before) * noise
