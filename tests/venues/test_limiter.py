@@ -114,6 +114,23 @@ def test_no_stretch_of_a_window_holds_more_than_its_limit(limit: int, steps: lis
 
 
 @given(
+    limit=st.integers(GRAINS + 1, 2 * GRAINS),
+    steps=st.lists(st.tuples(st.integers(0, 12), st.integers(30, 90)), min_size=5, max_size=40),
+    pause=st.integers(1_850, 2_010),
+)
+def test_what_shares_a_grain_expires_together(limit: int, steps: list[tuple[int, int]], pause: int) -> None:
+    """In a window with grains a stretch that begins inside one holds no more than the limit either."""
+    window = Window(2_000, limit)
+    now, taken = 0, []
+    for wait, amount in [*steps, (pause, 1), *steps, *steps]:
+        now += wait
+        if window.fits_at(now, amount) <= now:
+            window.add(now, amount)
+            taken.append((now, amount))
+    assert fullest(taken, 2_000) <= limit
+
+
+@given(
     limit=st.integers(1, 20),
     steps=st.lists(st.tuples(st.integers(0, 900), st.integers(1, 9)), max_size=40),
     amount=st.integers(1, 20),
@@ -201,6 +218,7 @@ def test_every_window_of_every_scope_holds(asked: list[tuple[int, Any, str, str]
         assert at.marked == []
         for each in limiters.values():
             assert "waiting" not in each.left()
+            assert each._account.marked == []
         return taken
 
     taken = virtually(work)
@@ -331,6 +349,38 @@ def test_what_cannot_go_before_its_deadline_is_refused_at_once() -> None:
     virtually(work)
 
 
+def test_what_waits_behind_counts_for_nothing() -> None:
+    """Reads that wait do not make an order with a deadline too late: it goes before them."""
+
+    async def work() -> None:
+        at = limiter(pool(), weight=10)
+        await at.reserve(10, priority=LOOK_UP)
+        reads = [asyncio.ensure_future(at.reserve(1, priority=LOOK_UP)) for _ in range(100)]
+        await asyncio.sleep(0)
+        await at.reserve(1, 1, priority=ORDER, deadline=utc() + 61 * NS)
+        assert clock() < 60.1 * NS
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+
+    virtually(work)
+
+
+def test_who_waits_longer_delays_nobody() -> None:
+    """An order that fits in a second goes then, although a read that fits in a minute came after it."""
+
+    async def work() -> None:
+        at = limiter(pool(), weight=10, orders=1)
+        await at.reserve(5, 1, priority=ORDER)
+        order = asyncio.ensure_future(at.reserve(1, 1, priority=ORDER))
+        read = asyncio.ensure_future(at.reserve(8, priority=LOOK_UP))
+        await order
+        assert NS <= clock() < 1.1 * NS
+        await read
+
+    virtually(work)
+
+
 def test_who_is_overtaken_beyond_its_deadline_is_refused_then() -> None:
     """An order whose room cancels took is refused when its deadline passes, and leaves nothing behind."""
 
@@ -378,6 +428,26 @@ def test_who_gives_up_leaves_its_place() -> None:
         heavy = asyncio.ensure_future(at.reserve(10, priority=ORDER))
         await asyncio.sleep(0)
         light = asyncio.ensure_future(at.reserve(1, priority=ORDER))
+        await asyncio.sleep(1)
+        heavy.cancel()
+        await light
+        assert 60 * NS <= clock() < 60.1 * NS
+
+    virtually(work)
+
+
+def test_who_gives_up_leaves_its_place_at_the_address() -> None:
+    """The same where it is the address that is short, and another account stands behind."""
+
+    async def work() -> None:
+        at = pool(weighed(10))
+        one, other = limiter(at), limiter(at)
+        await one.reserve(2, priority=LOOK_UP)
+        await asyncio.sleep(30)
+        await one.reserve(8, priority=LOOK_UP)
+        heavy = asyncio.ensure_future(one.reserve(10, priority=ORDER))
+        await asyncio.sleep(0)
+        light = asyncio.ensure_future(other.reserve(1, priority=ORDER))
         await asyncio.sleep(1)
         heavy.cancel()
         await light
@@ -453,6 +523,20 @@ def test_markets_of_an_account_share_what_the_exchange_counts_for_it() -> None:
         ]
 
     assert virtually(work) == [8, 8]
+
+
+def test_markets_of_an_account_have_their_own_allowance() -> None:
+    """What we allow an account at one of its markets is not what we allow it at another."""
+
+    async def work() -> list[int]:
+        at = pool()
+        spot, futures = limiter(at, "main", orders=2), limiter(at, "main", orders=5)
+        return [
+            await admitted([one.reserve(1, 1, priority=ORDER) for _ in range(9)], 0.5)
+            for one in (spot, futures)
+        ]
+
+    assert virtually(work) == [2, 5]
 
 
 def test_cancels_of_any_account_go_before_orders_of_any_other() -> None:
@@ -548,6 +632,7 @@ def test_binance_is_believed_when_it_has_counted_more() -> None:
         headers = {"x-mbx-used-weight-1m": "5990", "x-mbx-used-weight": "7", "x-mbx-order-count-10s": "98"}
         one.learn(headers | {"x-mbx-order-count-1d": "400"})
         one.learn({"x-mbx-used-weight-1m": "10", "x-mbx-order-count-10s": "0", "x-mbx-used-weight-1h": "9"})
+        one.learn({"x-mbx-used-weight-1m": "many"})
         left = one.left()
         assert left["address weight 1m"] == {"limit": 6_000, "used": 5_990, "left": 10, "seconds": 60}
         assert left["account orders 10s"] == {"limit": 100, "used": 98, "left": 2, "seconds": 10}
