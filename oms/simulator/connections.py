@@ -22,9 +22,10 @@ def encode(message: object) -> str:
 
 
 class Connection:
-    """One WebSocket. Messages go out in the order in which they are sent here."""
+    """One WebSocket. Messages go out in the order in which they are sent here, as text or as binary frames."""
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, *, binary: bool = False) -> None:
+        self._binary = binary
         self._request = request
         self._socket = web.WebSocketResponse(
             heartbeat=PING_INTERVAL_S, compress=False, max_msg_size=MAX_MESSAGE_BYTES, timeout=1.0
@@ -75,7 +76,11 @@ class Connection:
     async def _write(self) -> None:
         try:
             while True:
-                await self._socket.send_str(await self._waiting.get())
+                text = await self._waiting.get()
+                if self._binary:
+                    await self._socket.send_bytes(text.encode())
+                else:
+                    await self._socket.send_str(text)
         except (ConnectionError, RuntimeError):
             # The peer is gone: the reading side ends the connection and forgets it.
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 import attrs
@@ -22,9 +23,9 @@ class Rules:
 
     `wallets` says which wallet each market's funds are in, `more_wallets` which others there are. `client_id_scope`:
     client order ids are unique for each symbol or for the whole account. `fee_in_quote`: spot commission is always
-    paid in the quote asset and reserved with a buy; otherwise it is taken from what was received. `makes_client_ids`:
-    an order sent without a client id gets one, otherwise it has the empty text. `amount_places`, if given, is how many
-    decimals tick × step may have.
+    paid in the quote asset and reserved with a buy; otherwise it is taken from what was received. `fee_unit`: what
+    commissions are rounded down to. `makes_client_ids`: an order sent without a client id gets one, otherwise it has
+    the empty text. `amount_places`, if given, is how many decimals tick × step may have.
     """
 
     wallets: Mapping[str, str]
@@ -33,6 +34,7 @@ class Rules:
     post_only: Mapping[str, PostOnly]
     more_wallets: tuple[str, ...] = ()
     fee_in_quote: bool = False
+    fee_unit: Decimal = Decimal("0.00000001")
     makes_client_ids: bool = False
     amount_places: int | None = None
 
@@ -70,7 +72,8 @@ RULES: Mapping[str, Rules] = {
         wallets={SPOT: "spot"},
         client_ids="ever",
         client_id_scope="account",
-        post_only={SPOT: "reject"},
+        post_only={SPOT: "cancel"},
         fee_in_quote=True,
+        fee_unit=Decimal("1E-18"),
     ),
 }

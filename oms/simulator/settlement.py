@@ -76,7 +76,7 @@ class Settlement:
         if account.unlimited:
             return ZERO
         rate = market.config.maker_fee if is_maker else market.config.taker_fee
-        return (of * rate).quantize(COMMISSION_UNIT, ROUND_DOWN)
+        return (of * rate).quantize(self._rules.fee_unit, ROUND_DOWN)
 
     def _pay_spot(
         self,

@@ -1,0 +1,1 @@
+"""Upbit as its clients see it: api.upbit.com, REST and WebSocket."""
