@@ -50,14 +50,16 @@ class Lane:
     """All requests that take from the same gates and windows. Each takes something of every window."""
 
     def __init__(self, parts: Iterable[tuple[Gate, Counts | None]]) -> None:
-        self.parts = tuple(parts)
+        # By position, because a look into a dictionary by an enumeration's member costs as much as all the rest.
+        kinds = (None, Counts.REQUESTS, Counts.WEIGHT, Counts.ORDERS)
+        self._parts = tuple((gate, kinds.index(counts)) for gate, counts in parts)
         self.live = 0
         self._lines: tuple[deque[Waiter], ...] = (deque(), deque(), deque())
 
     def amounts(self, weight: int, orders: int) -> list[tuple[Gate, int]]:
         """What a request takes of each."""
-        size = {Counts.REQUESTS: 1, Counts.WEIGHT: weight, Counts.ORDERS: orders, None: 0}
-        return [(gate, size[counts]) for gate, counts in self.parts]
+        sizes = (0, 1, weight, orders)
+        return [(gate, sizes[kind]) for gate, kind in self._parts]
 
     def put(self, waiter: Waiter) -> None:
         """Wait from now on."""
@@ -315,3 +317,11 @@ def _settle(account: Account, lane: Lane, waiter: Waiter, now: int) -> bool:
 def take(amounts: Iterable[tuple[Gate, int]], now: int) -> Reservation:
     """Count a request from now on."""
     return Reservation(tuple([(gate, gate.add(now, amount)) for gate, amount in amounts]))
+
+
+def fits(amounts: Iterable[tuple[Gate, int]], rank: Rank, now: int) -> bool:
+    """Whether a request goes at once: there is room for it everywhere, and nobody with a better rank waits for any of it."""
+    for gate, amount in amounts:
+        if (gate.first is not None and gate.first < rank) or not gate.fits(now, amount):
+            return False
+    return True

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Final
 
-from oms.venues.admission import Lane, Place, Pool, Reservation, TooLate, Waiter, take, window
+from oms.venues.admission import Lane, Place, Pool, Reservation, TooLate, Waiter, fits, take, window
 from oms.venues.pools import DAY, DEFAULT, MINUTE, NS, Counts, Rule
 from oms.venues.windows import NEVER, Gate, Window
 
@@ -83,10 +83,7 @@ class Limiter:
         amounts = lane.amounts(weight, orders)
         rank = (int(priority), pool.number())
         now = pool.clock()
-        if all(
-            (gate.first is None or rank < gate.first) and gate.fits_at(now, amount) <= now
-            for gate, amount in amounts
-        ):
+        if fits(amounts, rank, now):
             return take(amounts, now)
         earliest = max(gate.fits_at(now, amount, gate.ahead(priority)) for gate, amount in amounts)
         if earliest >= NEVER:

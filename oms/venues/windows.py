@@ -31,6 +31,10 @@ class Gate:
         """Stay closed until then, or for longer if that was said before."""
         self.until = max(self.until, until)
 
+    def fits(self, now: int, amount: int) -> bool:
+        """Whether it is open."""
+        return now >= self.until
+
     def fits_at(self, now: int, amount: int, ahead: int = 0) -> int:
         """The earliest time at which it is open."""
         return max(now, self.until)
@@ -84,6 +88,10 @@ class Window(Gate):
             entries.append([now, amount])
         self._used += amount
         return self._used
+
+    def fits(self, now: int, amount: int) -> bool:
+        """Whether there is room for the amount."""
+        return self.used(now) + amount <= self.limit
 
     def fits_at(self, now: int, amount: int, ahead: int = 0) -> int:
         """The earliest time at which the amount fits behind what is ahead of it, if nothing else comes.
