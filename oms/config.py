@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import attrs
 import yaml
@@ -19,7 +20,15 @@ from oms.messages.enums import AccountKind
 
 EXCHANGES = ("binance", "bybit", "okx", "upbit")
 MARKETS = ("spot", "futures")
-SUPPORTED_VENUES = ("binance.spot",)
+SUPPORTED_VENUES = (
+    "binance.spot",
+    "binance.futures",
+    "bybit.spot",
+    "bybit.futures",
+    "okx.spot",
+    "okx.futures",
+    "upbit.spot",
+)
 
 SUB_ACCOUNTS_MAX = 200
 FILE_BYTES_MAX = 256 * 1024
@@ -129,45 +138,103 @@ class AccountConfig:
     )
 
 
+DEFAULT_TICK = Decimal("0.01")
 _ASSET = v.text(r"[A-Z0-9]{1,16}", "an asset such as BTC, of 1 to 16 capitals or digits")
 
 
 @attrs.frozen(kw_only=True)
 class SimulatedInstrument:
-    """One symbol of the simulator. `prices` is a file of recorded prices to play instead of a random walk."""
+    """One symbol of a simulated venue.
+
+    `tick` is 0.01 when left out; on Upbit a table by price stands in for it. `min_quantity` is one step when left out.
+    Quantities are in base asset, of futures in contracts of `contract_size` base asset each. `prices` is a file of
+    recorded prices to play instead of a random walk.
+    """
 
     base: str = v.key(_ASSET)
     quote: str = v.key(_ASSET)
     price: Decimal = v.key(v.decimal(zero=False))
-    tick: Decimal = v.key(v.decimal(zero=False), Decimal("0.01"))
+    tick: Decimal | None = v.key(v.optional(v.decimal(zero=False)), None)
     step: Decimal = v.key(v.decimal(zero=False), Decimal("0.00001"))
-    min_notional: Decimal = v.key(v.decimal(zero=False), Decimal("5"))
+    min_quantity: Decimal | None = v.key(v.optional(v.decimal(zero=False)), None)
     max_quantity: Decimal = v.key(v.decimal(zero=False), Decimal("9000"))
+    min_notional: Decimal = v.key(v.decimal(zero=True), Decimal("5"))
+    contract_size: Decimal = v.key(v.decimal(zero=False), Decimal("1"))
     prices: Path | None = v.key(v.optional(v.path), None)
 
 
-def _simulated_instruments() -> dict[str, SimulatedInstrument]:
+Instruments = Mapping[str, SimulatedInstrument]
+
+
+def _instrument(base: str, quote: str, price: str, step: str, **more: str) -> SimulatedInstrument:
+    others: dict[str, Any] = {name: Decimal(amount) for name, amount in more.items()}
+    return SimulatedInstrument(base=base, quote=quote, price=Decimal(price), step=Decimal(step), **others)
+
+
+def _simulated_instruments() -> dict[str, Instruments]:
+    """What the simulator lists at each venue; symbols, ticks and steps are those of the real ones."""
     return {
-        "BTCUSDT": SimulatedInstrument(base="BTC", quote="USDT", price=Decimal("50000")),
-        "ETHUSDT": SimulatedInstrument(
-            base="ETH", quote="USDT", price=Decimal("3000"), step=Decimal("0.0001")
-        ),
+        "binance.spot": {
+            "BTCUSDT": _instrument("BTC", "USDT", "50000", "0.00001", tick="0.01"),
+            "ETHUSDT": _instrument("ETH", "USDT", "3000", "0.0001", tick="0.01"),
+        },
+        "binance.futures": {
+            "BTCUSDT": _instrument("BTC", "USDT", "50000", "0.001", tick="0.1", min_notional="50"),
+            "ETHUSDT": _instrument("ETH", "USDT", "3000", "0.001", tick="0.01", min_notional="20"),
+        },
+        "bybit.spot": {
+            "BTCUSDT": _instrument("BTC", "USDT", "50000", "0.000001", tick="0.1"),
+            "ETHUSDT": _instrument("ETH", "USDT", "3000", "0.00001", tick="0.01"),
+        },
+        "bybit.futures": {
+            "BTCUSDT": _instrument("BTC", "USDT", "50000", "0.001", tick="0.1"),
+            "ETHUSDT": _instrument("ETH", "USDT", "3000", "0.01", tick="0.01"),
+        },
+        "okx.spot": {
+            "BTC-USDT": _instrument(
+                "BTC", "USDT", "50000", "0.00000001", tick="0.1", min_quantity="0.00001", min_notional="0"
+            ),
+            "ETH-USDT": _instrument(
+                "ETH", "USDT", "3000", "0.000001", tick="0.01", min_quantity="0.0001", min_notional="0"
+            ),
+        },
+        "okx.futures": {
+            "BTC-USDT-SWAP": _instrument(
+                "BTC", "USDT", "50000", "0.01", tick="0.1", contract_size="0.01", min_notional="0"
+            ),
+            "ETH-USDT-SWAP": _instrument(
+                "ETH", "USDT", "3000", "0.01", tick="0.01", contract_size="0.1", min_notional="0"
+            ),
+        },
+        "upbit.spot": {
+            "KRW-BTC": _instrument("BTC", "KRW", "70000000", "0.00000001", min_notional="5000"),
+            "KRW-ETH": _instrument("ETH", "KRW", "4000000", "0.00000001", min_notional="5000"),
+        },
     }
 
 
 @attrs.frozen(kw_only=True)
 class SimulatorConfig:
-    """The exchange that stands in for the real ones. Every account starts with `balances`."""
+    """The exchanges that stand in for the real ones; `instruments` are by venue and symbol.
+
+    Every account starts with `balances` in every wallet, as far as the exchange lists the assets.
+    """
 
     enabled: bool = v.key(v.boolean, True)
     seed: int = v.key(v.integer(0, 2**63 - 1), 1)
     step_interval: int = v.key(v.duration("1ms"), 100 * v.UNITS_NS["ms"], dump=v.from_ns)
-    instruments: Mapping[str, SimulatedInstrument] = v.key(
-        v.mapping_of(v.text(r"[A-Z0-9]{1,32}", "a symbol such as BTCUSDT"), v.section(SimulatedInstrument)),
+    instruments: Mapping[str, Instruments] = v.key(
+        v.mapping_of(
+            v.choice(SUPPORTED_VENUES),
+            v.mapping_of(
+                v.text(r"[A-Z0-9-]{1,32}", "a symbol such as BTCUSDT"), v.section(SimulatedInstrument)
+            ),
+        ),
         _simulated_instruments,
     )
     balances: Mapping[str, Decimal] = v.key(
-        v.mapping_of(_ASSET, v.decimal(zero=True)), lambda: {"USDT": Decimal("100000"), "BTC": Decimal("2")}
+        v.mapping_of(_ASSET, v.decimal(zero=True)),
+        lambda: {"USDT": Decimal("100000"), "BTC": Decimal("2"), "KRW": Decimal("100000000")},
     )
 
 
@@ -214,7 +281,7 @@ def _check(config: Config) -> Config:
             )
     _check_nats(config.nats)
     _check_accounts(config)
-    _check_simulator(config.simulator)
+    _check_simulator(config)
     return config
 
 
@@ -245,21 +312,45 @@ def _check_accounts(config: Config) -> None:
                 )
 
 
-def _check_simulator(simulator: SimulatorConfig) -> None:
-    if simulator.enabled and not simulator.instruments:
+_SYMBOLS = {
+    "okx.spot": "{base}-{quote}",
+    "okx.futures": "{base}-{quote}-SWAP",
+    "upbit.spot": "{quote}-{base}",
+}
+"""How venues name their symbols; the others put base and quote in one."""
+
+
+def _check_simulator(config: Config) -> None:
+    instruments = config.simulator.instruments
+    for venue in config.venues if config.simulator.enabled else ():
+        if not instruments.get(venue):
+            raise ConfigError(
+                f"simulator.instruments.{venue}",
+                f"must name at least one symbol while {venue} and the simulator are enabled",
+            )
+    for venue, listed in instruments.items():
+        for symbol, instrument in listed.items():
+            _check_instrument(venue, symbol, instrument)
+
+
+def _check_instrument(venue: str, symbol: str, instrument: SimulatedInstrument) -> None:
+    place = f"simulator.instruments.{venue}.{symbol}"
+    pattern = _SYMBOLS.get(venue, "{base}{quote}")
+    expected = pattern.format(base=instrument.base, quote=instrument.quote)
+    if symbol != expected:
         raise ConfigError(
-            "simulator.instruments", "must name at least one symbol while simulator.enabled is true"
+            place, f"must be {expected} for {instrument.base} and {instrument.quote} on {venue}"
         )
-    for symbol, instrument in simulator.instruments.items():
-        place = f"simulator.instruments.{symbol}"
-        if symbol != instrument.base + instrument.quote:
-            raise ConfigError(
-                place, f"must be base and quote in one, was {instrument.base} and {instrument.quote}"
-            )
-        if v.remainder(instrument.price, instrument.tick):
-            raise ConfigError(
-                f"{place}.price", f"must be a multiple of tick {instrument.tick}, was {instrument.price}"
-            )
+    if venue == "upbit.spot":
+        if instrument.tick is not None:
+            raise ConfigError(f"{place}.tick", "must be left out: Upbit's ticks follow the price")
+    elif v.remainder(instrument.price, instrument.tick or DEFAULT_TICK):
+        raise ConfigError(
+            f"{place}.price",
+            f"must be a multiple of tick {instrument.tick or DEFAULT_TICK}, was {instrument.price}",
+        )
+    if venue.endswith(".spot") and instrument.contract_size != 1:
+        raise ConfigError(f"{place}.contract_size", f"must be 1 on spot, was {instrument.contract_size}")
 
 
 def load_config(path: Path | str | None = None) -> Config:

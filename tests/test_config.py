@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms.config import Config, ConfigError, VenueConfig, dump_config, load_config, override
+from oms.config import SUPPORTED_VENUES, Config, ConfigError, VenueConfig, dump_config, load_config, override
 from oms.messages.enums import AccountKind
 
 REPO = Path(__file__).resolve().parents[1]
@@ -56,8 +56,14 @@ def test_the_defaults_are_those_promised() -> None:
         "sub_arb": AccountKind.SUB,
     }
     assert all(account.venues == ("binance.spot",) for account in config.accounts.values())
-    assert list(config.simulator.instruments) == ["BTCUSDT", "ETHUSDT"]
-    assert config.simulator.balances == {"USDT": Decimal(100_000), "BTC": Decimal(2)}
+    assert list(config.simulator.instruments) == list(SUPPORTED_VENUES)
+    assert list(config.simulator.instruments["upbit.spot"]) == ["KRW-BTC", "KRW-ETH"]
+    assert config.simulator.instruments["okx.futures"]["BTC-USDT-SWAP"].contract_size == Decimal("0.01")
+    assert config.simulator.balances == {
+        "USDT": Decimal(100_000),
+        "BTC": Decimal(2),
+        "KRW": Decimal(100_000_000),
+    }
     limits = config.venues["binance.spot"].rate_limits
     assert (limits.weight_per_minute, limits.orders_per_second, limits.orders_per_day) == (1_200, 10, 200_000)
     assert config.storage.snapshot_interval == 3_600_000_000_000
@@ -123,13 +129,14 @@ def test_a_disabled_venue_of_any_exchange_is_fine(tmp_path: Path) -> None:
 
 
 _SPOT = "exchanges: {binance: {spot: {enabled: true, %s}}}"
-_ONE = "simulator: {instruments: {BTCUSDT: {base: BTC, quote: USDT, price: '50000', %s}}}"
+_ONE = "simulator: {instruments: {binance.spot: {BTCUSDT: {base: BTC, quote: USDT, price: '50000', %s}}}}"
+_LISTED = "simulator: {enabled: false, instruments: {%s: {%s: {base: BTC, quote: KRW, price: '50000', %s}}}}"
 
 REFUSALS = [
     # Unknown keys, at every depth.
     (
         "nast: {}",
-        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, audit, accounts, simulator",
+        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, reconcile, audit, accounts, simulator",
     ),
     (
         _SPOT % "rate_limits: {orders_per_sec: 1}",
@@ -211,7 +218,10 @@ REFUSALS = [
         "simulator: {balances: {BTC: '-1'}}",
         "simulator.balances.BTC: must be zero or a positive decimal, was -1",
     ),
-    (_ONE % "tick: '0'", "simulator.instruments.BTCUSDT.tick: must be a positive decimal, was 0"),
+    (
+        _ONE % "tick: '0'",
+        "simulator.instruments.binance.spot.BTCUSDT.tick: must be a positive decimal, was 0",
+    ),
     (
         "simulator: {balances: {btc: '1'}}",
         "simulator.balances.btc: must be an asset such as BTC, of 1 to 16 capitals or digits, was 'btc'",
@@ -239,17 +249,10 @@ REFUSALS = [
     ),
     # Venues.
     (
-        "exchanges: {binance: {spot: {enabled: true}, futures: {enabled: true}}}",
+        "exchanges: {upbit: {futures: {enabled: true}}}",
         (
-            "exchanges.binance.futures.enabled: must be false: binance.futures is not supported by this version,"
-            " which has binance.spot"
-        ),
-    ),
-    (
-        "exchanges: {bybit: {spot: {enabled: true}}}",
-        (
-            "exchanges.bybit.spot.enabled: must be false: bybit.spot is not supported by this version,"
-            " which has binance.spot"
+            "exchanges.upbit.futures.enabled: must be false: upbit.futures is not supported by this version,"
+            " which has binance.spot, binance.futures, bybit.spot, bybit.futures, okx.spot, okx.futures, upbit.spot"
         ),
     ),
     (
@@ -309,15 +312,38 @@ REFUSALS = [
     # The simulator.
     (
         "simulator: {instruments: {}}",
-        "simulator.instruments: must name at least one symbol while simulator.enabled is true",
+        (
+            "simulator.instruments.binance.spot: must name at least one symbol while binance.spot and the simulator"
+            " are enabled"
+        ),
     ),
     (
-        "simulator: {instruments: {BTCUSDC: {base: BTC, quote: USDT, price: '1'}}}",
-        "simulator.instruments.BTCUSDC: must be base and quote in one, was BTC and USDT",
+        "simulator: {instruments: {binance.spot: {BTCUSDC: {base: BTC, quote: USDT, price: '1'}}}}",
+        "simulator.instruments.binance.spot.BTCUSDC: must be BTCUSDT for BTC and USDT on binance.spot",
+    ),
+    (
+        _LISTED % ("okx.spot", "BTCKRW", "step: '1'"),
+        "simulator.instruments.okx.spot.BTCKRW: must be BTC-KRW for BTC and KRW on okx.spot",
+    ),
+    (
+        _LISTED % ("okx.futures", "BTC-KRW", "step: '1'"),
+        "simulator.instruments.okx.futures.BTC-KRW: must be BTC-KRW-SWAP for BTC and KRW on okx.futures",
+    ),
+    (
+        _LISTED % ("upbit.spot", "BTC-KRW", "step: '1'"),
+        "simulator.instruments.upbit.spot.BTC-KRW: must be KRW-BTC for BTC and KRW on upbit.spot",
+    ),
+    (
+        _LISTED % ("upbit.spot", "KRW-BTC", "tick: '1'"),
+        "simulator.instruments.upbit.spot.KRW-BTC.tick: must be left out: Upbit's ticks follow the price",
+    ),
+    (
+        _LISTED % ("okx.spot", "BTC-KRW", "contract_size: '0.01'"),
+        "simulator.instruments.okx.spot.BTC-KRW.contract_size: must be 1 on spot, was 0.01",
     ),
     (
         _ONE % "tick: '0.3'",
-        "simulator.instruments.BTCUSDT.price: must be a multiple of tick 0.3, was 50000",
+        "simulator.instruments.binance.spot.BTCUSDT.price: must be a multiple of tick 0.3, was 50000",
     ),
     # The file itself.
     (
@@ -381,8 +407,8 @@ def test_the_number_of_sub_accounts_is_bounded(tmp_path: Path, subs: int, accept
 def test_prices_and_ticks_of_any_size_are_compared_exactly(tmp_path: Path) -> None:
     """The longest price and the smallest tick that are read do not exceed the arithmetic."""
     price, tick = "9" * 20, "0." + "0" * 17 + "1"
-    text = f"simulator: {{instruments: {{AB: {{base: A, quote: B, price: '{price}', tick: '{tick}'}}}}, balances: {{}}}}"
-    assert _load(tmp_path, text).simulator.instruments["AB"].price == Decimal(price)
+    text = f"simulator: {{instruments: {{binance.spot: {{AB: {{base: A, quote: B, price: '{price}', tick: '{tick}'}}}}}}, balances: {{}}}}"
+    assert _load(tmp_path, text).simulator.instruments["binance.spot"]["AB"].price == Decimal(price)
 
 
 def test_a_configuration_is_frozen() -> None:

@@ -5,20 +5,16 @@ What each needs is imported when it is started: the engine must not carry ccxt, 
 
 import asyncio
 import contextlib
-import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 import click
 
 from oms.cli import service as s
 from oms.cli.exits import EPILOG, Exit, StoppedError
-from oms.config import Config
 
 if TYPE_CHECKING:
-    from oms.simulator import RateLimits
     from oms.venues.exchange import Exchange
 
 
@@ -113,49 +109,19 @@ async def _announced(ready: asyncio.Event, process: str) -> AsyncIterator[None]:
     help="Where to write the certificate authority that clients have to trust.",
 )
 def simulator(config_path: Path | None, port: int, ca_path: Path) -> None:
-    """Run the simulated Binance spot exchange, on loopback.
+    """Run the simulated exchanges, on loopback: every one that has an enabled venue.
 
-    The accounts' keys come from the environment: MEXOMS_BINANCE_<ACCOUNT>_KEY and …_SECRET, any text. Orders live
-    as long as the process.
+    The accounts' keys come from the environment: MEXOMS_<EXCHANGE>_<ACCOUNT>_KEY, …_SECRET and, for OKX, …_PASSPHRASE,
+    any text. Orders live as long as the process.
     """
     config = s.configured(config_path)
 
     async def work(stop: asyncio.Event) -> None:
-        from oms.simulator import AccountConfig, RateLimits, Simulator, SimulatorConfig, SymbolConfig
+        from oms.cli.simulated import simulator_config
+        from oms.simulator import Simulator
         from oms.venues.credentials import EnvironmentCredentials
 
-        keys = EnvironmentCredentials()
-        accounts = []
-        for name, account in config.accounts.items():
-            if "binance.spot" in account.venues:
-                key = keys.key("binance", "spot", name)
-                accounts.append(
-                    AccountConfig(name, key.api_key, key.secret, balances=config.simulator.balances)
-                )
-        running = Simulator(
-            SimulatorConfig(
-                port=port,
-                ca_path=ca_path,
-                seed=config.simulator.seed,
-                symbols=tuple(
-                    SymbolConfig(
-                        symbol,
-                        each.base,
-                        each.quote,
-                        start_price=each.price,
-                        tick=each.tick,
-                        step=each.step,
-                        min_notional=each.min_notional,
-                        max_quantity=each.max_quantity,
-                        prices=each.prices,
-                    )
-                    for symbol, each in config.simulator.instruments.items()
-                ),
-                accounts=tuple(accounts),
-                rate_limits=_venue_limits(config, RateLimits()),
-                step_interval_ms=math.ceil(config.simulator.step_interval / 10**6),
-            )
-        )
+        running = Simulator(simulator_config(config, EnvironmentCredentials(), port=port, ca_path=ca_path))
         await running.start()
         try:
             s.say_ready("simulator", port=running.port, ca=str(ca_path))
@@ -170,18 +136,6 @@ def simulator(config_path: Path | None, port: int, ca_path: Path) -> None:
             await running.stop()
 
     s.run(work, fast=False)
-
-
-def _venue_limits(config: Config, real: "RateLimits") -> "RateLimits":
-    """The real venue's limits, raised where the configuration allows itself more than the real venue would."""
-    ours = [venue.rate_limits for venue in config.venues.values()]
-    accounts = len(config.accounts)
-    return attrs.evolve(
-        real,
-        weight_per_minute=max(real.weight_per_minute, *(accounts * each.weight_per_minute for each in ours)),
-        orders_per_10s=max(real.orders_per_10s, *(10 * each.orders_per_second for each in ours)),
-        orders_per_day=max(real.orders_per_day, *(each.orders_per_day for each in ours)),
-    )
 
 
 @click.command(epilog=EPILOG)

@@ -10,6 +10,7 @@ from oms.cli.exits import Exit, StoppedError
 from oms.cli.supervisor import Program, Say, Supervisor
 from oms.config import Config, dump_config, override
 from oms.nats_server import EmbeddedNats
+from oms.venues.credentials import variables
 
 SIMULATOR: Final = "simulator"
 ENGINE: Final = "engine"
@@ -123,9 +124,10 @@ class Stack:
 
 
 def _throw_away_keys(config: Config) -> dict[str, str]:
-    """Keys for one run of the simulator, as the environment that it and the connector read them from."""
-    found = {}
-    for account in config.accounts:
-        name = f"MEXOMS_BINANCE_{account}".upper().replace("-", "_")
-        found[f"{name}_KEY"], found[f"{name}_SECRET"] = secrets.token_hex(32), secrets.token_hex(32)
-    return found
+    """Keys for one run of the simulator, as the environment that it and the connectors read them from."""
+    return {
+        name: secrets.token_hex(32)
+        for exchange in {venue.split(".")[0] for venue in config.venues}
+        for account in config.accounts
+        for name in variables(exchange, account)
+    }

@@ -1,25 +1,19 @@
 """Simulated exchanges that unmodified clients trade against."""
 
-from .binance import (
-    BTCUSDT,
-    ETHUSDT,
-    AccountConfig,
-    Fault,
-    FaultRule,
-    RateLimits,
-    Simulator,
-    SimulatorConfig,
-    SymbolConfig,
-    serve,
-)
+from .config import AccountConfig, ExchangeConfig, SimulatorConfig, SymbolConfig
+from .faults import Fault, FaultRule
+from .presets import BTCUSDT, ETHUSDT, KRW_TICKS, PRESETS
+from .server import Simulator, serve
 
 __all__ = [
     "BTCUSDT",
     "ETHUSDT",
+    "KRW_TICKS",
+    "PRESETS",
     "AccountConfig",
+    "ExchangeConfig",
     "Fault",
     "FaultRule",
-    "RateLimits",
     "Simulator",
     "SimulatorConfig",
     "SymbolConfig",

@@ -64,14 +64,14 @@ class ControlRefused(Exception):
 
 
 class ControlClient:
-    """The control API as methods; see `oms.simulator.control` for what each does.
+    """The control API of one exchange as methods; see `oms.simulator.control` for what each does.
 
     Use it as an async context manager. Refusals raise `ControlRefused`, a simulator that is not there
     `aiohttp.ClientError`.
     """
 
-    def __init__(self, ca_path: Path, port: int) -> None:
-        self._base = f"https://localhost:{port}/control/"
+    def __init__(self, ca_path: Path, port: int, exchange: str = "binance") -> None:
+        self._base = f"https://localhost:{port}/control/{exchange}/"
         self._session = aiohttp.ClientSession(
             connector=_connector(ca_path, port), timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
         )
@@ -112,33 +112,68 @@ class ControlClient:
         await self.request("DELETE", "faults")
 
     async def orders(self, **query: str) -> list[dict[str, object]]:
-        """Every order kept; `query` may have `account`, `symbol` and `open`."""
+        """Every order kept; `query` may have `account`, `market`, `symbol` and `open`."""
         return _rows(await self.request("GET", "orders", query=query))
 
     async def trades(self, **query: str) -> list[dict[str, object]]:
-        """Every fill kept; `query` may have `account` and `symbol`."""
+        """Every fill kept; `query` may have `account`, `market` and `symbol`."""
         return _rows(await self.request("GET", "trades", query=query))
 
     async def balances(self) -> dict[str, object]:
+        """By account, wallet and asset: `free` and `locked`."""
         return _object(await self.request("GET", "balances"))
 
-    async def deposit(self, account: str, asset: str, amount: str) -> None:
-        """Deposit, or withdraw a negative amount."""
-        await self.request("POST", "balances", {"account": account, "asset": asset, "amount": amount})
+    async def positions(self) -> dict[str, object]:
+        """By account and symbol."""
+        return _object(await self.request("GET", "positions"))
 
-    async def set_price(self, symbol: str, price: str) -> None:
-        await self.request("POST", "price", {"symbol": symbol, "price": price})
+    async def funding_payments(self, **query: str) -> list[dict[str, object]]:
+        """Every funding payment kept; `query` may have `account`."""
+        return _rows(await self.request("GET", "funding", query=query))
+
+    async def deposit(self, account: str, asset: str, amount: str, **wallet: str) -> None:
+        """Deposit, or withdraw a negative amount; `wallet` names another wallet than the first."""
+        body = {"account": account, "asset": asset, "amount": amount, **wallet}
+        await self.request("POST", "balances", body)
+
+    async def set_price(self, symbol: str, price: str, market: str = "spot") -> None:
+        await self.request("POST", "price", {"market": market, "symbol": symbol, "price": price})
+
+    async def set_mark(self, symbol: str, price: str) -> None:
+        await self.request("POST", "mark", {"symbol": symbol, "price": price})
+
+    async def set_status(self, symbol: str, status: str, market: str = "spot") -> None:
+        """Halt (`HALTED`) or resume (`TRADING`) a symbol."""
+        await self.request("POST", "status", {"market": market, "symbol": symbol, "status": status})
+
+    async def settle_funding(self, symbol: str, **rate: str) -> None:
+        """Settle funding now, at `rate` where it is given."""
+        await self.request("POST", "funding", {"symbol": symbol, **rate})
+
+    async def liquidate(self, account: str, symbol: str) -> list[dict[str, object]]:
+        """Liquidate a position, and return the orders that did."""
+        return _rows(await self.request("POST", "liquidate", {"account": account, "symbol": symbol}))
+
+    async def deleverage(self, account: str, symbol: str, quantity: str) -> dict[str, object]:
+        """Deleverage a position, and return the order that did."""
+        body = {"account": account, "symbol": symbol, "quantity": quantity}
+        return _object(await self.request("POST", "adl", body))
 
     async def step(self, steps: int = 1) -> None:
         await self.request("POST", "step", {"steps": steps})
 
-    async def place(self, account: str, **fields: str) -> dict[str, object]:
-        """Place an order from the exchange's own app; `fields` are Binance's."""
+    async def place(self, account: str, **fields: str | bool) -> dict[str, object]:
+        """Place an order from the exchange's own app; `fields` are those of `OrderRequest`."""
         return _object(await self.request("POST", "orders", {"account": account, **fields}))
 
-    async def cancel(self, account: str, symbol: str, order_id: int) -> dict[str, object]:
+    async def amend(self, account: str, order_id: int, **terms: str) -> dict[str, object]:
+        """Amend an order from the exchange's own app: `quantity`, `price`, `stop_price`."""
+        body = {"account": account, "order_id": order_id, **terms}
+        return _object(await self.request("PATCH", "orders", body))
+
+    async def cancel(self, account: str, order_id: int) -> dict[str, object]:
         """Cancel an order from the exchange's own app."""
-        query = {"account": account, "symbol": symbol, "orderId": str(order_id)}
+        query = {"account": account, "order_id": str(order_id)}
         return _object(await self.request("DELETE", "orders", query=query))
 
     async def drop_websockets(self, which: str = "all") -> int:

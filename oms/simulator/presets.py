@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal as D
 from functools import partial
+from pathlib import Path
+
+import attrs
 
 from .config import SymbolConfig
 from .orders import FUTURES
@@ -108,3 +111,42 @@ PRESETS: Mapping[str, tuple[SymbolConfig, ...]] = {
         _upbit("KRW-ETH", "ETH", "KRW", D(4_000_000)),
     ),
 }
+
+
+def symbol_of(
+    venue: str,
+    symbol: str,
+    base: str,
+    quote: str,
+    *,
+    start_price: D,
+    tick: D | None,
+    step: D,
+    min_quantity: D,
+    max_quantity: D,
+    min_notional: D,
+    contract_size: D,
+    prices: Path | None,
+) -> SymbolConfig:
+    """Make a symbol whose fees, leverage and depth are the venue's usual ones.
+
+    `tick` None is 0.01, or what the venue's table of ticks says. Raises `ValueError` as `SymbolConfig`.
+    """
+    usual = PRESETS[venue][0]
+    if tick is None:
+        tick = usual.tick_at(start_price) if usual.ticks else D("0.01")
+    return attrs.evolve(
+        usual,
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        settle=quote,
+        start_price=start_price,
+        tick=tick,
+        step=step,
+        min_quantity=min_quantity,
+        max_quantity=max_quantity,
+        min_notional=min_notional,
+        contract_size=contract_size,
+        prices=prices,
+    )

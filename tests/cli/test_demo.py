@@ -70,13 +70,13 @@ def _facts(*commits: tuple[str, list[Any]]) -> c.JournalFacts:
 
 ACCEPTED = e.OrderAccepted(order_id="o1", venue_order_id="7", venue_time=1)
 GOOD = [("c1", [_placed("o1")]), ("", [ACCEPTED]), ("", [_filled("t1")])]
-VENUE_ORDER = {"account": "main", "clientOrderId": "o1"}
+VENUE_ORDER = {"account": "main", "client_order_id": "o1"}
 VENUE_TRADE: dict[str, Any] = {
     "account": "main",
     "symbol": "BTCUSDT",
-    "id": "t1",
-    "isBuyer": True,
-    "qty": "1.00000000",
+    "trade_id": "t1",
+    "is_buyer": True,
+    "quantity": "1.00000000",
     "price": "2.00000000",
 }
 
@@ -125,8 +125,8 @@ def test_anything_twice_is_found(commits: Any, said: str) -> None:
     "orders, said",
     [
         ([VENUE_ORDER, VENUE_ORDER], "the venue holds o1 of main 2 times"),
-        ([VENUE_ORDER, {"account": "main", "clientOrderId": "o9"}], "which the journal does not know"),
-        ([VENUE_ORDER, {"account": "sub_arb", "clientOrderId": "o1"}], "which the journal does not know"),
+        ([VENUE_ORDER, {"account": "main", "client_order_id": "o9"}], "which the journal does not know"),
+        ([VENUE_ORDER, {"account": "sub_arb", "client_order_id": "o1"}], "which the journal does not know"),
         ([], "the venue does not hold it"),
     ],
 )
@@ -140,9 +140,9 @@ def test_a_venue_that_differs_is_found(orders: Any, said: str) -> None:
     "trades, said",
     [
         ([], "not at the venue"),
-        ([VENUE_TRADE, VENUE_TRADE | {"id": "t2"}], "not in the journal"),
-        ([VENUE_TRADE, VENUE_TRADE | {"isBuyer": False}], "not in the journal"),
-        ([VENUE_TRADE | {"qty": "1.00000001"}], "1.00000001"),
+        ([VENUE_TRADE, VENUE_TRADE | {"trade_id": "t2"}], "not in the journal"),
+        ([VENUE_TRADE, VENUE_TRADE | {"is_buyer": False}], "not in the journal"),
+        ([VENUE_TRADE | {"quantity": "1.00000001"}], "1.00000001"),
     ],
 )
 def test_a_trade_that_differs_is_found(trades: Any, said: str) -> None:

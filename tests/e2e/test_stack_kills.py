@@ -131,7 +131,9 @@ async def _all_orders(client: OmsClient) -> list[Any]:
 
 def _statuses_differ(venue: list[dict[str, Any]], rows: list[Any]) -> list[str]:
     """Every order has ended or works here as it does at the venue, and one the venue never had was never filled."""
-    last = {row["clientOrderId"].partition("R")[0]: row for row in sorted(venue, key=lambda r: r["time"])}
+    last = {
+        row["client_order_id"].partition("R")[0]: row for row in sorted(venue, key=lambda r: r["created_ns"])
+    }
     found = []
     for row in rows:
         there = last.get(row.order_id)

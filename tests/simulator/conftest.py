@@ -14,8 +14,9 @@ import ccxt.pro
 import pytest
 from yarl import URL
 
-from oms.simulator import AccountConfig, Simulator, SimulatorConfig
+from oms.simulator import PRESETS, AccountConfig, ExchangeConfig, Simulator, SimulatorConfig
 from oms.simulator.client import ControlClient, ccxt_session
+from oms.simulator.wire import Wire
 
 KEY, SECRET = "key-main", "secret-main"
 FUNDS = {"USDT": Decimal(100_000), "BTC": Decimal(2), "ETH": Decimal(10)}
@@ -70,7 +71,12 @@ def config(tmp_path: Path) -> SimulatorConfig:
         AccountConfig("main", KEY, SECRET, FUNDS),
         AccountConfig("other", "key-other", "secret-other", FUNDS),
     )
-    return SimulatorConfig(ca_path=tmp_path / "ca.pem", accounts=accounts)
+    return SimulatorConfig((binance(accounts),), ca_path=tmp_path / "ca.pem")
+
+
+def binance(accounts: tuple[AccountConfig, ...] = (), **more: object) -> ExchangeConfig:
+    """Binance's spot market alone."""
+    return ExchangeConfig("binance", **{"symbols": PRESETS["binance.spot"], "accounts": accounts, **more})
 
 
 @pytest.fixture
@@ -80,6 +86,12 @@ async def simulator(config: SimulatorConfig) -> AsyncIterator[Simulator]:
     await simulator.start()
     yield simulator
     await simulator.stop()
+
+
+@pytest.fixture
+def wire(simulator: Simulator) -> Wire:
+    """The simulated Binance."""
+    return simulator.exchanges["binance"]
 
 
 @pytest.fixture

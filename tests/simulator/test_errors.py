@@ -5,7 +5,8 @@ import time
 import attrs
 import pytest
 
-from oms.simulator import RateLimits, Simulator, SimulatorConfig
+from oms.simulator import SimulatorConfig
+from oms.simulator.wire import Wire
 
 from .conftest import RawClient, sign
 
@@ -90,7 +91,7 @@ REFUSED_ORDERS = [
 @pytest.mark.parametrize("base,change,code,words", REFUSED_ORDERS)
 async def test_refused_orders(
     raw: RawClient,
-    simulator: Simulator,
+    wire: Wire,
     base: dict[str, str],
     change: dict[str, str | None],
     code: int,
@@ -100,7 +101,7 @@ async def test_refused_orders(
     status, body = await raw.signed("POST", "order", **{**base, **change})
     assert (status, body["code"]) == (400, code), body
     assert body["msg"].startswith(words)
-    assert not simulator.exchange.accounts["main"].orders
+    assert not wire.exchange.accounts["main"].orders
 
 
 LOOKUPS = [
@@ -183,11 +184,11 @@ async def test_signature_covers_the_exact_bytes(raw: RawClient) -> None:
     )[0] == 200
 
 
-async def test_order_test_books_nothing(raw: RawClient, simulator: Simulator) -> None:
+async def test_order_test_books_nothing(raw: RawClient, wire: Wire) -> None:
     """`order/test` checks like an order and books none."""
     assert await raw.signed("POST", "order/test", **LIMIT) == (200, {})
     assert (await raw.signed("POST", "order/test", **{**LIMIT, "price": "0.001"}))[1]["code"] == -1013
-    assert not simulator.exchange.accounts["main"].orders
+    assert not wire.exchange.accounts["main"].orders
 
 
 async def test_cancel_replace_says_which_half_failed(raw: RawClient) -> None:
@@ -219,7 +220,10 @@ async def test_unknown_paths(raw: RawClient) -> None:
 def config(config: SimulatorConfig, request: pytest.FixtureRequest) -> SimulatorConfig:
     if "limited" not in request.fixturenames:
         return config
-    return attrs.evolve(config, rate_limits=RateLimits(weight_per_minute=100, orders_per_10s=3))
+    return attrs.evolve(
+        config,
+        exchanges=(attrs.evolve(config.exchanges[0], limits={"weight_1m": 100, "orders_10s": 3}),),
+    )
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def test_request_faults(
         await exchange.create_order(
             "BTC/USDT", "limit", "buy", "0.01", "40000", {"newClientOrderId": "first"}
         )
-    found = {order["clientOrderId"] for order in await control.orders(account="main")}
+    found = {order["client_order_id"] for order in await control.orders(account="main")}
     assert found == ({"first"} if booked else set())
     await exchange.create_order("BTC/USDT", "limit", "buy", "0.01", "40000", {"newClientOrderId": "second"})
     [rule] = await control.faults()
@@ -179,5 +179,9 @@ def test_every_fault_has_a_stage() -> None:
 
 async def test_faults_of_the_configuration(config: SimulatorConfig) -> None:
     """Rules of the configuration are on from the start."""
-    simulator = Simulator(attrs.evolve(config, faults=(FaultRule("hang", count=2),)))
-    assert [active.rule.kind for active in simulator.faults.active.values()] == [Fault.HANG]
+    [exchange] = config.exchanges
+    exchange = attrs.evolve(exchange, faults=(FaultRule("hang", count=2),))
+    simulator = Simulator(attrs.evolve(config, exchanges=(exchange,)))
+    assert [active.rule.kind for active in simulator.exchanges["binance"].faults.active.values()] == [
+        Fault.HANG
+    ]

@@ -7,32 +7,39 @@ from pathlib import Path
 import attrs
 import pytest
 
-from oms.simulator import BTCUSDT, AccountConfig, RateLimits, Simulator, SimulatorConfig, SymbolConfig, serve
-from oms.simulator.binance.market import read_prices
+from oms.simulator import BTCUSDT, PRESETS, AccountConfig, Simulator, SimulatorConfig, SymbolConfig, serve
 from oms.simulator.binance.payloads import depth
 from oms.simulator.client import ControlClient, ControlRefused
+from oms.simulator.driver import MarketDriver
+from oms.simulator.exchange import Exchange
+from oms.simulator.prices import read_prices
 
-from .conftest import RawClient
+from .conftest import RawClient, binance
 
 
-def run(seed: int, steps: int = 50) -> tuple[list[object], Simulator]:
-    simulator = Simulator(SimulatorConfig(seed=seed))
+def driver_of(*symbols: SymbolConfig) -> MarketDriver:
+    return MarketDriver(Exchange(binance(symbols=symbols), lambda: 10**18), 1)
+
+
+def run(seed: int, steps: int = 50) -> tuple[list[object], Exchange]:
+    exchange = Exchange(binance(), lambda: 10**18)
+    driver = MarketDriver(exchange, seed)
     seen: list[object] = []
     for _ in range(steps):
-        simulator.driver.step()
+        driver.step()
         seen += [
             (depth(market, 5000), [(t.trade_id, t.price, t.quantity) for t in market.trades])
-            for market in simulator.exchange.markets.values()
+            for market in exchange.markets.values()
         ]
-    return seen, simulator
+    return seen, exchange
 
 
 def test_same_seed_same_market() -> None:
     """The same seed and steps give the same books and trades, another seed gives others."""
-    first, simulator = run(7)
+    first, exchange = run(7)
     assert first == run(7)[0]
     assert first != run(8)[0]
-    for market in simulator.exchange.markets.values():
+    for market in exchange.markets.values():
         bid, ask = market.book.best("BUY"), market.book.best("SELL")
         assert bid is not None
         assert ask is not None
@@ -53,12 +60,12 @@ async def test_price_crosses_a_resting_order(raw: RawClient, control: ControlCli
     _, placed = await raw.signed("POST", "order", **order)
     await control.set_price("BTCUSDT", "50990")
     [resting] = await control.orders(account="main", open="true")
-    assert resting["executedQty"] == "0.00000000"
+    assert resting["executed"] == "0"
     await control.set_price("BTCUSDT", "51100")
     trades = await control.trades(account="main")
-    assert sum(Decimal(trade["qty"]) for trade in trades) == Decimal("0.5")
-    assert {(t["orderId"], t["price"], t["isMaker"]) for t in trades} == {
-        (placed["orderId"], "51000.00000000", True)
+    assert sum(Decimal(trade["quantity"]) for trade in trades) == Decimal("0.5")
+    assert {(t["order_id"], t["price"], t["is_maker"]) for t in trades} == {
+        (placed["orderId"], "51000", True)
     }
     assert await control.orders(account="main", open="true") == []
 
@@ -81,7 +88,8 @@ async def test_walk_fills_resting_orders(
     statuses = {order["status"] for order in await control.orders(account="main")}
     assert "FILLED" in statuses
     totals = {"BTC": Decimal(0), "USDT": Decimal(0)}
-    for balances in (await control.balances()).values():
+    for wallets in (await control.balances()).values():
+        balances = wallets["spot"]
         for asset in totals:
             row = balances.get(asset, {"free": "0", "locked": "0"})
             totals[asset] += Decimal(row["free"]) + Decimal(row["locked"])
@@ -91,11 +99,17 @@ async def test_walk_fills_resting_orders(
 async def test_external_orders(control: ControlClient, raw: RawClient) -> None:
     """Orders can be placed and canceled as from the exchange's own app, and the API sees them."""
     placed = await control.place(
-        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01", price="40000"
+        "main",
+        symbol="BTCUSDT",
+        side="BUY",
+        type="LIMIT",
+        time_in_force="GTC",
+        quantity="0.01",
+        price="40000",
     )
     _, [seen] = await raw.signed("GET", "openOrders", symbol="BTCUSDT")
-    assert seen["orderId"] == placed["orderId"]
-    assert (await control.cancel("main", "BTCUSDT", placed["orderId"]))["status"] == "CANCELED"
+    assert seen["orderId"] == placed["order_id"]
+    assert (await control.cancel("main", placed["order_id"]))["status"] == "CANCELED"
     assert await raw.signed("GET", "openOrders", symbol="BTCUSDT") == (200, [])
 
 
@@ -106,16 +120,19 @@ async def test_control_refusals(control: ControlClient) -> None:
         ("POST", "price", {"symbol": "NOPE", "price": "1"}, "symbol must be one of"),
         ("POST", "price", {"symbol": "BTCUSDT", "price": 1.5}, "decimal as text"),
         ("POST", "step", {"steps": 0}, "steps must be"),
-        ("POST", "balances", {"account": "main", "asset": "BTC", "amount": "-3"}, "cannot withdraw 3"),
+        ("POST", "balances", {"account": "main", "asset": "BTC", "amount": "-3"}, "can spend 2 BTC, not 3"),
         ("POST", "balances", {"account": "who", "asset": "BTC", "amount": "3"}, "account must be one of"),
         ("POST", "websockets/drop", {"which": "some"}, "which must be"),
         ("GET", "nothing", None, "no such control"),
         ("DELETE", "faults/9", None, "no fault rule"),
-        ("POST", "orders", {"account": "main"}, "Mandatory parameter 'symbol'"),
+        ("POST", "orders", {"account": "main"}, "not an order: .* 'symbol'"),
     ):
         with pytest.raises(ControlRefused, match=words):
             await control.request(method, name, body)
-    assert (await control.state())["prices"] == {"BTCUSDT": "50000.00", "ETHUSDT": "3000.00"}
+    assert (await control.state())["prices"] == {
+        "spot": {"BTCUSDT": "50000.00", "ETHUSDT": "3000.00"},
+        "futures": {},
+    }
 
 
 def test_recorded_prices(tmp_path: Path) -> None:
@@ -130,7 +147,7 @@ def test_recorded_prices(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_text(text)
         symbol = attrs.evolve(BTCUSDT, prices=path)
-        driver = Simulator(SimulatorConfig(symbols=(symbol,))).driver
+        driver = driver_of(symbol)
         seen = [driver.middle("BTCUSDT")]
         for _ in range(5):
             driver.step()
@@ -150,7 +167,7 @@ def test_bad_recorded_prices(tmp_path: Path) -> None:
 def test_recorded_candles(shared_data: Path) -> None:
     """Recorded candles drive the market, four prices a minute."""
     path = shared_data / "market" / "btc-perp-20211231-20220201_1m.csv"
-    driver = Simulator(SimulatorConfig(symbols=(attrs.evolve(BTCUSDT, prices=path),))).driver
+    driver = driver_of(attrs.evolve(BTCUSDT, prices=path))
     seen = []
     for _ in range(4):
         seen.append(int(driver.middle("BTCUSDT")))
@@ -158,24 +175,38 @@ def test_recorded_candles(shared_data: Path) -> None:
     assert seen == [46319, 46385, 46319, 46377]
 
 
+KRW_BTC = PRESETS["upbit.spot"][0]
+
+
 @pytest.mark.parametrize(
     "make,words",
     [
-        (lambda: SymbolConfig("BTCUSDT", "BTC", "USD", start_price=Decimal(1)), "symbol must be base"),
-        (lambda: attrs.evolve(BTCUSDT, step=Decimal("0.00000001")), "needs more than 8 decimals"),
+        (
+            lambda: binance(symbols=(attrs.evolve(BTCUSDT, step=Decimal("0.00000001")),)),
+            "needs more than 8 decimals",
+        ),
         (lambda: attrs.evolve(BTCUSDT, start_price=Decimal("0.005")), "not a multiple of tick"),
         (lambda: attrs.evolve(BTCUSDT, tick=Decimal("NaN")), "tick must be a Decimal above 0"),
-        (lambda: SimulatorConfig(symbols=()), "at least one symbol"),
+        (lambda: binance(symbols=()), "at least one symbol"),
         (
-            lambda: SimulatorConfig(accounts=(AccountConfig("a", "k", "s"), AccountConfig("b", "k", "s"))),
+            lambda: binance((AccountConfig("a", "k", "s"), AccountConfig("b", "k", "s"))),
             "api key",
         ),
         (
-            lambda: SimulatorConfig(accounts=(AccountConfig("house", "k", "s"),)),
-            "belongs to the market maker",
+            lambda: binance((AccountConfig("house", "k", "s"),)),
+            "belongs to the exchange",
         ),
         (lambda: AccountConfig("a", "k", "s", {"BTC": Decimal(-1)}), "balance of BTC"),
-        (lambda: RateLimits(orders_per_10s=0), "orders_per_10s"),
+        (
+            lambda: Simulator(SimulatorConfig((binance(limits={"orders_1h": 5}),))),
+            "limits must be of .*, were also",
+        ),
+        (lambda: Simulator(SimulatorConfig((binance(limits={"orders_10s": 0}),))), "limit"),
+        (lambda: SimulatorConfig((binance(), binance())), "at least one exchange is needed and each once"),
+        (lambda: attrs.evolve(BTCUSDT, contract_size=Decimal(2)), "contract_size of BTCUSDT must be 1"),
+        (lambda: attrs.evolve(BTCUSDT, leverage=126), "leverage of BTCUSDT must be at most 125"),
+        (lambda: attrs.evolve(KRW_BTC, tick=Decimal(500)), "must be that of its table"),
+        (lambda: binance(symbols=(KRW_BTC, KRW_BTC)), "each symbol must be given once"),
     ],
 )
 def test_bad_configurations(make: object, words: str) -> None:
@@ -203,6 +234,8 @@ async def test_serve_fails_with_its_market(config: SimulatorConfig, tmp_path: Pa
     """A market that cannot go on ends `serve` with the reason, instead of standing still."""
     path = tmp_path / "prices.csv"
     path.write_text("100\n101\noops\n")
-    config = attrs.evolve(config, step_interval_ms=1, symbols=(attrs.evolve(BTCUSDT, prices=path),))
+    config = attrs.evolve(
+        config, step_interval_ms=1, exchanges=(binance(symbols=(attrs.evolve(BTCUSDT, prices=path),)),)
+    )
     with pytest.raises(ValueError, match=r"prices\.csv:3 holds no price"):
         await serve(config, lambda simulator: None)

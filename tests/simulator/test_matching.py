@@ -8,26 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms.simulator import BTCUSDT, AccountConfig, SimulatorConfig
-from oms.simulator.binance.errors import ApiError
-from oms.simulator.binance.exchange import Exchange, OrderRequest
-from oms.simulator.binance.matching import Book
-from oms.simulator.binance.orders import BUY, SELL, Order
+from oms.simulator import BTCUSDT, AccountConfig, ExchangeConfig
+from oms.simulator.events import FundsChange
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account, Balance
+from oms.simulator.matching import Book
+from oms.simulator.orders import BUY, SELL, Order, OrderRequest, OrderUpdate
+from oms.simulator.reasons import Reason, Refusal
 
+REFUSALS = (None, Reason.INSUFFICIENT_FUNDS, Reason.WOULD_MATCH, Reason.WOULD_TRIGGER, Reason.MAX_STOP_ORDERS)
 NAMES = ("a", "b", "c")
 FUNDS = {"USDT": Decimal(50_000), "BTC": Decimal(1)}
 
 requests = st.builds(
     OrderRequest,
+    market=st.just("spot"),
     symbol=st.just("BTCUSDT"),
     side=st.sampled_from((BUY, SELL)),
     type=st.sampled_from(
-        ("LIMIT", "LIMIT", "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT")
+        ("LIMIT", "LIMIT", "LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT")
     ),
     quantity=st.integers(1, 40).map(lambda n: n * Decimal("0.00501")),
     price=st.integers(-20, 20).map(lambda n: 50_000 + n * Decimal("10.01")),
     stop_price=st.integers(-20, 20).map(lambda n: 50_000 + n * Decimal("10.01")),
     time_in_force=st.sampled_from(("GTC", "GTC", "IOC", "FOK")),
+    post_only=st.booleans(),
 )
 moves = st.one_of(
     st.tuples(st.just("place"), st.sampled_from(NAMES), requests),
@@ -39,11 +44,14 @@ class Watcher:
     """Keeps what the exchange tells."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, object]]] = []
+        self.executions: list[str] = []
         self.trades = 0
 
-    def user_event(self, account: str, event: dict[str, object]) -> None:
-        self.events.append((account, event))
+    def order(self, update: OrderUpdate) -> None:
+        self.executions.append(update.execution)
+
+    def funds(self, change: FundsChange) -> None:
+        return
 
     def trade(self, market: object, trade: object) -> None:
         self.trades += 1
@@ -56,9 +64,12 @@ def make_exchange() -> tuple[Exchange, Watcher]:
     watcher = Watcher()
     ticks = iter(range(10**15, 10**18, 10**6))
     accounts = tuple(AccountConfig(name, f"key{name}", "secret", FUNDS) for name in NAMES)
-    return Exchange(
-        SimulatorConfig(symbols=(BTCUSDT,), accounts=accounts), lambda: next(ticks), watcher
-    ), watcher
+    config = ExchangeConfig("binance", (BTCUSDT,), accounts)
+    return Exchange(config, lambda: next(ticks), watcher), watcher
+
+
+def spot(account: Account, asset: str) -> Balance:
+    return account.balance("spot", asset)
 
 
 def clean(request: OrderRequest) -> OrderRequest:
@@ -66,31 +77,32 @@ def clean(request: OrderRequest) -> OrderRequest:
     zero = Decimal(0)
     return attrs.evolve(
         request,
-        price=request.price if request.type in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT") else zero,
+        price=request.price if request.type in ("LIMIT", "STOP_LOSS_LIMIT") else zero,
         stop_price=request.stop_price if request.type.startswith(("STOP", "TAKE")) else zero,
         time_in_force=request.time_in_force if request.type in ("LIMIT", "STOP_LOSS_LIMIT") else "GTC",
+        post_only=request.post_only and request.type == "LIMIT" and request.time_in_force == "GTC",
     )
 
 
-def place_or_refuse(exchange: Exchange, name: str, request: OrderRequest) -> int | None:
-    """Return the code of the refusal, None when the order was accepted."""
+def place_or_refuse(exchange: Exchange, name: str, request: OrderRequest) -> Reason | None:
+    """Return the reason of the refusal, None when the order was accepted."""
     try:
         exchange.place(exchange.accounts[name], clean(request))
-    except ApiError as error:
-        return error.code
+    except Refusal as refusal:
+        return refusal.reason
     return None
 
 
 def check_state(exchange: Exchange) -> None:
     """What must hold between any two commands."""
-    market = exchange.markets["BTCUSDT"]
+    market = exchange.markets["spot", "BTCUSDT"]
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for account in exchange.accounts.values():
         locked: dict[str, Decimal] = defaultdict(Decimal)
         for order in account.open.values():
             assert 0 <= order.executed < order.quantity
             locked["USDT" if order.side == BUY else "BTC"] += order.locked
-        for asset, balance in account.balances.items():
+        for asset, balance in account.wallets["spot"].items():
             totals[asset] += balance.free + balance.locked
             assert balance.locked == locked[asset]
             if not account.unlimited:
@@ -113,19 +125,18 @@ def test_nothing_is_made_or_lost(sequence: list[tuple[str, str, object]]) -> Non
         account = exchange.accounts[name]
         if kind == "place":
             refused = place_or_refuse(exchange, name, what)
-            assert refused in (None, -2010, -1013)
+            assert refused in REFUSALS
         elif account.open:
             orders = list(account.open.values())
             exchange.cancel(account, orders[what % len(orders)])
         check_state(exchange)
     for account in exchange.accounts.values():
-        for order in account.orders.get("BTCUSDT", {}).values():
+        for order in account.all_orders():
             assert order.executed == sum(fill.quantity for fill in order.fills) <= order.quantity
-            assert order.quote == sum(fill.quote for fill in order.fills)
+            assert order.executed_quote == sum(fill.quote for fill in order.fills)
             assert (order.status == "FILLED") == (order.executed == order.quantity)
             assert order.is_open or order.locked == 0
-    fills = [event for _, event in watcher.events if event.get("x") == "TRADE"]
-    assert len(fills) == 2 * watcher.trades
+    assert watcher.executions.count("TRADE") == 2 * watcher.trades
 
 
 @given(st.lists(st.tuples(st.sampled_from((BUY, SELL)), st.integers(1, 9), st.integers(1, 9)), max_size=60))
@@ -136,6 +147,7 @@ def test_price_time_priority(rows: list[tuple[str, int, int]]) -> None:
     for number, (side, price, quantity) in enumerate(rows):
         order = Order(
             account="a",
+            market="spot",
             symbol="X",
             order_id=number,
             client_order_id=str(number),
@@ -153,7 +165,7 @@ def test_price_time_priority(rows: list[tuple[str, int, int]]) -> None:
         before = {r.order_id: r.leaves for r in resting}
         matches = list(book.take(order, order.price))
         assert obtainable == order.executed
-        assert cost == order.quote
+        assert cost == order.executed_quote
         queue = sorted(
             (
                 r
@@ -184,7 +196,7 @@ def test_depth_changes_rebuild_the_book(rows: list[tuple[str, int, bool]]) -> No
     last = 0
     for number, (side, price, publish) in enumerate(rows):
         order = Order(
-            "a", "X", number, "c", side, "LIMIT", "GTC", Decimal(3), Decimal(price), Decimal(0), 0, 0
+            "a", "spot", "X", number, "c", side, "LIMIT", "GTC", Decimal(3), Decimal(price), Decimal(0), 0, 0
         )
         list(book.take(order, order.price))
         if order.leaves:
@@ -207,13 +219,13 @@ def test_stop_orders_trigger_on_their_side() -> None:
     exchange, _ = make_exchange()
     a, b = exchange.accounts["a"], exchange.accounts["b"]
     stop = exchange.place(
-        a, OrderRequest("BTCUSDT", SELL, "STOP_LOSS", Decimal("0.5"), stop_price=Decimal(49_000))
+        a, OrderRequest("spot", "BTCUSDT", SELL, "STOP_LOSS", Decimal("0.5"), stop_price=Decimal(49_000))
     )
     assert stop.is_waiting
-    assert a.balance("BTC").locked == Decimal("0.5")
-    exchange.place(b, OrderRequest("BTCUSDT", BUY, "LIMIT", Decimal("0.7"), price=Decimal(49_000)))
+    assert spot(a, "BTC").locked == Decimal("0.5")
+    exchange.place(b, OrderRequest("spot", "BTCUSDT", BUY, "LIMIT", Decimal("0.7"), price=Decimal(49_000)))
     assert stop.executed == 0
-    exchange.place(exchange.accounts["c"], OrderRequest("BTCUSDT", SELL, "MARKET", Decimal("0.1")))
+    exchange.place(exchange.accounts["c"], OrderRequest("spot", "BTCUSDT", SELL, "MARKET", Decimal("0.1")))
     assert stop.status == "FILLED"
     assert stop.fills[0].price == Decimal(49_000)
     check_state(exchange)
@@ -224,46 +236,47 @@ def test_client_ids_are_unique_among_open_orders_only() -> None:
     exchange, _ = make_exchange()
     account = exchange.accounts["a"]
     request = OrderRequest(
-        "BTCUSDT", BUY, "LIMIT", Decimal("0.1"), client_order_id="x", price=Decimal(40_000)
+        "spot", "BTCUSDT", BUY, "LIMIT", Decimal("0.1"), client_order_id="x", price=Decimal(40_000)
     )
     first = exchange.place(account, request)
-    with pytest.raises(ApiError, match="Duplicate order sent"):
+    with pytest.raises(Refusal, match="DUPLICATE_CLIENT_ID"):
         exchange.place(account, request)
     exchange.cancel(account, first)
     second = exchange.place(account, request)
-    assert account.find("BTCUSDT", None, "x") is second is not first
+    assert account.find(("spot", "BTCUSDT"), None, "x") is second is not first
 
 
 def test_commission_is_taken_from_what_is_received() -> None:
     """The buyer pays 0.1 % in the base asset, the seller in the quote asset, and the house gets both."""
     exchange, _ = make_exchange()
     a, b = exchange.accounts["a"], exchange.accounts["b"]
-    exchange.place(a, OrderRequest("BTCUSDT", BUY, "LIMIT", Decimal("0.5"), price=Decimal(50_000)))
-    exchange.place(b, OrderRequest("BTCUSDT", SELL, "MARKET", Decimal("0.5")))
-    assert a.balance("BTC").free == Decimal("1.4995")
-    assert a.balance("USDT").free == 25_000
-    assert b.balance("USDT").free == Decimal("74975")
-    assert b.balance("BTC").free == Decimal("0.5")
-    assert exchange.house.balance("BTC").free == Decimal("0.0005")
-    assert exchange.house.balance("USDT").free == Decimal(25)
+    exchange.place(a, OrderRequest("spot", "BTCUSDT", BUY, "LIMIT", Decimal("0.5"), price=Decimal(50_000)))
+    exchange.place(b, OrderRequest("spot", "BTCUSDT", SELL, "MARKET", Decimal("0.5")))
+    assert spot(a, "BTC").free == Decimal("1.4995")
+    assert spot(a, "USDT").free == 25_000
+    assert spot(b, "USDT").free == Decimal("74975")
+    assert spot(b, "BTC").free == Decimal("0.5")
+    assert spot(exchange.house, "BTC").free == Decimal("0.0005")
+    assert spot(exchange.house, "USDT").free == Decimal(25)
 
 
 def test_history_is_bounded() -> None:
     """Finished orders beyond the limit are forgotten, oldest first, and open ones never."""
     watcher = Watcher()
-    config = SimulatorConfig(
-        symbols=(BTCUSDT,), accounts=(AccountConfig("a", "k", "s", FUNDS),), history_limit=4
-    )
+    config = ExchangeConfig("binance", (BTCUSDT,), (AccountConfig("a", "k", "s", FUNDS),), history_limit=4)
     exchange = Exchange(config, lambda: 10**15, watcher)
     account = exchange.accounts["a"]
     kept = exchange.place(
-        account, OrderRequest("BTCUSDT", BUY, "LIMIT", Decimal("0.1"), price=Decimal(40_000))
+        account, OrderRequest("spot", "BTCUSDT", BUY, "LIMIT", Decimal("0.1"), price=Decimal(40_000))
     )
     for _ in range(10):
         order = exchange.place(
-            account, OrderRequest("BTCUSDT", BUY, "LIMIT", Decimal("0.1"), price=Decimal(40_000))
+            account, OrderRequest("spot", "BTCUSDT", BUY, "LIMIT", Decimal("0.1"), price=Decimal(40_000))
         )
         exchange.cancel(account, order)
-    assert list(account.orders["BTCUSDT"]) == [kept.order_id, 8, 9, 10, 11]
+    left = [kept.order_id, 8, 9, 10, 11]
+    assert (
+        list(account.orders["spot", "BTCUSDT"]) == [order.order_id for order in account.all_orders()] == left
+    )
     assert account.forgotten_orders == 6
-    assert len(account.latest_by_client_id) == 5
+    assert account.find(("spot", "BTCUSDT"), 7) is None

@@ -35,7 +35,9 @@ PUBLIC_PEM = (
 @pytest.fixture
 def config(config: SimulatorConfig) -> SimulatorConfig:
     account = AccountConfig("ed", "key-ed", PUBLIC_PEM, FUNDS)
-    return attrs.evolve(config, accounts=(*config.accounts, account))
+    [exchange] = config.exchanges
+    exchange = attrs.evolve(exchange, accounts=(*exchange.accounts, account))
+    return attrs.evolve(config, exchanges=(exchange,))
 
 
 def spot(simulator: Simulator, trust: ssl.SSLContext, key: str = KEY, **secret: str) -> Spot:

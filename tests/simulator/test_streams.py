@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import aiohttp
 
-from oms.simulator import Simulator
 from oms.simulator import connections as connections_module
 from oms.simulator.client import ControlClient
+from oms.simulator.wire import Wire
 
 from .conftest import RawClient, UserStream, sign
 
 
-async def test_subscribe_list_unsubscribe(session: aiohttp.ClientSession, simulator: Simulator) -> None:
+async def test_subscribe_list_unsubscribe(session: aiohttp.ClientSession, wire: Wire) -> None:
     """Streams are subscribed by message or by path, listed, and stop when unsubscribed."""
     async with session.ws_connect("wss://stream.binance.com:9443/ws/btcusdt@bookTicker") as socket:
         await socket.send_json({"method": "SUBSCRIBE", "params": ["ethusdt@bookTicker"], "id": 1})
@@ -20,12 +20,12 @@ async def test_subscribe_list_unsubscribe(session: aiohttp.ClientSession, simula
         await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": "x"})
         listed = await socket.receive_json(timeout=5)
         assert listed == {"result": ["btcusdt@bookTicker", "ethusdt@bookTicker"], "id": "x"}
-        simulator.driver.step()
+        wire.driver.step()
         seen = [await socket.receive_json(timeout=5) for _ in range(2)]
         assert {event["s"] for event in seen} == {"BTCUSDT", "ETHUSDT"}
         await socket.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 2})
         await socket.receive_json(timeout=5)
-        simulator.driver.step()
+        wire.driver.step()
         assert (await socket.receive_json(timeout=5))["s"] == "ETHUSDT"
 
 
@@ -42,11 +42,11 @@ async def test_bad_messages_are_answered(session: aiohttp.ClientSession) -> None
 
 
 async def test_depth_straddles_the_snapshot(
-    session: aiohttp.ClientSession, raw: RawClient, simulator: Simulator
+    session: aiohttp.ClientSession, raw: RawClient, wire: Wire
 ) -> None:
     """The first event after a snapshot overlaps it, the rest follow without a gap, and together they are the book."""
     async with session.ws_connect("wss://stream.binance.com/stream?streams=btcusdt@depth@100ms") as socket:
-        stop = asyncio.create_task(_keep_stepping(simulator))
+        stop = asyncio.create_task(_keep_stepping(wire))
         first = (await socket.receive_json(timeout=5))["data"]
         _, snapshot = await raw.get("depth", symbol="BTCUSDT", limit=5000)
         book = {name: dict(snapshot[name]) for name in ("bids", "asks")}
@@ -63,7 +63,7 @@ async def test_depth_straddles_the_snapshot(
                 book[name].update(event[key])
         stop.cancel()
         await asyncio.gather(stop, return_exceptions=True)
-        while last < simulator.exchange.markets["BTCUSDT"].book.update_id:
+        while last < wire.exchange.markets["spot", "BTCUSDT"].book.update_id:
             event = (await socket.receive_json(timeout=5))["data"]
             last = event["u"]
             for name, key in (("bids", "b"), ("asks", "a")):
@@ -73,17 +73,17 @@ async def test_depth_straddles_the_snapshot(
         assert {p: q for p, q in book[name].items() if Decimal(q)} == dict(now[name])
 
 
-async def _keep_stepping(simulator: Simulator) -> None:
+async def _keep_stepping(wire: Wire) -> None:
     while True:
-        simulator.driver.step()
+        wire.driver.step()
         await asyncio.sleep(0.007)
 
 
-async def test_partial_depth(session: aiohttp.ClientSession, simulator: Simulator) -> None:
+async def test_partial_depth(session: aiohttp.ClientSession, wire: Wire) -> None:
     """`depth5` is a snapshot of five levels a side."""
     async with session.ws_connect("wss://stream.binance.com/ws/btcusdt@depth5@100ms") as socket:
         await asyncio.sleep(0.05)
-        simulator.driver.step()
+        wire.driver.step()
         event = await socket.receive_json(timeout=5)
         assert len(event["bids"]) == len(event["asks"]) == 5
         assert event["lastUpdateId"] > 0
@@ -138,16 +138,14 @@ async def test_ws_order_answers_carry_order_counts(user: UserStream) -> None:
     assert answer["rateLimits"][1]["count"] == 1
 
 
-async def test_slow_readers_are_cut(
-    session: aiohttp.ClientSession, simulator: Simulator, monkeypatch: object
-) -> None:
+async def test_slow_readers_are_cut(session: aiohttp.ClientSession, wire: Wire, monkeypatch: object) -> None:
     """A client that does not read loses its connection instead of filling the memory."""
     monkeypatch.setattr(connections_module, "MAX_WAITING", 20)
     async with session.ws_connect("wss://stream.binance.com/ws/btcusdt@bookTicker") as socket:
         await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
         await socket.receive_json(timeout=5)
         for _ in range(30):
-            simulator.driver.step()
+            wire.driver.step()
         while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE)

@@ -18,8 +18,10 @@ from oms.aggregates.partition import Partition
 from oms.engine.engine import Engine, EngineSettings
 from oms.messages.enums import AccountKind, OrderStatus
 from oms.nats_server import EmbeddedNats
-from oms.simulator import AccountConfig, Simulator, SimulatorConfig
+from oms.simulator import PRESETS, AccountConfig, ExchangeConfig, Simulator, SimulatorConfig
 from oms.simulator.client import ccxt_session
+from oms.simulator.orders import OrderRequest
+from oms.simulator.wire import Wire
 from oms.venues.binance_spot import BinanceSpot
 from oms.venues.connector import Connector
 from oms.venues.credentials import FixedCredentials, Key
@@ -68,6 +70,11 @@ class Desk:
     ca_path: Path
     connectors: list[tuple[Connector, asyncio.Event, asyncio.Task[None], Any]] = attrs.field(factory=list)
     _number: int = 0
+
+    @property
+    def wire(self) -> Wire:
+        """The simulated Binance."""
+        return self.simulator.exchanges["binance"]
 
     @property
     def state(self) -> Partition:
@@ -157,12 +164,10 @@ class Desk:
 
     def external(self, account: str, **fields: str) -> Any:
         """Place an order as the account's owner would from the exchange's own app."""
-        from oms.simulator.binance import trading
-        from oms.simulator.binance.params import Params
-
-        exchange = self.simulator.exchange
-        params = Params(fields)
-        return trading.place(exchange, self.simulator.limiter, exchange.accounts[account], params)
+        exchange = self.wire.exchange
+        amounts = {name: Decimal(fields.pop(name)) for name in ("quantity", "price") if name in fields}
+        request = OrderRequest("spot", **fields, **amounts)
+        return exchange.place(exchange.accounts[account], request)
 
     async def adopted(self, client_id: str) -> Order:
         """Wait until an order from elsewhere is known here."""
@@ -173,11 +178,9 @@ class Desk:
 
     def at_venue(self, order_id: str, account: str = "main") -> list[Any]:
         """Every order at the simulator that stands, or stood, for this one."""
-        orders = self.simulator.exchange.accounts[account].orders
         return [
             order
-            for book in orders.values()
-            for order in book.values()
+            for order in self.wire.exchange.accounts[account].all_orders()
             if order.client_order_id.split("R")[0] == order_id
         ]
 
@@ -185,14 +188,14 @@ class Desk:
         """Switch a fault on."""
         from oms.simulator import FaultRule
 
-        self.simulator.faults.add(FaultRule(kind=kind, **fields))
+        self.wire.faults.add(FaultRule(kind=kind, **fields))
 
     def check_funds(self, account: str = "main") -> None:
         """What the engine holds is what the venue holds, to the last digit."""
-        held = self.simulator.exchange.accounts[account].balances
-        ledger = self.state.ledgers["binance", account, "spot"].balances
+        held = self.wire.exchange.accounts[account].wallets["spot"]
+        wallet = self.state.wallets["binance", account, "spot"].balances
         venue = {asset: b.free + b.locked for asset, b in held.items() if b.free + b.locked}
-        ours = {asset: b.total for asset, b in ledger.items() if b.total}
+        ours = {asset: b.total for asset, b in wallet.items() if b.total}
         assert ours == venue
 
 
@@ -206,7 +209,8 @@ async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
     accounts = tuple(
         AccountConfig(name, f"{name}-key", f"{name}-secret", FUNDS) for name in ("main", "sub_arb")
     )
-    simulator = Simulator(SimulatorConfig(accounts=accounts, ca_path=tmp_path / "ca.pem"))
+    binance = ExchangeConfig("binance", PRESETS["binance.spot"], accounts)
+    simulator = Simulator(SimulatorConfig((binance,), ca_path=tmp_path / "ca.pem"))
     await simulator.start()
     yield simulator
     await simulator.stop()

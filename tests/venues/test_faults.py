@@ -118,7 +118,7 @@ async def test_reports_that_come_twice_or_late_change_nothing(desk: Desk, fault:
     desk.fault(fault, delay_ms=150)
     resting = await desk.place(price="50000", quantity="1")
     await desk.becomes(resting, NEW)
-    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "price": "50000"}
+    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "time_in_force": "IOC", "price": "50000"}
     for quantity in ("0.2", "0.3"):
         desk.external("sub_arb", **hit, quantity=quantity)
     await desk.amend(resting, quantity="0.8", price="49998")
@@ -150,7 +150,7 @@ async def test_a_cancel_that_a_fill_overtakes(desk: Desk) -> None:
         symbol="BTCUSDT",
         side="SELL",
         type="LIMIT",
-        timeInForce="IOC",
+        time_in_force="IOC",
         price="50000",
         quantity="0.01",
     )
@@ -165,7 +165,7 @@ async def test_an_amend_that_a_fill_overtakes_never_goes_beyond_its_total(desk: 
     desk.fault("delay_report", delay_ms=600)
     order_id = await desk.place(price="50000", quantity="1")
     await desk.becomes(order_id, NEW)
-    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "price": "50000"}
+    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "time_in_force": "IOC", "price": "50000"}
     desk.external("sub_arb", **hit, quantity="0.6")
     await desk.amend(order_id, quantity="0.5")
     order = await desk.becomes(order_id, CANCELED)
@@ -183,8 +183,8 @@ async def test_an_order_that_arrives_late_is_found_not_given_up(desk: Desk) -> N
     assert desk.order(order_id).in_doubt
     desk.fault("delay_report", delay_ms=5_000)
     desk.external(
-        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", price="40000", quantity="0.01",
-        newClientOrderId=order_id,
+        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price="40000", quantity="0.01",
+        client_order_id=order_id,
     )  # fmt: skip
     await desk.becomes(order_id, NEW)
     assert len(desk.at_venue(order_id)) == 1
@@ -199,5 +199,5 @@ async def test_a_venue_that_does_not_answer_look_ups_proves_nothing(desk: Desk) 
     await until(lambda: desk.order(order_id).in_doubt)
     await asyncio.sleep(2.0)
     assert desk.order(order_id).in_doubt
-    desk.simulator.faults.clear()
+    desk.wire.faults.clear()
     await desk.becomes(order_id, REJECTED)

@@ -28,7 +28,7 @@ async def test_a_resting_order_fills_in_parts(desk: Desk) -> None:
     """An order that others hit piece by piece shows each piece, and ends filled with every trade applied once."""
     order_id = await desk.place(price="50000", quantity="1")
     await desk.becomes(order_id, NEW)
-    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "price": "50000"}
+    hit = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "time_in_force": "IOC", "price": "50000"}
     desk.external("sub_arb", **hit, quantity="0.4")
     order = await desk.becomes(order_id, OrderStatus.PARTIALLY_FILLED)
     assert order.cumulative == Decimal("0.4")
@@ -76,8 +76,8 @@ async def test_a_stop_triggers_and_fills(desk: Desk) -> None:
     """A stop order that the market reaches fills."""
     order_id = await desk.place(type="stop_market", trigger_price="50100")
     await desk.becomes(order_id, NEW)
-    desk.simulator.driver.set_price("BTCUSDT", Decimal(50_200))
-    desk.simulator.driver.step()
+    desk.wire.driver.set_price("BTCUSDT", Decimal(50_200))
+    desk.wire.driver.step()
     await desk.becomes(order_id, FILLED)
     desk.check_funds()
 
@@ -91,7 +91,7 @@ async def test_an_amend_moves_an_order(desk: Desk) -> None:
         symbol="BTCUSDT",
         side="SELL",
         type="LIMIT",
-        timeInForce="IOC",
+        time_in_force="IOC",
         price="50000",
         quantity="0.4",
     )
@@ -136,10 +136,10 @@ async def test_an_external_order_and_its_fills_are_adopted(desk: Desk) -> None:
         symbol="BTCUSDT",
         side="BUY",
         type="LIMIT",
-        timeInForce="GTC",
+        time_in_force="GTC",
         price="50000",
         quantity="1",
-        newClientOrderId="web_1",
+        client_order_id="web_1",
     )
     order = await desk.adopted("web_1")
     desk.external(
@@ -147,7 +147,7 @@ async def test_an_external_order_and_its_fills_are_adopted(desk: Desk) -> None:
         symbol="BTCUSDT",
         side="SELL",
         type="LIMIT",
-        timeInForce="IOC",
+        time_in_force="IOC",
         price="50000",
         quantity="0.4",
     )
@@ -160,7 +160,7 @@ async def test_an_external_order_and_its_fills_are_adopted(desk: Desk) -> None:
 async def test_an_external_market_order_moves_position_and_funds(desk: Desk) -> None:
     """A trade made at the venue's own app is applied like any other."""
     desk.external(
-        "main", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.5", newClientOrderId="web_2"
+        "main", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.5", client_order_id="web_2"
     )
     order = await desk.adopted("web_2")
     await desk.becomes(order.order_id, FILLED)
@@ -171,8 +171,8 @@ async def test_a_deposit_is_adopted(desk: Desk) -> None:
     """Funds that move at the venue by something else than a trade are taken over."""
     from .conftest import until
 
-    account = desk.simulator.exchange.accounts["main"]
-    desk.simulator.exchange.adjust(account, "USDT", Decimal(500))
-    balances = desk.state.ledgers["binance", "main", "spot"].balances
+    account = desk.wire.exchange.accounts["main"]
+    desk.wire.exchange.adjust(account, "spot", "USDT", Decimal(500))
+    balances = desk.state.wallets["binance", "main", "spot"].balances
     await until(lambda: balances["USDT"].total == 100_500, what="the deposit")
     desk.check_funds()

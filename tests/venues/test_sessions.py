@@ -19,7 +19,7 @@ from .conftest import QUICK, Desk, until
 NEW = OrderStatus.NEW
 FILLED = OrderStatus.FILLED
 CANCELED = OrderStatus.CANCELED
-HIT = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "price": "50000"}
+HIT = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "time_in_force": "IOC", "price": "50000"}
 
 
 async def test_fills_while_the_stream_was_down_are_found(desk: Desk) -> None:
@@ -32,14 +32,14 @@ async def test_fills_while_the_stream_was_down_are_found(desk: Desk) -> None:
         await desk.becomes(order_id, NEW)
     first = connector.sessions["main"]
     desk.fault("refuse_websocket", count=1)
-    desk.simulator.drop_websockets("user")
+    desk.wire.drop_websockets("user")
     desk.external("sub_arb", **HIT, quantity="0.5")
     desk.external("sub_arb", **{**HIT, "price": "49999.9"}, quantity="0.3")
-    exchange = desk.simulator.exchange
+    exchange = desk.wire.exchange
     exchange.cancel(exchange.accounts["main"], desk.at_venue(gone)[0])
     desk.external(
-        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", price="100", quantity="1",
-        newClientOrderId="web_9",
+        "main", symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price="100", quantity="1",
+        client_order_id="web_9",
     )  # fmt: skip
     desk.external("main", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.1")
     await until(lambda: connector.sessions.get("main") not in (None, first), what="a new session")
@@ -55,7 +55,7 @@ async def test_nothing_is_placed_while_the_stream_is_down(desk: Desk) -> None:
     """The account closes to new orders as soon as its stream is lost, and opens again by itself."""
     connector = desk.connectors[0][0]
     desk.fault("refuse_websocket", count=2)
-    desk.simulator.drop_websockets("user")
+    desk.wire.drop_websockets("user")
     await until(lambda: not desk.state.ledgers["binance", "main", "spot"].ready)
     answer = await desk.ask(
         "place.binance.main.spot.BTCUSDT", side="buy", type="limit", quantity="0.01", price="40000"
@@ -205,7 +205,7 @@ async def test_a_wrong_key_opens_nothing_and_says_why(
     await until(lambda: "ACCOUNT_UNKNOWN" in caplog.text)
     assert "unknown" not in connector.sessions or not connector.sessions["unknown"].ready.is_set()
     await bare_desk.disconnect()
-    accounts = bare_desk.simulator.exchange.secrets
+    accounts = bare_desk.wire.exchange.keys
     del accounts["main-key"]
     await bare_desk.connect(wait=False)
     await until(lambda: "auth fatal" in caplog.text)
@@ -231,7 +231,7 @@ async def test_two_accounts_in_one_process_do_not_mix(bare_desk: Desk) -> None:
 
 async def test_marks_follow_the_market(desk: Desk) -> None:
     """The engine's mark is half way between the venue's best bid and offer, within a moment."""
-    desk.simulator.driver.set_price("ETHUSDT", Decimal(3_100))
+    desk.wire.driver.set_price("ETHUSDT", Decimal(3_100))
     instrument = desk.state.instruments["binance", "spot", "ETHUSDT"]
     await until(lambda: instrument.mark == 3_100, what="the mark")
 

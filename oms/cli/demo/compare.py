@@ -80,6 +80,8 @@ class JournalFacts:
                 case e.OrderFilled():
                     key = (event.account, event.symbol, event.trade_id, event.side.value)
                     self.trades.setdefault(key, []).append((event.quantity, event.price))
+                case e.TradeBusted():
+                    del self.trades[event.account, event.symbol, event.trade_id, event.side.value]
 
 
 def acknowledged_are_in_journal(acknowledged: Sequence[Acknowledged], facts: JournalFacts) -> list[str]:
@@ -144,7 +146,7 @@ def follower_shows(acknowledged: Sequence[Acknowledged], rows: Iterable[OrderRow
 
 def venue_agrees(venue_orders: Sequence[Mapping[str, Any]], facts: JournalFacts) -> list[str]:
     """The venue holds no order that the journal does not know, none twice, and all that it acknowledged."""
-    seen = Counter((str(row["account"]), str(row["clientOrderId"])) for row in venue_orders)
+    seen = Counter((str(row["account"]), str(row["client_order_id"])) for row in venue_orders)
     return [
         *(f"the venue holds {key[1]} of {key[0]} {count} times" for key, count in seen.items() if count > 1),
         *(f"the venue holds {key[1]} of {key[0]}, which the journal does not know" for key in seen.keys() - facts.client_ids),
@@ -155,8 +157,13 @@ def venue_agrees(venue_orders: Sequence[Mapping[str, Any]], facts: JournalFacts)
 def trades_agree(venue_trades: Iterable[Mapping[str, Any]], facts: JournalFacts) -> list[str]:
     """Venue and journal have the same trades, with the same quantities and prices."""
     venue = {
-        (str(row["account"]), str(row["symbol"]), str(row["id"]), "buy" if row["isBuyer"] else "sell"): (
-            Decimal(row["qty"]),
+        (
+            str(row["account"]),
+            str(row["symbol"]),
+            str(row["trade_id"]),
+            "buy" if row["is_buyer"] else "sell",
+        ): (
+            Decimal(row["quantity"]),
             Decimal(row["price"]),
         )
         for row in venue_trades

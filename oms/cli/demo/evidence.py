@@ -41,9 +41,15 @@ async def read_journal(nc: Client) -> tuple[JournalFacts, int]:
 
 
 async def venue_balances(venue: ControlClient, config: Config) -> dict[str, Any]:
-    """Balances of our accounts at the venue; its own market maker left out."""
+    """Spot balances of our accounts at the venue; its own market maker left out."""
     found = cast("dict[str, Any]", await venue.balances())
-    return {account: found[account] for account in config.accounts}
+    return {account: found[account]["spot"] for account in config.accounts}
+
+
+async def venue_prices(venue: ControlClient) -> dict[str, str]:
+    """Middle prices of the spot symbols."""
+    state = cast("dict[str, Any]", await venue.state())
+    return cast("dict[str, str]", state["prices"]["spot"])
 
 
 async def venue_rows(rows: Awaitable[list[dict[str, object]]], config: Config) -> list[dict[str, Any]]:

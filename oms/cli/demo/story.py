@@ -111,7 +111,7 @@ class Story:
 
     async def _trade(self, oms: OmsClient, venue: ControlClient) -> None:
         self._title("Place, amend, cancel, and place in bulk")
-        prices: Any = (await venue.state())["prices"]
+        prices = await evidence.venue_prices(venue)
         btc, eth = Decimal(prices["BTCUSDT"]), Decimal(prices["ETHUSDT"])
         below = (btc * Decimal("0.9")).quantize(CENT)
         placed = await oms.place("BTCUSDT", "buy", "0.5", price=below, strategy="demo")
@@ -187,7 +187,7 @@ class Story:
 
     async def _crash(self, oms: OmsClient, venue: ControlClient) -> None:
         self._title("Kill the engine in the middle of a stream of orders")
-        prices: Any = (await venue.state())["prices"]
+        prices = await evidence.venue_prices(venue)
         far = {symbol: (Decimal(price) * Decimal("0.8")).quantize(CENT) for symbol, price in prices.items()}
         todo: deque[tuple[str, Any]] = deque()
         for number in range(STREAM_ORDERS):

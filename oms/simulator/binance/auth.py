@@ -13,9 +13,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account
+
 from . import errors
-from .exchange import Exchange
-from .ledger import Account
 from .params import Params
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
@@ -25,11 +26,11 @@ RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MS_MAX = 60_000
 
 
-def account_of(exchange: Exchange, api_key: str | None) -> tuple[Account, str]:
-    """Return the account and secret of a key. Raises `ApiError` -2014 or -2015."""
+def account_of(exchange: Exchange, api_key: str | None) -> Account:
+    """Return the account of a key. Raises `ApiError` -2014 or -2015."""
     if api_key is None or _KEY.fullmatch(api_key) is None:
         raise errors.bad_key_format()
-    found = exchange.secrets.get(api_key)
+    found = exchange.keys.get(api_key)
     if found is None:
         raise errors.bad_key()
     return found

@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection
 
 import attrs
 
-from . import public, queries, trading
-from .exchange import Exchange
-from .ledger import Account
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account
+from oms.simulator.reasons import Refusal
+
+from . import errors, public, queries, trading, transfers
 from .limits import Limiter
 from .params import Params
 
 
 @attrs.frozen
 class Endpoint:
-    """One operation: how to reach it, what it weighs, whether it is signed, whether it counts as an order."""
+    """One operation: how to reach it (`ws_method` empty: by REST alone), what it weighs, whether it is signed, whether it counts as an order."""
 
     method: str
     path: str
@@ -46,12 +48,15 @@ def call(
     endpoint: Endpoint, exchange: Exchange, limiter: Limiter, account: Account | None, params: Params
 ) -> object:
     """Run one operation and return what it answers. Raises `ApiError`."""
-    if not endpoint.signed:
-        return endpoint.handler(exchange, limiter, params)
-    assert account is not None, f"{endpoint.label} is signed: the caller has authenticated"
-    if endpoint.places:
-        limiter.check_order(account.name)
-    result = endpoint.handler(exchange, limiter, account, params)
+    try:
+        if not endpoint.signed:
+            return endpoint.handler(exchange, limiter, params)
+        assert account is not None, f"{endpoint.label} is signed: the caller has authenticated"
+        if endpoint.places:
+            limiter.check_order(account.name)
+        result = endpoint.handler(exchange, limiter, account, params)
+    except Refusal as refusal:
+        raise errors.of_refusal(refusal) from None
     if endpoint.places:
         limiter.count_order(account.name)
     return result
@@ -104,7 +109,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _signed("GET", "myTrades", "myTrades", 20, queries.my_trades),
     _signed("GET", "account", "account.status", 20, queries.account),
     _signed("GET", "rateLimit/order", "account.rateLimits.orders", 40, queries.order_rate_limits),
+    Endpoint("POST", "/sapi/v1/asset/transfer", "", 900, transfers.transfer),
+    Endpoint("GET", "/sapi/v1/asset/transfer", "", 1, transfers.transfers),
 )
 
 BY_ROUTE = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
-BY_WS_METHOD = {endpoint.ws_method: endpoint for endpoint in ENDPOINTS}
+BY_WS_METHOD = {endpoint.ws_method: endpoint for endpoint in ENDPOINTS if endpoint.ws_method}

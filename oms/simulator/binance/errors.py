@@ -5,7 +5,9 @@ Clients key on the code and, for -2010 and -1013, on the wording, so both are Bi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from oms.simulator.reasons import Reason, Refusal
 
 DECIMAL_PATTERN = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER_PATTERN = r"^[0-9]{1,20}$"
@@ -203,3 +205,30 @@ def too_many_orders(limit: int, window: str, retry_after: int) -> ApiError:
 def timed_out() -> ApiError:
     msg = "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
     return ApiError(-1007, msg, status=408)
+
+
+def market_closed() -> ApiError:
+    return refused("Market is closed.")
+
+
+_OF_REASON: Mapping[Reason, Callable[[], ApiError]] = {
+    Reason.NO_SYMBOL: bad_symbol,
+    Reason.NOT_TRADING: market_closed,
+    Reason.PRICE_TICK: lambda: filter_failure("PRICE_FILTER"),
+    Reason.PRICE_RANGE: lambda: filter_failure("PRICE_FILTER"),
+    Reason.LOT_SIZE: lambda: filter_failure("LOT_SIZE"),
+    Reason.MIN_NOTIONAL: lambda: filter_failure("NOTIONAL"),
+    Reason.MAX_ORDERS: lambda: filter_failure("MAX_NUM_ORDERS"),
+    Reason.MAX_STOP_ORDERS: lambda: filter_failure("MAX_NUM_ALGO_ORDERS"),
+    Reason.INSUFFICIENT_FUNDS: insufficient_balance,
+    Reason.WOULD_MATCH: would_match,
+    Reason.WOULD_TRIGGER: would_trigger,
+    Reason.DUPLICATE_CLIENT_ID: duplicate_order,
+    Reason.NO_ORDER: no_such_order,
+    Reason.ORDER_CLOSED: unknown_order,
+}
+
+
+def of_refusal(refusal: Refusal) -> ApiError:
+    """Return how the spot API words a refusal. Raises `KeyError` for one that spot requests cannot cause."""
+    return _OF_REASON[refusal.reason]()

@@ -1,137 +1,72 @@
-"""Request weight and order counts in fixed windows of the clock, as Binance counts them."""
+"""Binance's spot limits: request weight for each address, new orders for each account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import attrs
+from oms.simulator.limits import LimitExceeded, Limits, Pool
 
 from . import errors
-from .config import RateLimits
 
-NS_PER_S = 1_000_000_000
-MINUTE_S = 60
-TEN_SECONDS = 10
-DAY_S = 86_400
-
-# Addresses whose weight is counted; a simulator on loopback sees one.
-MAX_ADDRESSES = 1_000
-
-
-@attrs.define
-class Window:
-    """A counter that starts again with every multiple of `length_s`."""
-
-    length_s: int
-    limit: int
-    started_s: int = 0
-    count: int = 0
-
-    def at(self, now_s: int) -> int:
-        """Return the count at that time."""
-        start = now_s - now_s % self.length_s
-        if start != self.started_s:
-            self.started_s = start
-            self.count = 0
-        return self.count
-
-    def retry_after(self, now_s: int) -> int:
-        """Return the seconds until the next window."""
-        return self.length_s - now_s % self.length_s
-
-
-@attrs.define
-class OrderWindows:
-    """The order counts of one account."""
-
-    ten_seconds: Window
-    day: Window
+WEIGHT, ORDERS_10S, ORDERS_1D = "weight_1m", "orders_10s", "orders_1d"
+POOLS = (Pool(WEIGHT, 6_000, 60), Pool(ORDERS_10S, 100, 10), Pool(ORDERS_1D, 200_000, 86_400))
+_WORDS = {ORDERS_10S: "10 SECOND", ORDERS_1D: "1 DAY"}
+_ROWS = {
+    WEIGHT: ("REQUEST_WEIGHT", "MINUTE", 1),
+    ORDERS_10S: ("ORDERS", "SECOND", 10),
+    ORDERS_1D: ("ORDERS", "DAY", 1),
+}
 
 
 class Limiter:
-    """Counts and refuses. Weight is counted by client address, orders by account."""
+    """The pools in Binance's words."""
 
-    def __init__(self, limits: RateLimits, clock: Callable[[], int]) -> None:
-        self.limits = limits
-        self._clock = clock
-        self._weights: dict[str, Window] = {}
-        self._orders: dict[str, OrderWindows] = {}
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
-    def _now_s(self) -> int:
-        return self._clock() // NS_PER_S
-
-    def _weight_window(self, address: str) -> Window:
-        window = self._weights.get(address)
-        if window is None:
-            if len(self._weights) >= MAX_ADDRESSES:
-                self._weights.pop(next(iter(self._weights)))
-            window = self._weights[address] = Window(MINUTE_S, self.limits.weight_per_minute)
-        return window
-
-    def _order_windows(self, account: str) -> OrderWindows:
-        windows = self._orders.get(account)
-        if windows is None:
-            windows = self._orders[account] = OrderWindows(
-                Window(TEN_SECONDS, self.limits.orders_per_10s), Window(DAY_S, self.limits.orders_per_day)
-            )
-        return windows
+    @property
+    def weight_limit(self) -> int:
+        return self._limits.pools[WEIGHT].limit
 
     def spend(self, address: str, weight: int) -> None:
         """Count a request. Raises `ApiError` -1003 (429) when that is more than the minute allows."""
-        now = self._now_s()
-        window = self._weight_window(address)
-        if window.at(now) + weight > window.limit:
-            raise errors.too_much_weight(window.limit, window.retry_after(now))
-        window.count += weight
+        try:
+            self._limits.spend(WEIGHT, address, weight)
+        except LimitExceeded as exceeded:
+            raise errors.too_much_weight(exceeded.pool.limit, exceeded.retry_after_s) from None
 
     def used(self, address: str) -> int:
         """Return the weight used in this minute."""
-        return self._weight_window(address).at(self._now_s())
+        return self._limits.used(WEIGHT, address)
 
     def check_order(self, account: str) -> None:
         """Raise `ApiError` -1015 (429) when the account may not place another order now."""
-        now = self._now_s()
-        windows = self._order_windows(account)
-        for window, name in ((windows.ten_seconds, "10 SECOND"), (windows.day, "1 DAY")):
-            if window.at(now) >= window.limit:
-                raise errors.too_many_orders(window.limit, name, window.retry_after(now))
+        for pool, words in _WORDS.items():
+            try:
+                self._limits.check(pool, account)
+            except LimitExceeded as exceeded:
+                raise errors.too_many_orders(exceeded.pool.limit, words, exceeded.retry_after_s) from None
 
     def count_order(self, account: str) -> None:
         """Count an order that was accepted."""
-        windows = self._order_windows(account)
-        now = self._now_s()
-        for window in (windows.ten_seconds, windows.day):
-            window.at(now)
-            window.count += 1
+        for pool in _WORDS:
+            self._limits.spend(pool, account)
 
     def orders(self, account: str) -> tuple[int, int]:
         """Return the orders of the account in these ten seconds and on this day."""
-        windows = self._order_windows(account)
-        now = self._now_s()
-        return windows.ten_seconds.at(now), windows.day.at(now)
+        return self._limits.used(ORDERS_10S, account), self._limits.used(ORDERS_1D, account)
 
     def describe(self) -> list[dict[str, object]]:
         """Return the limits as `exchangeInfo` lists them."""
-        return [
-            _row("REQUEST_WEIGHT", "MINUTE", 1, self.limits.weight_per_minute),
-            _row("ORDERS", "SECOND", 10, self.limits.orders_per_10s),
-            _row("ORDERS", "DAY", 1, self.limits.orders_per_day),
-        ]
+        return [self._row(pool) for pool in _ROWS]
 
     def order_rows(self, account: str) -> list[dict[str, object]]:
         """Return the order counts of the account as `rateLimit/order` shows them."""
-        ten_seconds, day = self.orders(account)
-        rows = self.describe()[1:]
-        for row, count in zip(rows, (ten_seconds, day), strict=True):
-            row["count"] = count
-        return rows
+        return [{**self._row(pool), "count": self._limits.used(pool, account)} for pool in _WORDS]
 
     def weight_row(self, address: str) -> dict[str, object]:
         """Return the weight used as ws-api answers carry it."""
-        row = self.describe()[0]
-        row["count"] = self.used(address)
-        return row
+        return {**self._row(WEIGHT), "count": self.used(address)}
 
-
-def _row(kind: str, interval: str, number: int, limit: int) -> dict[str, object]:
-    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+    def _row(self, pool: str) -> dict[str, object]:
+        kind, interval, number = _ROWS[pool]
+        limit = self._limits.pools[pool].limit
+        return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}

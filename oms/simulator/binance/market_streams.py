@@ -9,9 +9,11 @@ import msgspec
 from aiohttp import web
 
 from oms.simulator.connections import Connection, encode
+from oms.simulator.exchange import Exchange
+from oms.simulator.markets import Market, PublicTrade
+from oms.simulator.orders import SPOT
 
 from . import payloads
-from .exchange import Exchange, Market, PublicTrade
 from .public import day_statistics
 
 MAX_STREAMS = 1_024
@@ -156,6 +158,8 @@ class MarketStreams:
         """
         now = payloads.ms(exchange.clock())
         for market in exchange.markets.values():
+            if market.name != SPOT:
+                continue
             change = market.book.drain_changes()
             if change is None:
                 continue

@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from urllib.parse import unquote_plus
 
 from . import errors
-from .config import PLACES
+
+# Amounts on Binance's wire have this many decimals.
+PLACES = 8
 
 _DECIMAL = re.compile(errors.DECIMAL_PATTERN, re.ASCII)
 _INTEGER = re.compile(errors.INTEGER_PATTERN, re.ASCII)
-
-
-def split_form(text: str) -> list[tuple[str, str]]:
-    """Split a query string or form body into decoded pairs, in order."""
-    pairs: list[tuple[str, str]] = []
-    for part in text.split("&"):
-        if part:
-            name, _, value = part.partition("=")
-            pairs.append((unquote_plus(name), unquote_plus(value)))
-    return pairs
 
 
 class Params:

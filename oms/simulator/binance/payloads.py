@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from .orders import ZERO, Fill, Order
+from oms.simulator.events import FundsChange
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account
+from oms.simulator.markets import Market, PublicTrade
+from oms.simulator.orders import SPOT, ZERO, Fill, Order, OrderUpdate
 
-if TYPE_CHECKING:
-    from .exchange import Market, PublicTrade
-    from .ledger import Account
-
+ORDER_TYPES = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
 NS_PER_MS = 1_000_000
 STP_MODE = "NONE"
 
@@ -25,16 +33,20 @@ def ms(time_ns: int) -> int:
     return time_ns // NS_PER_MS if time_ns >= 0 else -1
 
 
+def _type(order: Order) -> str:
+    return "LIMIT_MAKER" if order.post_only else order.type
+
+
 def _terms(order: Order) -> dict[str, object]:
     terms: dict[str, object] = {
         "price": amount(order.price),
         "origQty": amount(order.quantity),
         "executedQty": amount(order.executed),
         "origQuoteOrderQty": amount(ZERO),
-        "cummulativeQuoteQty": amount(order.quote),
+        "cummulativeQuoteQty": amount(order.executed_quote),
         "status": order.status,
         "timeInForce": order.time_in_force,
-        "type": order.type,
+        "type": _type(order),
         "side": order.side,
     }
     if order.stop_price:
@@ -148,24 +160,25 @@ def aggregate_trade(trade: PublicTrade) -> dict[str, object]:
     }
 
 
-def account(owner: Account, assets: list[str], commission: Decimal, *, omit_zero: bool) -> dict[str, object]:
+def account(owner: Account, exchange: Exchange, *, omit_zero: bool) -> dict[str, object]:
     """The account with all its balances, those of listed assets included even when nothing is there."""
-    basis_points = int(commission * 10_000)
+    fees = next(market.config for market in exchange.markets.values() if market.name == SPOT)
+    wallet = owner.wallets[SPOT]
     balances = []
-    for asset in sorted({*assets, *owner.balances}):
-        balance = owner.balances.get(asset)
+    for asset in sorted({*exchange.assets, *wallet}):
+        balance = wallet.get(asset)
         free, locked = (balance.free, balance.locked) if balance else (ZERO, ZERO)
         if omit_zero and not free and not locked:
             continue
         balances.append({"asset": asset, "free": amount(free), "locked": amount(locked)})
     return {
-        "makerCommission": basis_points,
-        "takerCommission": basis_points,
+        "makerCommission": int(fees.maker_fee * 10_000),
+        "takerCommission": int(fees.taker_fee * 10_000),
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": {
-            "maker": amount(commission),
-            "taker": amount(commission),
+            "maker": amount(fees.maker_fee),
+            "taker": amount(fees.taker_fee),
             "buyer": amount(ZERO),
             "seller": amount(ZERO),
         },
@@ -216,17 +229,17 @@ def book_ticker(market: Market) -> dict[str, object]:
     }
 
 
-def execution_report(
-    order: Order, execution: str, execution_id: int, now: int, fill: Fill | None, cancel_id: str | None
-) -> dict[str, object]:
+def execution_report(update: OrderUpdate) -> dict[str, object]:
     """The user data event for one change of one order. `n` and `N` are the commission of this fill alone."""
+    order, fill, cancel_id = update.order, update.fill, update.cancel_client_id
+    now = update.time_ns
     event: dict[str, object] = {
         "e": "executionReport",
         "E": ms(now),
         "s": order.symbol,
         "c": cancel_id or order.client_order_id,
         "S": order.side,
-        "o": order.type,
+        "o": _type(order),
         "f": order.time_in_force,
         "q": amount(order.quantity),
         "p": amount(order.price),
@@ -234,7 +247,7 @@ def execution_report(
         "F": amount(ZERO),
         "g": -1,
         "C": order.client_order_id if cancel_id else "",
-        "x": execution,
+        "x": update.execution,
         "X": order.status,
         "r": "NONE",
         "i": order.order_id,
@@ -245,12 +258,12 @@ def execution_report(
         "N": fill.commission_asset if fill else None,
         "T": ms(now),
         "t": fill.trade_id if fill else -1,
-        "I": execution_id,
+        "I": update.execution_id,
         "w": order.is_open and order.is_limit and not order.is_waiting,
         "m": fill.is_maker if fill else False,
         "M": fill is not None,
         "O": ms(order.created_ns),
-        "Z": amount(order.quote),
+        "Z": amount(order.executed_quote),
         "Y": amount(fill.quote if fill else ZERO),
         "Q": amount(ZERO),
         "V": STP_MODE,
@@ -260,19 +273,20 @@ def execution_report(
     return event
 
 
-def account_position(owner: Account, now: int) -> dict[str, object]:
+def account_position(change: FundsChange) -> dict[str, object]:
     """The balances that changed."""
+    wallet = change.account.wallets[change.wallet]
     return {
         "e": "outboundAccountPosition",
-        "E": ms(now),
-        "u": ms(owner.updated_ns),
+        "E": ms(change.time_ns),
+        "u": ms(change.account.updated_ns),
         "B": [
-            {"a": asset, "f": amount(owner.balances[asset].free), "l": amount(owner.balances[asset].locked)}
-            for asset in owner.touched
+            {"a": asset, "f": amount(wallet[asset].free), "l": amount(wallet[asset].locked)}
+            for asset in change.assets
         ],
     }
 
 
 def balance_update(asset: str, delta: Decimal, now: int) -> dict[str, object]:
-    """A deposit or withdrawal."""
+    """A deposit, withdrawal or transfer."""
     return {"e": "balanceUpdate", "E": ms(now), "a": asset, "d": amount(delta), "T": ms(now)}

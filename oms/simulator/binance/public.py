@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import msgspec
 
+from oms.simulator.exchange import Exchange
+from oms.simulator.markets import Market
+from oms.simulator.orders import SPOT, ZERO
+
 from . import errors, filters, payloads
-from .exchange import Exchange, Market
 from .limits import Limiter
-from .orders import ORDER_TYPES, ZERO
 from .params import Params
 
 DEPTH_MAX = 5_000
@@ -48,7 +50,7 @@ def _symbol_info(market: Market) -> dict[str, object]:
     config = market.config
     return {
         "symbol": config.symbol,
-        "status": "TRADING",
+        "status": "TRADING" if market.status == "TRADING" else "HALT",
         "baseAsset": config.base,
         "baseAssetPrecision": 8,
         "quoteAsset": config.quote,
@@ -56,7 +58,7 @@ def _symbol_info(market: Market) -> dict[str, object]:
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
-        "orderTypes": list(ORDER_TYPES),
+        "orderTypes": list(payloads.ORDER_TYPES),
         "icebergAllowed": False,
         "ocoAllowed": False,
         "otoAllowed": False,
@@ -157,7 +159,7 @@ def day_statistics(market: Market, now: int) -> dict[str, object]:
 
 
 def _market(exchange: Exchange, params: Params) -> Market:
-    return exchange.market(params.need("symbol", errors.SYMBOL_PATTERN))
+    return exchange.market(SPOT, params.need("symbol", errors.SYMBOL_PATTERN))
 
 
 def _markets(exchange: Exchange, params: Params) -> tuple[list[Market], bool]:
@@ -167,14 +169,14 @@ def _markets(exchange: Exchange, params: Params) -> tuple[list[Market], bool]:
     if one is not None and several is not None:
         raise errors.bad_combination()
     if one is not None:
-        return [exchange.market(one)], True
+        return [exchange.market(SPOT, one)], True
     if several is None:
-        return list(exchange.markets.values()), False
+        return [market for market in exchange.markets.values() if market.name == SPOT], False
     try:
         names = msgspec.json.decode(several, type=list[str])
     except msgspec.DecodeError:
         raise errors.illegal("symbols", r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\]$') from None
-    return [exchange.market(name) for name in names], False
+    return [exchange.market(SPOT, name) for name in names], False
 
 
 def _for_markets(exchange: Exchange, params: Params, show: Callable[[Market], object]) -> object:

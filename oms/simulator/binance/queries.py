@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account
+from oms.simulator.orders import SPOT, Fill, Order
+
 from . import errors, payloads
-from .exchange import Exchange
-from .ledger import Account
 from .limits import Limiter
-from .orders import Fill, Order
 from .params import Params
 
 ROWS_DEFAULT = 500
@@ -22,7 +23,7 @@ def order(exchange: Exchange, limiter: Limiter, account: Account, params: Params
     params.finish()
     if order_id is None and client_id is None:
         raise errors.missing_order_id()
-    return payloads.order_status(exchange.find(account, symbol, order_id, client_id))
+    return payloads.order_status(exchange.find(account, SPOT, symbol, order_id, client_id))
 
 
 def open_orders(exchange: Exchange, limiter: Limiter, account: Account, params: Params) -> object:
@@ -30,11 +31,11 @@ def open_orders(exchange: Exchange, limiter: Limiter, account: Account, params: 
     symbol = params.text("symbol", errors.SYMBOL_PATTERN)
     params.finish()
     if symbol is not None:
-        exchange.market(symbol)
+        exchange.market(SPOT, symbol)
     return [
         payloads.order_status(found)
         for found in account.open.values()
-        if symbol is None or found.symbol == symbol
+        if found.market == SPOT and symbol in (None, found.symbol)
     ]
 
 
@@ -45,8 +46,7 @@ def all_orders(exchange: Exchange, limiter: Limiter, account: Account, params: P
     start, end = _time_range(params)
     limit = params.limit(ROWS_DEFAULT, ROWS_MAX)
     params.finish()
-    exchange.market(symbol)
-    rows = account.orders.get(symbol, OrderedDict[int, Order]())
+    rows = account.orders.get(exchange.market(SPOT, symbol).key, OrderedDict[int, Order]())
 
     def wanted(found: Order) -> bool:
         time = payloads.ms(found.created_ns)
@@ -69,12 +69,12 @@ def my_trades(exchange: Exchange, limiter: Limiter, account: Account, params: Pa
     start, end = _time_range(params)
     limit = params.limit(ROWS_DEFAULT, ROWS_MAX)
     params.finish()
-    exchange.market(symbol)
+    market = exchange.market(SPOT, symbol)
     if from_id is not None and (start is not None or end is not None):
         raise errors.bad_combination()
-    fills = account.fills.get(symbol, [])
+    fills = account.fills.get(market.key, [])
     if order_id is not None:
-        owner = account.find(symbol, order_id, None)
+        owner = account.find(market.key, order_id)
         fills = owner.fills if owner is not None else []
     newest = from_id is None and start is None
 
@@ -98,7 +98,7 @@ def my_trades(exchange: Exchange, limiter: Limiter, account: Account, params: Pa
 def account(exchange: Exchange, limiter: Limiter, account: Account, params: Params) -> object:
     omit_zero = params.boolean("omitZeroBalances")
     params.finish()
-    return payloads.account(account, exchange.assets, exchange.config.commission, omit_zero=omit_zero)
+    return payloads.account(account, exchange, omit_zero=omit_zero)
 
 
 def order_rate_limits(exchange: Exchange, limiter: Limiter, account: Account, params: Params) -> object:

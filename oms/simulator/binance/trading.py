@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from oms.simulator.exchange import Exchange
+from oms.simulator.ledger import Account
+from oms.simulator.orders import BUY, SELL, SPOT, STOP_TYPES, ZERO, Order, OrderRequest
+from oms.simulator.reasons import Refusal
+
 from . import errors, payloads
-from .exchange import Exchange, OrderRequest
-from .ledger import Account
 from .limits import Limiter
-from .orders import BUY, ORDER_TYPES, SELL, STOP_TYPES, ZERO, Order
 from .params import Params
 
 _WITH_PRICE = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
@@ -33,13 +35,15 @@ def test(exchange: Exchange, limiter: Limiter, account: Account, params: Params)
     request, _ = _read_order(params)
     rates = params.boolean("computeCommissionRates")
     params.finish()
-    exchange.check(account, request)
+    config = exchange.check(account, request).config
     if not rates:
         return {}
-    rate = payloads.amount(exchange.config.commission)
     none = {"maker": payloads.amount(ZERO), "taker": payloads.amount(ZERO)}
     return {
-        "standardCommissionForOrder": {"maker": rate, "taker": rate},
+        "standardCommissionForOrder": {
+            "maker": payloads.amount(config.maker_fee),
+            "taker": payloads.amount(config.taker_fee),
+        },
         "specialCommissionForOrder": none,
         "taxCommissionForOrder": none,
         "discount": {
@@ -59,15 +63,15 @@ def cancel(exchange: Exchange, limiter: Limiter, account: Account, params: Param
     params.finish()
     if order_id is None and client_id is None:
         raise errors.missing_order_id()
-    order = exchange.find_open(account, symbol, order_id, client_id)
+    order = find_open(exchange, account, symbol, order_id, client_id)
     return _cancel(exchange, account, order, cancel_id, restriction)
 
 
 def cancel_all(exchange: Exchange, limiter: Limiter, account: Account, params: Params) -> object:
     """Cancel all open orders of a symbol, oldest first."""
-    market = exchange.market(params.need("symbol", errors.SYMBOL_PATTERN))
+    market = exchange.market(SPOT, params.need("symbol", errors.SYMBOL_PATTERN))
     params.finish()
-    orders = [order for order in account.open.values() if order.symbol == market.symbol]
+    orders = [order for order in account.open.values() if (order.market, order.symbol) == market.key]
     if not orders:
         raise errors.unknown_order()
     return [_cancel(exchange, account, order, None, None) for order in orders]
@@ -94,7 +98,7 @@ def cancel_replace(exchange: Exchange, limiter: Limiter, account: Account, param
     placed: object = None
     place_result = "NOT_ATTEMPTED"
     try:
-        order = exchange.find_open(account, request.symbol, order_id, client_id)
+        order = find_open(exchange, account, request.symbol, order_id, client_id)
         canceled, cancel_result = _cancel(exchange, account, order, cancel_id, restriction), "SUCCESS"
     except errors.ApiError as error:
         canceled, cancel_result = error.body(), "FAILURE"
@@ -104,8 +108,8 @@ def cancel_replace(exchange: Exchange, limiter: Limiter, account: Account, param
                 payloads.new_order(exchange.place(account, request), response_type),
                 "SUCCESS",
             )
-        except errors.ApiError as error:
-            placed, place_result = error.body(), "FAILURE"
+        except Refusal as refusal:
+            placed, place_result = errors.of_refusal(refusal).body(), "FAILURE"
     body: dict[str, object] = {
         "cancelResult": cancel_result,
         "newOrderResult": place_result,
@@ -124,7 +128,19 @@ def _cancel(
 ) -> dict[str, object]:
     if restriction is not None and restriction != f"ONLY_{order.status}":
         raise errors.not_cancelable()
-    return payloads.canceled_order(order, exchange.cancel(account, order, cancel_id))
+    cancel_id = cancel_id or exchange.generate_client_id()
+    exchange.cancel(account, order, cancel_id)
+    return payloads.canceled_order(order, cancel_id)
+
+
+def find_open(
+    exchange: Exchange, account: Account, symbol: str, order_id: int | None, client_order_id: str | None
+) -> Order:
+    """Return an open order. Raises `ApiError` -2011, or `Refusal` NO_SYMBOL."""
+    order = account.find(exchange.market(SPOT, symbol).key, order_id, client_order_id)
+    if order is None or not order.is_open:
+        raise errors.unknown_order()
+    return order
 
 
 def _read_restriction(params: Params) -> str | None:
@@ -138,7 +154,7 @@ def _read_order(params: Params) -> tuple[OrderRequest, str]:
     if side not in (BUY, SELL):
         raise errors.bad_side()
     kind = params.need("type")
-    if kind not in ORDER_TYPES:
+    if kind not in payloads.ORDER_TYPES:
         raise errors.bad_order_type()
     for name, message in _NOT_OFFERED.items():
         if params.text(name) is not None:
@@ -153,14 +169,16 @@ def _read_order(params: Params) -> tuple[OrderRequest, str]:
     default = "FULL" if kind in _FULL_BY_DEFAULT else "ACK"
     response_type = params.text("newOrderRespType", r"^(ACK|RESULT|FULL)$") or default
     request = OrderRequest(
+        market=SPOT,
         symbol=symbol,
         side=side,
-        type=kind,
+        type="LIMIT" if kind == "LIMIT_MAKER" else kind,
         quantity=quantity,
         client_order_id=client_id,
         price=price,
         stop_price=stop_price,
         time_in_force=time_in_force,
+        post_only=kind == "LIMIT_MAKER",
     )
     return request, response_type
 

@@ -1,20 +1,17 @@
-"""User data: who listens to which account, and the faults that reports can suffer on the way."""
+"""User data: who listens to which account."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable
 
 import attrs
 
 from oms.simulator.connections import Connection
-from oms.simulator.faults import Fault, Faults, Stage
+from oms.simulator.events import FundsChange
+from oms.simulator.orders import OrderUpdate
+from oms.simulator.reports import Reports
 
-from . import errors
-
-# Reports that faults hold back at once; beyond this they go out as they come.
-MAX_HELD = 10_000
+from . import errors, payloads
 
 
 @attrs.frozen(eq=False)
@@ -30,11 +27,9 @@ class Subscription:
 class UserStreams:
     """Delivers events to the connections that subscribed to their account."""
 
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
         self._by_account: dict[str, list[Subscription]] = defaultdict(list)
-        self._held: dict[str, dict[str, object]] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
 
     def subscribe(
         self, connection: Connection, subscription_id: int, account: str, *, by_session: bool
@@ -54,49 +49,24 @@ class UserStreams:
     def unsubscribe(self, subscription: Subscription) -> None:
         self._by_account[subscription.account].remove(subscription)
 
-    def emit(self, account: str, event: dict[str, object]) -> None:
-        """Deliver an event, or what the faults make of it. Must run in the event loop."""
+    def order(self, update: OrderUpdate) -> None:
+        """Deliver an execution report, or what the faults make of it."""
+        account = update.order.account
         if not self._by_account.get(account):
             return
-        if event["e"] != "executionReport":
-            self._deliver(account, event)
+        event = payloads.execution_report(update)
+        labels = (update.execution, "executionReport")
+        self._reports.emit(account, labels, lambda: self._deliver(account, event))
+
+    def funds(self, change: FundsChange) -> None:
+        """Deliver the balances that changed; what came from outside first tells by how much."""
+        account = change.account.name
+        if not self._by_account.get(account):
             return
-        held = self._held.pop(account, None)
-        rule = self._faults.draw(Stage.REPORT, str(event["x"])) if held is None else None
-        if rule is None or len(self._timers) >= MAX_HELD:
-            self._deliver(account, event)
-        elif rule.kind is Fault.DROP_REPORT:
-            pass
-        elif rule.kind is Fault.DUPLICATE_REPORT:
-            self._deliver(account, event)
-            self._deliver(account, event)
-        elif rule.kind is Fault.DELAY_REPORT:
-            self._later(rule.delay_ms, lambda: self._deliver(account, event))
-        else:
-            self._held[account] = event
-            self._later(rule.delay_ms, lambda: self._release(account, event))
-        if held is not None:
-            self._deliver(account, held)
-
-    def stop(self) -> None:
-        """Forget what is held back."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-
-    def _later(self, delay_ms: int, deliver: Callable[[], None]) -> None:
-        def due() -> None:
-            self._timers.discard(timer)
-            deliver()
-
-        timer = asyncio.get_running_loop().call_later(delay_ms / 1000, due)
-        self._timers.add(timer)
-
-    def _release(self, account: str, event: dict[str, object]) -> None:
-        """Deliver a held event that no later one has overtaken in time."""
-        if self._held.get(account) is event:
-            del self._held[account]
-            self._deliver(account, event)
+        if change.reason in ("DEPOSIT", "WITHDRAW", "TRANSFER"):
+            for asset, delta in change.assets.items():
+                self._deliver(account, payloads.balance_update(asset, delta, change.time_ns))
+        self._deliver(account, payloads.account_position(change))
 
     def _deliver(self, account: str, event: dict[str, object]) -> None:
         for subscription in self._by_account[account]:

@@ -9,12 +9,12 @@ import msgspec
 from aiohttp import web
 
 from oms.simulator.connections import Connection
+from oms.simulator.exchange import Exchange
 from oms.simulator.faults import Fault, Faults, Stage
+from oms.simulator.ledger import Account
 
 from . import auth, errors, payloads
 from .endpoints import BY_WS_METHOD, Endpoint, call
-from .exchange import Exchange
-from .ledger import Account
 from .limits import Limiter
 from .params import Params
 from .rest import refusal
@@ -155,34 +155,33 @@ class WsApi:
         """Return the account of the session or of this request's signature. Raises `ApiError`."""
         if session.account is not None and "signature" not in values:
             return session.account
-        account, _ = self._verify(values, given)
-        return account
+        return self._verify(values, given)
 
-    def _verify(self, values: dict[str, str], given: dict[str, object]) -> tuple[Account, str]:
+    def _verify(self, values: dict[str, str], given: dict[str, object]) -> Account:
         """Check the signature over the sorted parameters; clients sign them with or without percent-encoding."""
-        account, secret = auth.account_of(self._exchange, values.get("apiKey"))
+        account = auth.account_of(self._exchange, values.get("apiKey"))
         signature = values.get("signature")
         if not signature:
             raise errors.missing("signature")
         pairs = sorted((name, _text(value)) for name, value in given.items() if name != "signature")
         plain = "&".join(f"{name}={value}" for name, value in pairs)
         candidates = {plain.encode(), urlencode(pairs).encode()}
-        if not any(auth.signature_fits(secret, candidate, signature) for candidate in candidates):
+        if not any(auth.signature_fits(account.api_secret, candidate, signature) for candidate in candidates):
             raise errors.bad_signature()
-        return account, secret
+        return account
 
-    def _signed_session_call(self, values: dict[str, str], given: dict[str, object]) -> tuple[Account, str]:
-        account, secret = self._verify(values, given)
+    def _signed_session_call(self, values: dict[str, str], given: dict[str, object]) -> Account:
+        account = self._verify(values, given)
         params = Params(values)
         for name in ("apiKey", "signature"):
             params.text(name)
         auth.check_time(params, self._exchange.clock())
         params.finish()
-        return account, secret
+        return account
 
     def _logon(self, session: Session, values: dict[str, str], given: dict[str, object]) -> object:
-        account, secret = self._signed_session_call(values, given)
-        if not auth.is_ed25519(secret):
+        account = self._signed_session_call(values, given)
+        if not auth.is_ed25519(account.api_secret):
             raise errors.hmac_not_supported()
         session.account = account
         session.api_key = values["apiKey"]
@@ -215,7 +214,7 @@ class WsApi:
         return self._add_subscription(session, session.account, by_session=True)
 
     def _subscribe_signed(self, session: Session, values: dict[str, str], given: dict[str, object]) -> object:
-        account, _ = self._signed_session_call(values, given)
+        account = self._signed_session_call(values, given)
         return self._add_subscription(session, account, by_session=False)
 
     def _add_subscription(self, session: Session, account: Account, *, by_session: bool) -> object:

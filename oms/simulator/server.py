@@ -1,4 +1,4 @@
-"""The running simulator: one TLS port on loopback for REST, both kinds of WebSocket, and the control API."""
+"""The running simulator: one TLS port on loopback, and behind it every exchange, told apart by host."""
 
 from __future__ import annotations
 
@@ -9,66 +9,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trustme
-from aiohttp import web
-
-from oms.simulator.faults import Faults, Stage
+from aiohttp import hdrs, web
 
 from .config import SimulatorConfig
 from .control import Control
-from .exchange import Exchange, Market, PublicTrade
-from .limits import Limiter
-from .market import MarketDriver
-from .market_streams import DEPTH_INTERVAL_MS, MarketStreams
-from .rest import Dropped, RestApi
-from .user_streams import UserStreams
-from .ws_api import WsApi
+from .http import Dropped
+from .wire import Wire, make_wire
 
-NAMES = (
-    "api.binance.com",
-    "api1.binance.com",
-    "api2.binance.com",
-    "api3.binance.com",
-    "api4.binance.com",
-    "stream.binance.com",
-    "ws-api.binance.com",
-    "localhost",
-    "127.0.0.1",
-)
-MAX_BODY_BYTES = 1 << 20
+LOCAL_HOSTS = ("localhost", "127.0.0.1")
 SHUTDOWN_S = 1.0
 
 
-class _Outlets:
-    """Hands what the exchange reports to those who listen."""
-
-    def __init__(self, users: UserStreams, streams: MarketStreams) -> None:
-        self.user_event = users.emit
-        self._streams = streams
-
-    def trade(self, market: Market, trade: PublicTrade) -> None:
-        self._streams.trade(market, trade)
-
-    def book(self, market: Market) -> None:
-        self._streams.book(market)
-
-
 class Simulator:
-    """One simulated Binance spot exchange.
+    """Simulated exchanges in one process.
 
-    `start` and `stop` it in a running event loop; `port` and `ca_pem` say how to reach it. Its parts
-    (`exchange`, `driver`, `faults`, …) may be used directly by code in the same event loop.
+    `start` and `stop` it in a running event loop; `port` and `ca_pem` say how to reach it. The parts of each wire in
+    `exchanges` (`exchange`, `driver`, `faults`, …) may be used directly by code in the same event loop.
     """
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
-        self.faults = Faults(config.seed, config.faults)
-        self.limiter = Limiter(config.rate_limits, time.time_ns)
-        self.market_streams = MarketStreams()
-        self.users = UserStreams(self.faults)
-        self.exchange = Exchange(config, time.time_ns, _Outlets(self.users, self.market_streams))
-        self.driver = MarketDriver(self.exchange, config.seed)
-        self.rest = RestApi(self.exchange, self.limiter, self.faults)
-        self.ws_api = WsApi(self.exchange, self.limiter, self.faults, self.users)
+        self.exchanges: dict[str, Wire] = {
+            each.name: make_wire(each, config.seed, time.time_ns) for each in config.exchanges
+        }
+        self._by_host = {host: wire for wire in self.exchanges.values() for host in wire.hosts}
         self._control = Control(self)
         self._authority = trustme.CA()
         self._runner: web.ServerRunner | None = None
@@ -91,13 +55,13 @@ class Simulator:
         return self.config.ca_path
 
     async def start(self) -> None:
-        """Listen, and begin to move the market. Raises `OSError` when the port or the CA file cannot be had."""
+        """Listen, and begin to move the markets. Raises `OSError` when the port or the CA file cannot be had."""
         if self._runner is not None:
             raise RuntimeError("the simulator runs already: stop it before starting it again")
         if self.config.ca_path is not None:
             self.config.ca_path.write_bytes(self.ca_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(*NAMES).configure_cert(context)
+        self._authority.issue_cert(*self._by_host, *LOCAL_HOSTS).configure_cert(context)
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.config.host, self.config.port, ssl_context=context)
@@ -107,9 +71,10 @@ class Simulator:
             await self.stop()
             raise
         self._port = self._runner.addresses[0][1]
-        self._tasks.append(asyncio.create_task(self._flush_depth(), name="simulator depth"))
+        for name, wire in self.exchanges.items():
+            self._tasks.append(asyncio.create_task(self._flush(wire), name=f"simulator {name} flush"))
         if self.config.step_interval_ms:
-            self._tasks.append(asyncio.create_task(self._drive(), name="simulator market"))
+            self._tasks.append(asyncio.create_task(self._drive(), name="simulator markets"))
 
     async def stop(self) -> None:
         """Close every connection and the port. Does nothing when it is not running."""
@@ -117,8 +82,9 @@ class Simulator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self.users.stop()
-        self.drop_websockets("all")
+        for wire in self.exchanges.values():
+            wire.stop()
+            wire.drop_websockets("all")
         if self._runner is not None:
             server = self._runner.server
             assert server is not None, "a runner that was set up has a server"
@@ -138,16 +104,9 @@ class Simulator:
             raise RuntimeError("the simulator does not run: start it first")
         await asyncio.gather(*self._tasks)
 
-    def drop_websockets(self, which: str) -> int:
-        """Cut `all`, `user` or `market` WebSockets without a closing handshake; return how many."""
-        connections = []
-        if which in ("all", "market"):
-            connections += [client.connection for client in self.market_streams.clients]
-        if which in ("all", "user"):
-            connections += [session.connection for session in self.ws_api.sessions]
-        for connection in connections:
-            connection.cut()
-        return len(connections)
+    def drop_websockets(self, exchange: str, which: str) -> int:
+        """Cut `all`, `user` or `market` WebSockets of an exchange without a closing handshake; return how many."""
+        return self.exchanges[exchange].drop_websockets(which)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -156,28 +115,39 @@ class Simulator:
         try:
             if path.startswith("/control/"):
                 return await self._control.serve(request, path, query)
-            if path == "/ws-api/v3" or path == "/stream" or path == "/ws" or path.startswith("/ws/"):
-                return await self._serve_websocket(request, path, query)
-            return await self.rest.serve(request, path, query)
+            wire = self._wire_for(request.headers.get(hdrs.HOST, ""), path)
+            if wire is None:
+                return web.Response(status=404, text=f"no exchange here is at {request.host}{path}\n")
+            return await wire.serve(request, path, query)
         except Dropped:
             return web.Response()
 
-    async def _serve_websocket(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
-        if self.faults.draw(Stage.UPGRADE, path) is not None:
-            return web.Response(status=503, text="Service Unavailable")
-        if path == "/ws-api/v3":
-            return await self.ws_api.serve(request)
-        return await self.market_streams.serve(request, path, query)
+    def _wire_for(self, host: str, path: str) -> Wire | None:
+        """Return the wire that a host means; on this machine's own names the only one, or the one with such paths."""
+        wire = self._by_host.get(host.partition(":")[0].lower())
+        if wire is not None:
+            return wire
+        if len(self.exchanges) == 1:
+            return next(iter(self.exchanges.values()))
+        fitting = [
+            (len(beginning), wire)
+            for wire in self.exchanges.values()
+            for beginning in wire.paths
+            if path.startswith(beginning)
+        ]
+        return max(fitting, key=lambda found: found[0])[1] if fitting else None
 
-    async def _flush_depth(self) -> None:
+    async def _flush(self, wire: Wire) -> None:
         while True:
-            await asyncio.sleep(DEPTH_INTERVAL_MS / 1000)
-            self.market_streams.flush(self.exchange)
+            await asyncio.sleep(wire.flush_interval_ms / 1000)
+            wire.flush()
 
     async def _drive(self) -> None:
         while True:
             await asyncio.sleep(self.config.step_interval_ms / 1000)
-            self.driver.step()
+            for wire in self.exchanges.values():
+                wire.driver.step()
+                wire.exchange.settle_due_funding()
 
 
 async def serve(config: SimulatorConfig, ready: Callable[[Simulator], None]) -> None:

@@ -1,0 +1,82 @@
+"""The simulated exchanges that a configuration asks for."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from oms.config import Config, SimulatedInstrument
+from oms.simulator import AccountConfig, ExchangeConfig, SimulatorConfig, SymbolConfig
+from oms.simulator.presets import symbol_of
+from oms.venues.credentials import Credentials
+
+
+def simulator_config(config: Config, keys: Credentials, *, port: int, ca_path: Path) -> SimulatorConfig:
+    """Return what to build: every exchange with an enabled venue, with the accounts that trade there.
+
+    Raises:
+        CredentialsMissing: an account has no key. ValueError: an instrument that could not work.
+    """
+    exchanges = dict.fromkeys(venue.split(".")[0] for venue in config.venues)
+    return SimulatorConfig(
+        port=port,
+        ca_path=ca_path,
+        seed=config.simulator.seed,
+        step_interval_ms=math.ceil(config.simulator.step_interval / 10**6),
+        exchanges=tuple(_exchange(config, keys, name) for name in exchanges),
+    )
+
+
+def _exchange(config: Config, keys: Credentials, exchange: str) -> ExchangeConfig:
+    venues = [venue for venue in config.venues if venue.startswith(f"{exchange}.")]
+    symbols = tuple(
+        _symbol(venue, symbol, instrument)
+        for venue in venues
+        for symbol, instrument in config.simulator.instruments.get(venue, {}).items()
+    )
+    listed = {asset for symbol in symbols for asset in (symbol.base, symbol.quote)}
+    balances = {asset: amount for asset, amount in config.simulator.balances.items() if asset in listed}
+    accounts = []
+    for name, account in config.accounts.items():
+        theirs = [venue.split(".")[1] for venue in venues if venue in account.venues]
+        if theirs:
+            key = keys.key(exchange, theirs[0], name)
+            accounts.append(AccountConfig(name, key.api_key, key.secret, balances, key.passphrase))
+    return ExchangeConfig(exchange, symbols, tuple(accounts), limits=_limits(config, exchange))
+
+
+def _symbol(venue: str, symbol: str, instrument: SimulatedInstrument) -> SymbolConfig:
+    return symbol_of(
+        venue,
+        symbol,
+        instrument.base,
+        instrument.quote,
+        start_price=instrument.price,
+        tick=instrument.tick,
+        step=instrument.step,
+        min_quantity=instrument.min_quantity or instrument.step,
+        max_quantity=instrument.max_quantity,
+        min_notional=instrument.min_notional,
+        contract_size=instrument.contract_size,
+        prices=instrument.prices,
+    )
+
+
+def _limits(config: Config, exchange: str) -> Mapping[str, int]:
+    """Binance's real limits, raised where the configuration allows itself more than they would."""
+    found: dict[str, int] = {}
+    if exchange != "binance":
+        return found
+    from oms.simulator.binance.wire import BinanceWire
+
+    real = {pool.name: pool.limit for pool in BinanceWire.pools}
+    for venue, prefix in (("binance.spot", ""), ("binance.futures", "futures_")):
+        if venue in config.venues:
+            ours = config.venues[venue].rate_limits
+            wanted = {
+                f"{prefix}weight_1m": len(config.accounts) * ours.weight_per_minute,
+                f"{prefix}orders_10s": 10 * ours.orders_per_second,
+                f"{prefix}orders_1m": 60 * ours.orders_per_second,
+                f"{prefix}orders_1d": ours.orders_per_day,
+            }
+            found |= {name: max(limit, real[name]) for name, limit in wanted.items() if name in real}
+    return found
