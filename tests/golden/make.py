@@ -40,6 +40,18 @@ def history() -> Desk:
     desk.report("rejected", rejected, reason="-2010")
     desk.place(type="market", price=None, quantity="0.1", time_in_force="IOC")
     desk.place(side="sell", quantity="1", price="200", reduce_only=True)
+    desk.declare()
+    desk.place(type="stop_limit", trigger_price="99", price="98", side="sell", time_in_force="FOK")
+    corrected = desk.place(quantity="4", strategy="alpha")["order_id"]
+    desk.report("accepted", corrected)
+    desk.fill(corrected, "1", "99.5", trade_id="wrong", fee="0.001", fee_asset="BTC", venue_time=7)
+    wrong = {"trade_id": "wrong", "symbol": "BTCUSDT", "side": "buy", "quantity": "1", "price": "99.5"}
+    desk.report("busted", corrected, **wrong, fee="0.001", fee_asset="BTC", venue_time=7, reason="mispriced")
+    desk.report("restated", corrected, quantity="3", reason="self_trade_prevention", venue_time=8)
+    desk.declare(features=["post_only", "amend", "amend_in_place"])
+    desk.amend(corrected, quantity="5", price="97")
+    desk.report("restated", corrected, quantity="5", price="97", venue_time=9)
+    desk.report("found", "autoclose-1", reason="liquidation", venue_order_id="v77")
     desk.ask("cancel_all._.main._._", {"command_id": "all"})
     desk.report("canceled", amended, reason="asked", revision=1)
     desk.ask("close_session.binance.main.spot._", {"session": "s1", "reason": "bye"})

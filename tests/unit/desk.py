@@ -106,7 +106,7 @@ class Desk:
         """The venue tells what it can do: everything but what ``fields`` say."""
         usual = {
             "order_types": ["limit", "market", "stop_limit", "stop_market"],
-            "times_in_force": ["GTC", "IOC", "FOK"],
+            "times_in_force": ["GTC", "IOC", "FOK", "GTD"],
             "features": ["post_only", "reduce_only", "amend"],
             "wallet": market,
         }
