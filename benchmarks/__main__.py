@@ -12,13 +12,14 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import auditing, core, durable, replaying, sealing
+from benchmarks import auditing, core, durable, limiting, replaying, sealing
 from benchmarks.figures import Figure
 
 SUITES = {
     "core": core.measure,
     "durable": durable.measure,
     "sealing": sealing.measure,
+    "limits": limiting.measure,
     "replay": replaying.measure,
     "audit": auditing.measure,
 }
