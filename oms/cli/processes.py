@@ -179,15 +179,13 @@ def connector(
 
     async def work(stop: asyncio.Event) -> None:
         from oms.simulator.client import ccxt_session
-        from oms.venues.credentials import EnvironmentCredentials
         from oms.venues.exchange import Exchange, Service
         from oms.venues.over_ccxt import Reach
         from oms.venues.settings import Settings
-        from oms.venues.vault_keys import VaultCredentials
 
         async with contextlib.AsyncExitStack() as stack:
             nc = await stack.enter_async_context(s.connection(config, f"mexoms-connector-{exchange}"))
-            session, credentials = None, None
+            session = None
             services = {}
             if simulator_port is not None and ca_path is not None:
                 session = await stack.enter_async_context(ccxt_session(ca_path, simulator_port))
@@ -202,15 +200,15 @@ def connector(
                         orders_per_day=its.rate_limits.orders_per_day,
                         reach=Reach(session=session, test_net=its.test_net and not config.simulator.enabled),
                     )
-            if not config.simulator.enabled:
-                credentials = await stack.enter_async_context(VaultCredentials(config.vault, list(services)))
+            credentials = await stack.enter_async_context(
+                open_credentials(config, exchange, simulated=simulator_port is not None, stop=stop)
+            )
             reconcile = config.reconcile
             settings = Settings(
                 orders_s=reconcile.orders / 1e9, fills_s=reconcile.fills / 1e9, funds_s=reconcile.funds / 1e9
             )
-            running = Exchange(nc, services, credentials or EnvironmentCredentials(), settings)
-            if credentials is not None:
-                credentials.on_change = running.rekey
+            running = Exchange(nc, services, credentials, settings)
+            credentials.watch(running.rekey)
             serving = asyncio.create_task(_all_ready(running, exchange))
             try:
                 await running.run(stop)

@@ -250,6 +250,27 @@ TOTALS: Final = (
         if column.name in ("TRADES", "REALISED", "UNREALISED", "FEES", "FUNDING", "NET", "NO MARK FOR")
     ),
 )
+
+
+def _compared(row: q.SessionRow) -> str:
+    """The older of the last comparisons of orders and of funds."""
+    if row.health is None:
+        return "-"
+    at = min(row.health.compared_at, row.health.funds_compared_at) or row.health.funds_compared_at
+    return time_text(at) if at else "-"
+
+
+def _left(row: q.SessionRow) -> str:
+    """The window with the smallest share left, of those that anything is used of."""
+    if row.health is None:
+        return "-"
+    windows = {name: each for name, each in row.health.limits_left.items() if each.get("limit")}
+    if not windows:
+        return "-"
+    name = min(windows, key=lambda name: windows[name]["left"] / windows[name]["limit"])
+    return f"{windows[name]['left']:,} of {windows[name]['limit']:,} ({name})"
+
+
 SESSIONS: Final = (
     Column("ACCOUNT", lambda r: r.account),
     Column("VENUE", _venue),
@@ -259,6 +280,8 @@ SESSIONS: Final = (
         lambda r: _GOOD if r.ready else _WAITING if r.session else _BAD,
     ),
     Column("OPEN ORDERS", lambda r: r.live_orders),
+    Column("COMPARED", _compared),
+    Column("LIMITS LEFT", _left),
     Column("RECONCILED", lambda r: time_text(r.reconciled_at) if r.reconciled_at else "-"),
     Column("DIFFERENCES", lambda r: r.differences, lambda r: _BAD if r.differences else ""),
 )

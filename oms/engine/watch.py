@@ -11,6 +11,7 @@ import msgspec
 from oms.aggregates.account import AccountKey
 from oms.aggregates.partition import Partition
 from oms.handlers.instruct import look_up
+from oms.messages.heartbeat import Heartbeat
 from oms.messages.instructions import Instruction
 from oms.messages.subjects import parse_subject
 
@@ -26,11 +27,7 @@ AT_ONCE: Final = 1_000
 """Orders taken up in one round, so that a flood of them never holds up commands."""
 
 
-class _Heartbeat(msgspec.Struct):
-    session: str
-
-
-_decode = msgspec.json.Decoder(_Heartbeat).decode
+_decode = msgspec.json.Decoder(Heartbeat).decode
 
 
 class Watch:

@@ -13,6 +13,7 @@ import msgspec
 
 from oms.messages.commands import Label, Nanoseconds, Token
 from oms.messages.enums import AccountKind, MarginMode, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.heartbeat import Heartbeat
 from oms.messages.replies import ErrorBody
 
 MAX_QUERY_BYTES: Final = 8 * 1024
@@ -273,6 +274,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         reconciled_at: time of the last reconciliation that was recorded, because it was asked for or found something; 0
             for none. ``differences``: how many it found.
+        health: what the session last said of itself, with what the account may still send; None when it was not heard.
     """
 
     exchange: str
@@ -283,6 +285,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     live_orders: int
     reconciled_at: int
     differences: int
+    health: Heartbeat | None
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from oms.projections.pnl import BookKey, Earned
 from oms.projections.positions import position_row, positions
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
+from replay.following.heartbeats import Heartbeats
 
 MAX_LOOKED_AT: Final = 50_000
 OPEN_DAY: Final = "open"
@@ -259,7 +260,7 @@ def _pnl_row(group: _Group, total: _Sum, open_too: bool) -> q.PnlRow:
 # -- status
 
 
-def status(models: Projections, subject: Subject, **known: Any) -> q.StatusRow:
+def status(models: Projections, subject: Subject, heartbeats: Heartbeats, **known: Any) -> q.StatusRow:
     """The status row; ``known`` is what the follower knows of journal, snapshots and public events."""
     state = models.partition
     return q.StatusRow(
@@ -284,6 +285,7 @@ def status(models: Projections, subject: Subject, **known: Any) -> q.StatusRow:
                 live_orders=len(state.live.get(ledger.key, ())),
                 reconciled_at=ledger.reconciled_at,
                 differences=ledger.differences,
+                health=heartbeats.of(ledger.key, ledger.session),
             )
             for key, ledger in sorted(state.ledgers.items())
             if covers(subject, *key)

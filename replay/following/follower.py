@@ -42,6 +42,7 @@ from replay.following.beginning import (
     when_there,
     whole,
 )
+from replay.following.heartbeats import Heartbeats
 from replay.following.keeper import Keeper
 from replay.following.publisher import Publisher
 from replay.following.queries import Queries
@@ -104,6 +105,7 @@ class Follower:
         self._doubted = False
         self._queries = Queries(self.history, self._status)
         self._publisher = Publisher(nc, settings.storage.retention_days)
+        self._heartbeats = Heartbeats()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -146,6 +148,7 @@ class Follower:
         assert models is not None, "a follower has projections"
         await keeper.attach(self.history)
         await when_there(self._publisher.open)
+        await self._heartbeats.listen(self._nc)
         await until_first(
             [
                 self._tail(self._watch(self._publisher.watcher(models), stored)),
@@ -262,6 +265,7 @@ class Follower:
         return status(
             models,
             subject,
+            self._heartbeats,
             journal_first=first,
             journal_sequence=last,
             lag=None if last is None else max(0, last - self.history.sequence),
