@@ -182,6 +182,7 @@ def connector(
         from oms.venues.exchange import Exchange, Service
         from oms.venues.over_ccxt import Reach
         from oms.venues.settings import Settings
+        from oms.venues.vault_keys import open_credentials
 
         async with contextlib.AsyncExitStack() as stack:
             nc = await stack.enter_async_context(s.connection(config, f"mexoms-connector-{exchange}"))
