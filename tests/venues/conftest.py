@@ -23,9 +23,12 @@ from oms.simulator.client import ccxt_session
 from oms.simulator.orders import OrderRequest
 from oms.simulator.wire import Wire
 from oms.venues.binance_spot import BinanceSpot
+from oms.venues.budgets import Budgets
 from oms.venues.connector import Connector
 from oms.venues.credentials import FixedCredentials, Key
-from oms.venues.limiter import Limiter, Pool
+from oms.venues.limiter import Pool
+from oms.venues.over_ccxt import Reach
+from oms.venues.pools import POOLS
 from oms.venues.settings import Settings
 
 VENUE = "binance.spot"
@@ -94,10 +97,8 @@ class Desk:
         session = ccxt_session(self.ca_path, self.simulator.port)
         market = BinanceSpot(
             FixedCredentials({("binance", account): Key(f"{account}-key", f"{account}-secret")}),
-            lambda name, pool: _limiter(limits, pool),
-            session,
-            timeout_s=TIMEOUT_S,
-            recv_window_ms=RECV_WINDOW_MS,
+            Budgets(Pool(POOLS[VENUE]), *limits),
+            Reach(session=session, timeout_s=TIMEOUT_S, recv_window_ms=RECV_WINDOW_MS),
         )
         connector = Connector(self.nc, VENUE, market, [account], settings)
         stop = asyncio.Event()
@@ -197,10 +198,6 @@ class Desk:
         venue = {asset: b.free + b.locked for asset, b in held.items() if b.free + b.locked}
         ours = {asset: b.total for asset, b in wallet.items() if b.total}
         assert ours == venue
-
-
-def _limiter(limits: tuple[int, int, int], pool: Pool) -> Limiter:
-    return Limiter(*limits, pool)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from typing import Any
 import ccxt
 import pytest
 
-from oms.venues.binance_spot import MEANINGS, meaning
+from oms.venues.binance_spot import DIALECT, MEANINGS
 from oms.venues.credentials import CredentialsMissing, EnvironmentCredentials, Key
 from oms.venues.errors import Kind
+from oms.venues.over_ccxt import Call
 
 
 @pytest.mark.parametrize(
@@ -38,20 +39,21 @@ from oms.venues.errors import Kind
 )
 def test_meaning(begun: bool, status: int | None, body: str, kind: Kind) -> None:
     """Only what the venue refused in so many words did not happen; everything unmapped is unknown."""
-    assert meaning(begun, status, body, ccxt.ExchangeError("quotes the signed address"))[0] is kind
+    call = Call(begun=begun, status=status, body=body)
+    assert DIALECT.meaning(call, ccxt.ExchangeError("quotes the signed address"))[0] is kind
 
 
 def test_no_reason_shows_a_signed_address() -> None:
     """Once a request was begun, its reason holds the venue's words and never those of ccxt, which quote the address."""
     error = ccxt.RequestTimeout("binance GET https://api.binance.com/api/v3/order?signature=0123")
     for status, body in ((None, ""), (500, ""), (400, '{"code":-1,"msg":"x"}')):
-        assert "signature" not in meaning(True, status, body, error)[1]
+        assert "signature" not in DIALECT.meaning(Call(True, status, body=body), error)[1]
 
 
 def test_every_code_has_a_meaning_for_any_message() -> None:
     """The last rule of every code matches all messages: no refusal falls through by its wording."""
     for code, rules in MEANINGS.items():
-        assert code < 0
+        assert int(code) < 0
         assert rules[-1][0] == "", code
 
 
