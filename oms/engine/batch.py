@@ -30,6 +30,7 @@ class Batch:
         commits: encoded, in order; ``size`` their bytes.
         replies: (reply subject, payload) for clients that wait.
         instructions: (account key, session, instruction), in order.
+        alerts: encoded, for whoever listens.
         seal: the last one among the commits.
     """
 
@@ -38,6 +39,7 @@ class Batch:
     size: int = 0
     replies: list[tuple[str, bytes]] = attrs.field(factory=list)
     instructions: list[tuple[AccountKey, str, Instruction]] = attrs.field(factory=list)
+    alerts: list[bytes] = attrs.field(factory=list)
     seal: Seal | None = None
 
 

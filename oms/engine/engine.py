@@ -32,6 +32,7 @@ from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
+from oms.engine.facts import RefusedFacts
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
@@ -42,12 +43,13 @@ from oms.journal.stream import PARTITION, ensure_journal
 from oms.journal.writer import JournalWriter
 from oms.messages import codec
 from oms.messages import commands as c
+from oms.messages.alerts import SUBJECT as ALERTS
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
 from oms.messages.instructions import Instructions, LookUp
-from oms.messages.replies import failed
+from oms.messages.replies import Done, failed
 from oms.tasks import end
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots
@@ -118,6 +120,7 @@ class Engine:
         self._writer: JournalWriter
         self._queue: BatchQueue
         self._watch: Watch
+        self._refused_facts: RefusedFacts
         self._in_flight: list[tuple[str, bytes]] = []
         self._evidence: Evidence | None = None
         self._notary: Notary | None = None
@@ -225,6 +228,7 @@ class Engine:
         self._writer = JournalWriter(self._nc, sequence, head, self._settings.give_up_s)
         self._queue = BatchQueue(sequence + 1)
         self._watch = Watch(self.state)
+        self._refused_facts = RefusedFacts()
         self._unsealed = 0
         self._sealed_at = time.monotonic()
         self._defect = False
@@ -404,6 +408,9 @@ class Engine:
         now = max(time.time_ns(), self.state.at)
         sequence = self._queue.make_room(_commit_bound(subject))
         outcome = handle(self.state, subject, raw, now, sequence)
+        if type(outcome.reply) is Done and outcome.reply.refused:
+            refused = outcome.reply.refused
+            self._queue.open.alerts += self._refused_facts.alerts(subject, raw, refused, sequence, now)
         if outcome.commit is not None:
             self._queue.add_commit(encode_commit(outcome.commit))
             self._unsealed += 1
@@ -467,6 +474,8 @@ class Engine:
         for subject, payload in batch.replies:
             if subject:
                 await publish(subject, payload)
+        for alert in batch.alerts:
+            await publish(ALERTS, alert)
         for (key, session), some in groupby(batch.instructions, key=lambda each: each[:2]):
             told = [each[2] for each in some]
             for start in range(0, len(told), INSTRUCTIONS_PER_MESSAGE):

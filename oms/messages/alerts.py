@@ -17,7 +17,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         code: what, such as ``SEAL`` (:class:`oms.journal.errors.JournalFault`) when the journal is broken, or
-            ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment.
+            ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment, and
+            ``FACT_REFUSED`` for what a venue says has happened and the engine could not take.
         sequence: the journal frame where it was seen.
         message: what was expected, and what was found.
         at: wall clock, UTC ns.
