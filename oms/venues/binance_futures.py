@@ -51,7 +51,6 @@ from oms.venues.over_ccxt import (
     CcxtAccount,
     CcxtMarket,
     Dialect,
-    at_ms,
     hooked,
     listing,
     read_book,
@@ -72,7 +71,7 @@ PAGES_MAX: Final = 200
 WINDOW_MS: Final = 7 * 86_400_000
 """The longest time that one request for orders, trades or income may ask about."""
 KEPT_MS: Final = 89 * 86_400_000
-"""How far back the venue looks: it says three months, and refuses 90 days."""
+"""How far back the venue looks: it refuses what began over 90 days ago."""
 AHEAD_MS: Final = 10_000
 """The venue may write a later time than our idea of its clock."""
 BOOK_LEVELS: Final = 20
@@ -283,15 +282,15 @@ class BinanceFuturesAccount(CcxtAccount):
         """The venue lists those of the last seven days unless it is asked for other times, which takes the order's."""
         params = {"symbol": symbol, "orderId": venue_order_id}
         placed, executed = await self._request(
-            "fapiPrivateGetOrder", params, lambda raw: (at_ms(raw["time"]), Decimal(raw["executedQty"]))
+            "fapiPrivateGetOrder", params, lambda raw: (int(raw["time"]), Decimal(raw["executedQty"]))
         )
-        rows = await self._rows("fapiPrivateGetUserTrades", {**params, "limit": ROWS})
+        rows = await self._rows("fapiPrivateGetUserTrades", params)
         listed = sum((Decimal(row["qty"]) for row in rows), Decimal(0))
-        if len(rows) == ROWS or (
-            listed < executed and self._now_ms() * NS_PER_MS - placed > WINDOW_MS * NS_PER_MS
-        ):
-            rows = await self._rows_since("fapiPrivateGetUserTrades", params, placed, "id", "fromId")
-        return [read_trade(row) for row in rows]
+        older = listed < executed and placed < self._now_ms() - WINDOW_MS
+        if older or len(rows) == ROWS:
+            since = placed * NS_PER_MS
+            rows = await self._rows_since("fapiPrivateGetUserTrades", params, since, "id", "fromId")
+        return [read_trade(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
 
     async def totals(self) -> dict[str, Decimal]:
         def read(rows: Any) -> dict[str, Decimal]:
@@ -309,7 +308,7 @@ class BinanceFuturesAccount(CcxtAccount):
 
     async def funding_since(self, since: int) -> list[VenueFunding]:
         params = {"incomeType": "FUNDING_FEE"}
-        rows = await self._rows_since("fapiPrivateGetIncome", params, since, "tranId", None)
+        rows = await self._rows_since("fapiPrivateGetIncome", params, since, "tranId", window_ms=KEPT_MS)
         return [read_funding(row) for row in rows]
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
@@ -336,42 +335,70 @@ class BinanceFuturesAccount(CcxtAccount):
 
     async def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         # What is no list of rows fails while it is read, as any other answer that cannot be read.
-        return await self._request(name, params, lambda rows: [row for row in rows if row["time"]])
+        return await self._request(
+            name, {**params, "limit": ROWS}, lambda rows: [row for row in rows if row["time"]]
+        )
 
     async def _rows_since(
-        self, name: str, base: Mapping[str, Any], since: int, id_name: str, from_name: str | None
+        self,
+        name: str,
+        base: Mapping[str, Any],
+        since: int,
+        id_name: str,
+        from_name: str | None = None,
+        window_ms: int = WINDOW_MS,
     ) -> list[dict[str, Any]]:
         """Every row at or after a time, oldest first, of what the venue keeps.
+
+        A full page may lack any row of the time asked about, so that time is halved until no page is full.
 
         Args:
             id_name: what tells rows of one millisecond apart.
             from_name: the parameter by which the venue pages through one millisecond; None where it cannot.
+            window_ms: the longest time that may be asked about.
 
         Raises:
             VenueError: also UNKNOWN, when there are too many to be sure of all.
         """
         now = self._now_ms()
-        start = since // NS_PER_MS
+        start, end = since // NS_PER_MS, now + AHEAD_MS
         if start < now - KEPT_MS:
             log.warning("%s: the venue keeps 90 days, and was asked since %d", name, since)
             start = now - KEPT_MS
-        found: dict[Any, dict[str, Any]] = {}
+        spans = [(first, min(first + window_ms - 1, end)) for first in range(start, end + 1, window_ms)]
+        found: dict[tuple[str, int], dict[str, Any]] = {}
         for _ in range(PAGES_MAX):
-            end = min(start + WINDOW_MS - 1, now + AHEAD_MS)
-            page = await self._rows(name, {**base, "startTime": start, "endTime": end, "limit": ROWS})
-            if from_name is not None and len(page) == ROWS and page[-1]["time"] == start:
-                page = await self._rows(name, {**base, from_name: int(page[-1][id_name]) + 1, "limit": ROWS})
-            found |= {(row["symbol"], row[id_name]): row for row in page}
-            last = max((row["time"] for row in page), default=end)
-            if len(page) == ROWS and last > start:
-                start = last
-            elif len(page) == ROWS:
-                break
-            elif end >= now:
+            if not spans:
                 return sorted(found.values(), key=lambda row: (row["time"], int(row[id_name])))
-            else:
-                start = end + 1
-        raise VenueError(Kind.UNKNOWN, f"{name} has more rows since {since} than can be paged through")
+            first, last = spans.pop()
+            page = await self._rows(name, {**base, "startTime": first, "endTime": last})
+            if len(page) == ROWS and first < last:
+                middle = (first + last) // 2
+                spans += [(first, middle), (middle + 1, last)]
+                continue
+            if len(page) == ROWS:
+                page += await self._rows_of_a_moment(name, base, page, id_name, from_name)
+            found |= {(row["symbol"], int(row[id_name])): row for row in page}
+        raise VenueError(Kind.UNKNOWN, f"{name} has more rows since {since} than {PAGES_MAX} requests tell")
+
+    async def _rows_of_a_moment(
+        self,
+        name: str,
+        base: Mapping[str, Any],
+        page: list[dict[str, Any]],
+        id_name: str,
+        from_name: str | None,
+    ) -> list[dict[str, Any]]:
+        """What follows a full page of rows of one millisecond, by id."""
+        found: list[dict[str, Any]] = []
+        moment = page[0]["time"]
+        for _ in range(PAGES_MAX if from_name is not None else 0):
+            following = max(int(row[id_name]) for row in page) + 1
+            page = await self._rows(name, {**base, f"{from_name}": following})
+            found += page
+            if len(page) < ROWS or page[-1]["time"] != moment:
+                return found
+        raise VenueError(Kind.UNKNOWN, f"{name} has more rows at {moment} than can be paged through")
 
 
 def _named(client_id: str) -> dict[str, str]:
