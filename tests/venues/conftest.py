@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
@@ -30,6 +30,9 @@ from oms.venues.limiter import Pool
 from oms.venues.over_ccxt import Reach
 from oms.venues.pools import POOLS
 from oms.venues.settings import Settings
+
+if TYPE_CHECKING:
+    from .markets import Markets
 
 VENUE = "binance.spot"
 QUICK = Settings(
@@ -238,3 +241,33 @@ async def desk(bare_desk: Desk) -> Desk:
     """A desk whose account ``main`` is connected and ready."""
     await bare_desk.connect()
     return bare_desk
+
+
+@pytest.fixture
+def exchanges() -> tuple[str, ...]:
+    """The exchanges of a test's desk, unless its module says otherwise."""
+    return ("binance", "bybit", "okx", "upbit")
+
+
+@pytest.fixture
+async def markets(
+    nats_server_shared: EmbeddedNats, tmp_path: Path, exchanges: tuple[str, ...]
+) -> AsyncIterator["Markets"]:
+    """A desk on the simulated ``exchanges``; without a connector."""
+    from .markets import Markets, simulator_of
+
+    simulator = simulator_of(exchanges, tmp_path / "ca.pem")
+    await simulator.start()
+    nc = await nats.connect(nats_server_shared.url, max_reconnect_attempts=-1)
+    engine = Engine(nc, EngineSettings(accounts={"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}))
+    stop = asyncio.Event()
+    running = asyncio.create_task(engine.run(stop))
+    await until(lambda: engine.ready.is_set() or running.done())
+    desk = Markets(nc, engine, simulator, tmp_path / "ca.pem")
+    yield desk
+    await desk.disconnect()
+    stop.set()
+    await running
+    await nc.jetstream().delete_stream("JOURNAL")
+    await nc.close()
+    await simulator.stop()

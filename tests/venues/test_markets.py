@@ -1,0 +1,105 @@
+"""An order's life on every market, through its real protocol: engine, connector, unmodified ccxt, simulator, and back."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from oms.messages.enums import MarginMode, OrderStatus
+
+from .conftest import until
+from .markets import PLACES, Markets, Place
+
+S = OrderStatus
+every_place = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+FUTURES = [place for place in PLACES.values() if place.market == "futures"]
+every_future = pytest.mark.parametrize("place", FUTURES, ids=[place.venue for place in FUTURES])
+
+
+@pytest.fixture
+def exchanges(place: Place) -> tuple[str, ...]:
+    return (place.exchange,)
+
+
+@every_place
+async def test_an_order_is_filled_in_parts(markets: Markets, place: Place) -> None:
+    """Acknowledged, filled in two parts, and every figure is the venue's to the last digit."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 3 * place.unit, place.price)
+    order = await markets.becomes(order_id, S.PARTIALLY_FILLED)
+    assert order.cumulative == 3 * place.unit
+    markets.trade(place, 7 * place.unit, place.price)
+    order = await markets.becomes(order_id, S.FILLED)
+    assert order.cost == 10 * place.unit * place.price
+    assert len(markets.at_venue(place, order_id)) == 1
+    await until(lambda: not markets.differences(), what="the same funds here and there")
+
+
+@every_place
+async def test_an_order_is_canceled_and_amended(markets: Markets, place: Place) -> None:
+    """Amended in quantity and price, filled in part, and canceled: one living venue order at any time."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    price = place.price - 5 * place.tick
+    answer = await markets.ask(
+        "amend", place, order_id=order_id, quantity=f"{8 * place.unit:f}", price=f"{price:f}"
+    )
+    assert answer["ok"], answer
+    await until(lambda: markets.order(order_id).quantity == 8 * place.unit)
+    order = await markets.becomes(order_id, S.NEW)
+    assert order.price == price
+    assert sum(each.is_open for each in markets.at_venue(place, order_id)) == 1
+    markets.trade(place, 2 * place.unit, price)
+    await markets.becomes(order_id, S.PARTIALLY_FILLED)
+    assert (await markets.ask("cancel", place, order_id=order_id))["ok"]
+    order = await markets.becomes(order_id, S.CANCELED)
+    assert order.cumulative == 2 * place.unit
+    assert not any(each.is_open for each in markets.at_venue(place, order_id))
+    await until(lambda: not markets.differences(), what="the same funds here and there")
+
+
+@every_place
+async def test_a_lost_answer_is_looked_up_and_never_repeated(markets: Markets, place: Place) -> None:
+    """The order stands at the venue once, though its answer was lost."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    for kind in ("lost_reply", "truncated_reply", "server_error_after"):
+        markets.fault(place, kind, count=1)
+        order_id = await markets.place(place)
+        await markets.becomes(order_id, S.NEW)
+        assert len(markets.at_venue(place, order_id)) == 1, kind
+        markets.simulator.exchanges[place.exchange].faults.clear()
+        assert (await markets.ask("cancel", place, order_id=order_id))["ok"]
+        await markets.becomes(order_id, S.CANCELED)
+
+
+@every_future
+async def test_a_position_is_opened_closed_and_funded(markets: Markets, place: Place) -> None:
+    """Leverage set, a long opened, funding paid, the position closed: positions and funds are the venue's."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    key = (place.exchange, "main", "futures", place.symbol)
+    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
+    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
+    assert markets.state.positions[key].margin_mode is MarginMode.CROSS
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 10 * place.unit, place.price)
+    await markets.becomes(order_id, S.FILLED)
+    assert markets.state.positions[key].quantity == 10 * place.unit
+    venue = markets.venue(place)
+    venue.settle_funding(venue.market("futures", place.symbol), Decimal("0.001"))
+    await until(lambda: markets.state.positions[key].funding < 0, what="funding to be paid")
+    order_id = await markets.place(place, side="sell", reduce_only=True)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 10 * place.unit, place.price, side="BUY")
+    await markets.becomes(order_id, S.FILLED)
+    assert not markets.state.positions[key].quantity
+    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    await asyncio.sleep(0.2)
+    assert not markets.differences()
