@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from oms.aggregates.instrument import Instrument
-from oms.aggregates.money import ONE, ZERO, share
+from oms.aggregates.money import ONE, ZERO, fewest_places, share
 from oms.messages import events as e
 from oms.messages.enums import MarginMode, Side
 
@@ -146,7 +146,7 @@ class Position:
             return ZERO
         if self.margin_mode is ISOLATED and self.stated_margin is not None:
             return self.stated_margin
-        return share(abs(self.cost), ONE, ONE if self.leverage is None else self.leverage)
+        return fewest_places(share(abs(self.cost), ONE, self.leverage or ONE))
 
     @property
     def closable(self) -> Decimal:

@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "place": "oms.cli.trading:place",
     "amend": "oms.cli.trading:amend",
     "cancel": "oms.cli.trading:cancel",
+    "terms": "oms.cli.trading:terms",
+    "reconcile": "oms.cli.reconciling:reconcile",
     "orders": "oms.cli.showing:orders",
     "trades": "oms.cli.showing:trades",
     "positions": "oms.cli.showing:positions",

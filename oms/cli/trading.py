@@ -1,4 +1,4 @@
-"""`oms place`, `oms amend`, `oms cancel`."""
+"""`oms place`, `oms amend`, `oms cancel`, `oms terms`."""
 
 import re
 import time
@@ -231,3 +231,52 @@ def _cancel_many(order_ids: tuple[str, ...], results: list[Result], as_json: boo
     if failed:
         order_id, error = failed[-1]
         raise OmsRefused(error.code, f"{order_id}: {error.message}")
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--leverage", "-l", type=_Amount(), help="Leverage, such as 5.")
+@click.option(
+    "--margin-mode",
+    "-m",
+    type=click.Choice(["cross", "isolated"], case_sensitive=False),
+    help="What stands behind the position: the whole wallet, or an amount set aside for it.",
+)
+@click.option("--venue", type=_Venue(), default="binance.futures", show_default=True, help="Where.")
+@o.account_option
+@o.id_option
+@o.json_option
+@o.nats_option
+def terms(
+    symbol: str,
+    leverage: object,
+    margin_mode: str | None,
+    venue: tuple[str, str],
+    account: str,
+    command_id: str | None,
+    as_json: bool,
+    url: str,
+) -> None:
+    """Ask the venue for another leverage or margin mode of a futures symbol.
+
+    \b
+    oms terms BTCUSDT --leverage 5
+    oms terms BTC-USDT-SWAP --venue okx.futures --leverage 3 --margin-mode isolated
+
+    Says so once the request is durable; the venue's answer follows, see `oms positions --all`.
+    """
+    if leverage is None and margin_mode is None:
+        raise click.UsageError("give --leverage, --margin-mode or both")
+
+    async def work(oms: OmsClient) -> Result:
+        return await oms.set_terms(
+            symbol,
+            leverage=leverage,  # type: ignore[arg-type]
+            margin_mode=None if margin_mode is None else margin_mode.lower(),
+            exchange=venue[0],
+            market=venue[1],
+            command_id=command_id,
+        )
+
+    result = o.with_client(url, account, work)
+    _say(result, as_json, f"terms of {symbol} requested")

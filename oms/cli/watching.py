@@ -92,6 +92,12 @@ def _line(event: PublicEvent) -> tuple[str, str]:
     if isinstance(event, p.BalanceChanged):
         amounts = "  ".join(f"{row.asset} {d(row.total)} (locked {d(row.locked)})" for row in event.balances)
         return f"balance   {event.account}  {amounts}", "dim"
+    if isinstance(event, p.AccountReconciled):
+        found = len(event.differences) + event.more
+        return (
+            f"compared  {event.account} {event.exchange}.{event.market}  {found:,} differences",
+            "bold red" if found else "dim",
+        )
     if isinstance(event, p.SessionChanged):
         how = "ready" if event.ready else "reconciling" if event.session else f"gone: {event.reason}"
         return f"connector {event.account} {event.exchange}.{event.market}  {how}", "yellow"

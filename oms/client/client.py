@@ -18,7 +18,8 @@ from oms.client.watch import PublicEvent, Watch, watch_subject
 from oms.messages import commands as c
 from oms.messages import queries as q
 from oms.messages.codes import Code
-from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.enums import MarginMode, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.public import AccountReconciled
 from oms.messages.replies import ErrorBody
 from oms.messages.subjects import ANY
 
@@ -30,6 +31,8 @@ QUERY_TIMEOUT_S: Final = 4.0
 PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 0.5
 RECONNECT_WAIT_S: Final = 0.2
+RECONCILE_WITHIN_S: Final = 60.0
+"""How long a reconciliation may take: with thousands of open orders it is many requests, within the venue's limits."""
 ROWS: Final = 1_000
 
 ASK_AGAIN: Final = frozenset(
@@ -313,6 +316,69 @@ class OmsClient:
         command = c.CancelAll(command_id=command_id or k.new_command_id())
         return await self._command(self._subject("cancel_all", account, exchange, market, symbol), command)
 
+    async def set_terms(
+        self,
+        symbol: str,
+        *,
+        leverage: k.Number | None = None,
+        margin_mode: MarginMode | str | None = None,
+        account: str | None = None,
+        exchange: str | None = None,
+        market: str | None = None,
+        command_id: str | None = None,
+    ) -> Result:
+        """Ask the venue for another leverage, margin mode (``cross``, ``isolated``) or both of a futures symbol.
+
+        The answer says that it was asked. What the venue makes of it is a public event of the position (``TermsSet``,
+        ``TermsRefused``), and stands in :meth:`positions`.
+
+        Raises:
+            OmsRefused, OmsTimeout: as :meth:`place`.
+        """
+        exchange, market = exchange or self.exchange, market or self.market
+        command = c.SetTerms(
+            command_id=command_id or k.new_command_id(),
+            exchange=exchange,
+            market=market,
+            symbol=symbol,
+            leverage=None if leverage is None else k.amount(leverage),
+            margin_mode=None if margin_mode is None else MarginMode(margin_mode),
+        )
+        return await self._command(self._subject("set_terms", account, exchange, market, symbol), command)
+
+    async def reconcile(
+        self,
+        *,
+        account: str | None = None,
+        exchange: str | None = None,
+        market: str | None = None,
+        within_s: float = RECONCILE_WITHIN_S,
+    ) -> AccountReconciled:
+        """Have an account on one market held against the venue now, and wait for what is found.
+
+        Raises:
+            OmsRefused: VENUE_DOWN when no session is ready to do it.
+            OmsTimeout: no answer within ``within_s``; it may still come, and is recorded then.
+            OmsEventsLost: the connection dropped meanwhile; ask again.
+        """
+        exchange, market = exchange or self.exchange, market or self.market
+        request_id = k.new_command_id()
+        subject = self._subject("reconcile", account, exchange, market)
+        async with self.watch("accounts", account=account, exchange=exchange, market=market) as events:
+            await self._command(subject, c.RequestReconciliation(command_id=request_id))
+            try:
+                async with asyncio.timeout(within_s):
+                    async for event in events:
+                        if isinstance(event, AccountReconciled) and event.request_id == request_id:
+                            return event
+            except TimeoutError:
+                pass
+        raise OmsTimeout(
+            f"{exchange}.{market} of {account or self.account} was not reconciled within {within_s:g} s: "
+            "is its connector busy, or the follower not running?",
+            (request_id,),
+        )
+
     # -- queries
 
     async def orders(
@@ -397,7 +463,10 @@ class OmsClient:
         market: str = ANY,
         at_least: int | None = None,
     ) -> q.Answer[q.BalanceRow]:
-        """Balances by asset: total, locked by orders, free. Otherwise as :meth:`orders`."""
+        """Balances by wallet and asset: total, locked by orders, margin of positions, free. Otherwise as :meth:`orders`.
+
+        A market means the wallet that its funds are in, which other markets may share.
+        """
         return await self._ask(
             self._subject("show_balances", account, exchange, market),
             q.ShowBalances(asset=asset),

@@ -22,6 +22,7 @@ PublicEvent = (
     | p.PositionChanged
     | p.BalanceChanged
     | p.SessionChanged
+    | p.AccountReconciled
     | p.AccountKnown
 )
 """What :meth:`oms.client.OmsClient.watch` yields; see :mod:`oms.messages.public`."""
@@ -41,6 +42,7 @@ _ACCOUNTS: Final[dict[str, Callable[[bytes], PublicEvent]]] = {
     "AccountRegistered": msgspec.json.Decoder(p.AccountKnown).decode,
     "SessionOpened": msgspec.json.Decoder(p.SessionChanged).decode,
     "SessionClosed": msgspec.json.Decoder(p.SessionChanged).decode,
+    "Reconciled": msgspec.json.Decoder(p.AccountReconciled).decode,
 }
 _balances: Final = msgspec.json.Decoder(p.BalanceChanged).decode
 
