@@ -257,7 +257,7 @@ class Reconciler:
         again, _ = await self._suspects()
         both = {key: again[key] for key in suspects if key in again}
         for key, (expected, found_there, look_up) in both.items():
-            comparison.differ("order", key, expected, found_there or "no such open order")
+            comparison.differ("order", key, expected, _words(found_there))
             if look_up is not None:
                 await self._check(look_up, {})
             elif found_there is not None:
@@ -462,4 +462,18 @@ def _differ(
     for key in sorted({*expected, *there}):
         ours, theirs = expected.get(key, Decimal(0)), there.get(key, Decimal(0))
         if ours != theirs:
-            comparison.differ(kind, key, f"{ours:f}", f"{theirs:f}")
+            comparison.differ(kind, key, _short(ours), _short(theirs))
+
+
+def _short(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
+
+
+def _words(order: VenueOrder | None) -> str:
+    if order is None:
+        return "no such open order"
+    price = "" if order.price is None else f" at {_short(order.price)}"
+    done = f", {_short(order.cumulative)} filled" if order.cumulative else ""
+    return (
+        f"{order.side} {_short(order.quantity)} {order.symbol}{price}{done}, open as {order.venue_order_id}"
+    )
