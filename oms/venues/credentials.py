@@ -4,11 +4,15 @@ A connector of a real exchange takes them from Vault alone (:mod:`oms.venues.vau
 simulator, whose keys protect nothing.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
+
+# At DEBUG ccxt logs every request with its headers, and these hold keys, passphrases and tokens.
+logging.getLogger("ccxt.base.exchange").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 OnChange = Callable[[str, str, str], None]
 """Is told (exchange, market, account)."""
