@@ -208,6 +208,20 @@ async def test_cancel_replace_says_which_half_failed(raw: RawClient) -> None:
     assert (status, body["code"], body["data"]["newOrderResponse"]["code"]) == (409, -2021, -2010)
 
 
+async def test_a_halted_symbol(raw: RawClient, wire: Wire) -> None:
+    """While a symbol is halted its orders are refused, its cancels are not, and `exchangeInfo` shows it."""
+    market = wire.exchange.market("spot", "BTCUSDT")
+    await raw.signed("POST", "order", **LIMIT, newClientOrderId="r1")
+    wire.exchange.set_status(market, "HALTED")
+    status, body = await raw.signed("POST", "order", **LIMIT)
+    assert (status, body) == (400, {"code": -1013, "msg": "Market is closed."})
+    _, body = await raw.get("exchangeInfo", symbol="BTCUSDT")
+    assert body["symbols"][0]["status"] == "HALT"
+    status, _ = await raw.signed("DELETE", "order", symbol="BTCUSDT", origClientOrderId="r1")
+    assert status == 200
+    assert (await raw.signed("POST", "order", **{**LIMIT, "symbol": "ETHUSDT", "price": "2000"}))[0] == 200
+
+
 async def test_unknown_paths(raw: RawClient) -> None:
     """A path that is not offered says so instead of answering with something else."""
     assert await raw.get("klines") == (

@@ -110,6 +110,15 @@ async def test_duplicate_reports(user: UserStream, raw: RawClient, control: Cont
     assert (await user.report())["x"] == "CANCELED"
 
 
+async def test_dropped_reports(user: UserStream, raw: RawClient, control: ControlClient) -> None:
+    """A dropped report never comes, while what it told is true and the reports after it come."""
+    await control.add_fault("drop_report", count=1, endpoint="NEW")
+    await raw.signed("POST", "order", **LIMIT)
+    assert (await raw.signed("GET", "openOrders"))[1][0]["status"] == "NEW"
+    await raw.signed("DELETE", "openOrders", symbol="BTCUSDT")
+    assert (await user.report())["x"] == "CANCELED"
+
+
 async def test_reordered_and_late_reports(user: UserStream, raw: RawClient, control: ControlClient) -> None:
     """A reordered report comes after the next one, or after its delay; a delayed one comes late."""
     await control.add_fault("reorder_report", count=1, endpoint="NEW", delay_ms=5000)
