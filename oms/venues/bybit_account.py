@@ -204,12 +204,11 @@ class BybitAccount(CcxtAccount):
 
     async def submit(self, order: Submit) -> VenueOrder:
         params = self._new_order(order)
-        # No later than the order is made there, so that nothing the stream tells of it seems older than this.
-        sent = at_ms(self._now_ms())
+        begun = time.monotonic()
         return await self._request(
             "privatePostV5OrderCreate",
             params,
-            lambda raw: _taken(order, raw["result"]["orderId"], sent),
+            lambda raw: _taken(order, raw, time.monotonic() - begun),
             orders=1,
             group=f"{self.category}.create",
             symbol=order.symbol,
@@ -336,7 +335,10 @@ class BybitAccount(CcxtAccount):
         )
 
     def _trades(self, rows: list[dict[str, Any]]) -> list[VenueTrade]:
-        trades = {raw["execId"]: self._trade(raw) for raw in rows if raw["execType"] not in payloads.CASH}
+        # The venue lists the newest first, and many have the same time.
+        trades = {
+            raw["execId"]: self._trade(raw) for raw in reversed(rows) if raw["execType"] not in payloads.CASH
+        }
         return sorted(trades.values(), key=lambda trade: trade.time)
 
     async def _rows(
@@ -447,7 +449,9 @@ class BybitFuturesAccount(BybitAccount):
             since,
         )
         payments = {
-            raw["id"]: payloads.read_funding(raw) for raw in rows if raw["currency"] == payloads.SETTLE
+            raw["id"]: payloads.read_funding(raw)
+            for raw in reversed(rows)
+            if raw["currency"] == payloads.SETTLE
         }
         found = [each for each in payments.values() if each.time >= since - NS_PER_MS]
         return sorted(found, key=lambda payment: payment.time)
@@ -486,11 +490,14 @@ class BybitFuturesAccount(BybitAccount):
                 raise
 
 
-def _taken(order: Submit, venue_order_id: str, sent: int) -> VenueOrder:
-    """The order as it was sent: the venue tells its id alone."""
+def _taken(order: Submit, raw: Mapping[str, Any], took_s: float) -> VenueOrder:
+    """The order as it was sent: the venue tells its id alone.
+
+    Its time is no later than when it was made, so that nothing the stream tells of it seems older than this.
+    """
     return VenueOrder(
         client_id=order.client_id,
-        venue_order_id=venue_order_id,
+        venue_order_id=raw["result"]["orderId"],
         symbol=order.symbol,
         side=order.side,
         type=order.type,
@@ -500,5 +507,5 @@ def _taken(order: Submit, venue_order_id: str, sent: int) -> VenueOrder:
         trigger_price=order.trigger_price,
         state=State.WORKING,
         cumulative=Decimal(0),
-        time=sent,
+        time=at_ms(int(raw["time"]) - int(took_s * 1000) - 1),
     )
