@@ -23,6 +23,7 @@ from .market_streams import DEPTH_INTERVAL_MS
 from .spot import SpotApi
 
 FUTURES_HOSTS = ("fapi.binance.com", "fstream.binance.com")
+FUTURES_PATHS = ("/fapi/", "/public/", "/market/", "/private/")
 FUTURES_POOLS = (
     Pool("futures_weight_1m", 2_400, 60),
     Pool("futures_orders_10s", 300, 10),
@@ -65,7 +66,7 @@ class BinanceWire(Wire):
         "ws-api.binance.com",
         *FUTURES_HOSTS,
     )
-    paths = ("/api/v3/", "/sapi/", "/ws-api/", "/stream", "/ws", "/fapi/")
+    paths = ("/api/v3/", "/sapi/", "/ws-api/", "/stream", "/ws", *FUTURES_PATHS)
     pools = POOLS + FUTURES_POOLS
     flush_interval_ms = DEPTH_INTERVAL_MS
 
@@ -82,7 +83,7 @@ class BinanceWire(Wire):
 
     async def serve(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
         host = request.headers.get(hdrs.HOST, "").partition(":")[0].lower()
-        market = FUTURES if host in FUTURES_HOSTS or path.startswith("/fapi/") else SPOT
+        market = FUTURES if host in FUTURES_HOSTS or path.startswith(FUTURES_PATHS) else SPOT
         side = self._sides.get(market)
         if side is None:
             return web.Response(status=404, text=f"this simulator has no {market} market of Binance\n")
