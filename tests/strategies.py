@@ -115,6 +115,15 @@ REPORTS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     _report("in_doubt", {"reason": st.just("timeout")}, {}),
     _report("absent", {"reason": st.just("gone")}, {"revision": REVISIONS}),
     _report("finished", {"venue_time": st.just(1), **_CUMULATIVE}, {}),
+    _report(
+        "restated",
+        {
+            "quantity": decimals("0.5", "4", 1),
+            "price": st.none() | decimals("90", "110", 0),
+            "venue_time": st.integers(0, 9),
+        },
+        {"revision": REVISIONS, "reason": st.just("stp")},
+    ),
 )
 """Any report about an order but trades and findings; without its ``order_id``."""
 

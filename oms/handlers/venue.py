@@ -269,6 +269,9 @@ def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Ord
 def _decide_bust(state: Partition, ledger: Account, report: r.Busted, order: Order | None) -> list[e.Event]:
     """A trade taken back is undone once, whatever has become of its order."""
     _check_trade(state, ledger, report, order)
+    if order is not None and order.cumulative < report.quantity:
+        # Not this order's: outside, the client id of an earlier one may be used again.
+        order = None
     event = e.TradeBusted(**_trade(state, ledger, report, order), reason=report.reason)
     return [event] if needs_undoing(ledger, event) else []
 

@@ -30,6 +30,17 @@ ETH = {**BTC, "symbol": "ETHUSDT", "base": "ETH", "step": "0.01", "min_quantity"
 PERP = {**BTC, "symbol": "BTCPERP", "contract_size": "0.1", "step": "1", "min_quantity": "1"}
 
 
+def declaration(market: str, **fields: Any) -> dict[str, Any]:
+    """A venue that can do everything but amend in place, where ``fields`` do not say otherwise."""
+    usual = {
+        "order_types": ["limit", "market", "stop_limit", "stop_market"],
+        "times_in_force": ["GTC", "IOC", "FOK", "GTD"],
+        "features": ["post_only", "reduce_only", "amend"],
+        "wallet": market,
+    }
+    return {"capabilities": {**usual, **fields}}
+
+
 class Desk:
     """One engine's state and its replica.
 
@@ -103,14 +114,8 @@ class Desk:
         return self.reply(f"list_instruments.binance._.{market}._", {"instruments": list(specs)})
 
     def declare(self, market: str = "spot", **fields: Any) -> dict[str, Any]:
-        """The venue tells what it can do: everything but what ``fields`` say."""
-        usual = {
-            "order_types": ["limit", "market", "stop_limit", "stop_market"],
-            "times_in_force": ["GTC", "IOC", "FOK", "GTD"],
-            "features": ["post_only", "reduce_only", "amend"],
-            "wallet": market,
-        }
-        return self.reply(f"declare_venue.binance._.{market}._", {"capabilities": {**usual, **fields}})
+        """The venue tells what it can do; see :func:`declaration`."""
+        return self.reply(f"declare_venue.binance._.{market}._", declaration(market, **fields))
 
     def open(self, account: str, market: str, totals: dict[str, str], session: str = "s1") -> None:
         place = f"binance.{account}.{market}._"

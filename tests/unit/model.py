@@ -33,6 +33,8 @@ class ModelOrder:
     trigger: Decimal | None = None
     amend_unit: Decimal | None = None
     """What a unit would reserve with the amend under way, off spot."""
+    terms_at: int = 0
+    """Venue time of the last change of terms."""
 
     @property
     def cumulative(self) -> Decimal:
@@ -91,18 +93,35 @@ class ModelOrder:
             self.base = "working"
             self.doubt = self.doubt or not self.filled
 
+    def bust(self, trade_id: str) -> None:
+        """A trade taken back: what works has more left again, what has ended stays ended."""
+        was_filled = self.filled
+        del self.trades[trade_id]
+        if was_filled and not self.filled:
+            self.base = "canceled"
+        elif self.base == "pending_new":
+            self.base = "working"
+
+    @property
+    def in_place(self) -> bool:
+        """Whether an amend under way changes the venue order itself."""
+        return self.amend is not None and self.amend[2] == self.revision
+
     def report(self, report: dict[str, Any]) -> None:
         """What a report of the venue changes."""
         kind, revision = report["report"], report.get("revision", 0)
         ended = self.filled or self.base in ("canceled", "expired")
         told = report.get("cumulative")
         missing = told is not None and Decimal(told) > self.cumulative
-        if kind in ("accepted", "amended") and self.amend is not None and revision == self.amend[2]:
-            self._amended()
+        replaced = self.amend is not None and revision == self.amend[2] and not self.in_place
+        if kind in ("accepted", "amended") and replaced:
+            self._amended(report["venue_time"])
+        elif kind == "restated":
+            self._restated(report, revision)
         elif kind == "accepted":
             if revision >= self.revision and not ended:
                 self.base, self.doubt = "working", False
-        elif kind == "rejected" and self.amend is not None and revision == self.amend[2]:
+        elif kind == "rejected" and replaced:
             self._amend_failed()
         elif kind == "rejected":
             if revision >= self.revision and not ended and not self.cumulative and self.base != "rejected":
@@ -146,8 +165,35 @@ class ModelOrder:
         self.amend = None if answered else self.amend
         self.doubt = missing
 
-    def _amended(self) -> None:
+    def _restated(self, report: dict[str, Any], revision: int) -> None:
+        """Terms that are newer than those known answer an amend in place, or are the venue's own doing."""
+        at = report["venue_time"]
+        if revision != self.revision or at < self.terms_at:
+            return
+        told = report["price"]
+        terms = (Decimal(report["quantity"]), self.price if None in (self.price, told) else Decimal(told))
+        if self.amend is not None and self.in_place and terms == self.amend[:2]:
+            self._amended(at)
+            return
+        may = self.base in ("pending_new", "working") or self.filled
+        if not may or terms == (self.quantity, self.price) or (self.terms_at and at == self.terms_at):
+            return
+        self.unit = self._unit_at(terms[1])
+        self.quantity, self.price = terms
+        self.terms_at, self.base = at, "working"
+
+    def _unit_at(self, price: Decimal | None) -> Decimal:
+        if price is None or self.price is None:
+            return self.unit
+        if self.key[2] == "spot":
+            return price if self.side == "buy" else self.unit
+        return Decimal(round(Fraction(self.unit) * Fraction(price) / Fraction(self.price) * 10**18)).scaleb(
+            -18
+        )
+
+    def _amended(self, at: int) -> None:
         assert self.amend is not None
+        self.terms_at = at
         self.quantity, price, self.revision = self.amend
         self.price = price
         if self.amend_unit is not None:

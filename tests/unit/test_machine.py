@@ -14,7 +14,7 @@ from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.messages import codec
 from tests import strategies as gen
-from tests.unit.desk import BTC, ETH, PERP, START, Desk, check_indexes, check_same
+from tests.unit.desk import BTC, ETH, PERP, START, Desk, check_indexes, check_same, declaration
 from tests.unit.model import ZERO, ModelOrder, ModelPosition
 
 HOUR = 3_600 * 10**9
@@ -45,6 +45,9 @@ class Machine(RuleBasedStateMachine):
         self.sent: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         self.sessions: dict[tuple[str, str], tuple[str, bool]] = {}
         self.mark: dict[str, Decimal] = {}
+        self.in_place: dict[str, bool] = {}
+        self.traded: dict[str, ModelOrder | None] = {}
+        self.busted: set[str] = set()
 
     # -- plumbing
 
@@ -223,11 +226,12 @@ class Machine(RuleBasedStateMachine):
         assert order.base != "pending_new" or order.cumulative
         assert not any((order.cancel, order.amend, order.doubt))
         held = order.reserved
-        order.asked += 1
+        in_place = self.in_place.get(market, False)
+        order.asked += not in_place
         order.amend = (
             order.quantity if quantity is None else Decimal(quantity),
             order.price if price is None else Decimal(price),
-            order.asked,
+            order.revision if in_place else order.asked,
         )
         if market != "spot":
             nothing = closes or order.reduce_only
@@ -304,11 +308,14 @@ class Machine(RuleBasedStateMachine):
         report: dict[str, Any] = {"order_id": order_id, "venue_time": 1}
         if order.amend is not None and (first or not order.cancel):
             revision = order.amend[2]
-            kind = (
-                {"report": "amended", "venue_order_id": "v"}
-                if yes
-                else {"report": "amend_rejected", "reason": ""}
-            )
+            quantity, price, _ = order.amend
+            terms = {"quantity": f"{quantity:f}", "price": None if price is None else f"{price:f}"}
+            if not yes:
+                kind: dict[str, Any] = {"report": "amend_rejected", "reason": ""}
+            elif order.in_place:
+                kind = {"report": "restated", **terms, "venue_time": order.terms_at + 1}
+            else:
+                kind = {"report": "amended", "venue_order_id": "v"}
             report |= {**kind, "revision": revision}
         else:
             report |= {"report": "canceled" if yes else "cancel_rejected", "reason": ""}
@@ -369,6 +376,7 @@ class Machine(RuleBasedStateMachine):
             return
         assert reply["count"] == 1, reply
         self.trades.append((account, market, trade))
+        self.traded[trade["trade_id"]] = order
         if order is not None:
             order.trade(trade["trade_id"], amount)
         self.book(account, market, trade)
@@ -390,6 +398,39 @@ class Machine(RuleBasedStateMachine):
         if market == "spot":
             self.total(account, market, base, signed)
             self.total(account, market, "USDT", -signed * price)
+
+    @precondition(lambda self: self.trades)
+    @rule(pick=PICK)
+    def bust(self, pick: int) -> None:
+        """A trade is taken back, once, whatever its order has become; one that was taken back already is not."""
+        account, market, trade = self.trades[-1 - pick % len(self.trades)]
+        trade_id, order = trade["trade_id"], self.model(trade["order_id"])
+        traded = self.traded[trade_id]
+        gone = traded is None or all(each is not traded for each in self.orders.values())
+        if order is not traded and not (order is None and gone):
+            return
+        told = {name: value for name, value in trade.items() if name != "maker"}
+        report = {**told, "report": "busted"}
+        reply = self.send(account, market, self.session_of(account, market), report)
+        assert reply["ok"] == bool(self.sessions[account, market][0])
+        if not reply["ok"]:
+            return
+        assert reply["count"] == (trade_id not in self.busted), reply
+        if trade_id in self.busted:
+            return
+        self.busted.add(trade_id)
+        if order is not None:
+            order.bust(trade_id)
+        back = {"side": "sell" if trade["side"] == "buy" else "buy", "fee": f"{-Decimal(trade['fee']):f}"}
+        self.book(account, market, {**trade, **back})
+
+    @rule(market=st.sampled_from(["spot", "perp"]), in_place=st.booleans())
+    def declare(self, market: str, in_place: bool) -> None:
+        """The venue begins to amend in place, or ceases to."""
+        features = ["post_only", "reduce_only", "amend", *(["amend_in_place"] if in_place else [])]
+        reply = self.ask(f"declare_venue.binance._.{market}._", declaration(market, features=features))
+        assert reply["count"] == (self.in_place.get(market) is not in_place)
+        self.in_place[market] = in_place
 
     @precondition(lambda self: self.trades)
     @rule(pick=PICK)
