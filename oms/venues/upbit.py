@@ -61,6 +61,7 @@ from oms.venues.upbit_payloads import (
     STEP,
     FeesUnclear,
     Rates,
+    TradesMissing,
     amount,
     at,
     finest,
@@ -160,7 +161,6 @@ class UpbitSpotAccount(CcxtAccount):
     ) -> None:
         super().__init__(exchange, public, limiter, accept_window_s)
         self._finished = finished
-        self._rates: dict[str, Rates] = {}
         self._on_event: Callable[[StreamEvent], None] = lambda event: None
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending: dict[str, asyncio.Event] = {}
@@ -350,25 +350,20 @@ class UpbitSpotAccount(CcxtAccount):
         return await self._look({"uuid": venue_order_id})
 
     async def _look(self, params: Mapping[str, str], priority: Priority = Priority.LOOK_UP) -> VenueOrder:
-        """An order with its trades. Where one rate does not explain what it paid, those of the account have to."""
+        """An order with its trades."""
         raw = await self.request("privateGetOrder", params, _object, priority=priority)
         try:
-            return read_order(raw)
-        except FeesUnclear:
-            rates = await self._rates_of(raw["market"])
-        try:
-            return read_order(raw, rates)
-        except FeesUnclear as unclear:
-            # What an account pays may have changed since it was read.
-            self._rates.pop(raw["market"], None)
-            raise VenueError(Kind.UNKNOWN, f"the venue's fees are not understood: {unclear}") from None
+            try:
+                return read_order(raw)
+            except FeesUnclear:
+                return read_order(raw, await self._rates_of(raw["market"]))
+        except TradesMissing as missing:
+            raise VenueError(Kind.UNKNOWN, str(missing)) from None
 
     async def _rates_of(self, symbol: str) -> Rates:
-        if symbol not in self._rates:
-            self._rates[symbol] = await self.request(
-                "privateGetOrdersChance", {"market": symbol}, lambda raw: msgspec.convert(raw, Rates)
-            )
-        return self._rates[symbol]
+        return await self.request(
+            "privateGetOrdersChance", {"market": symbol}, lambda raw: msgspec.convert(raw, Rates)
+        )
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
         return [read_order(row) for row in await self._open_rows(symbol)]

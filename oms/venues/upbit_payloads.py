@@ -2,10 +2,11 @@
 
 Fees are in won on both sides, and neither way tells one that could be taken as it is: the stream writes doubles, REST only
 the sum of an order. The venue takes a share of the won traded, unrounded; so a fee is price × quantity × rate, and only the
-rate, which has few digits, is read from the venue's figure. Both ways come to the same last digit, and a figure that no
-rate explains is not guessed at.
+rate, which has few digits, is read from the venue's figure. Both ways come to the same last digit. Should no rate explain
+what an order paid, not even those of the account, the sum is shared out by what was traded, loudly: it is right as a whole.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -18,6 +19,8 @@ from oms.messages.enums import OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.venues.adapter import OrderChanged, State, Traded, VenueOrder, VenueTrade
 from oms.venues.over_ccxt import at_ms, named, nameless, text
+
+log = logging.getLogger(__name__)
 
 QUOTE: Final = "KRW"
 FEE: Final = Decimal("0.0005")
@@ -126,7 +129,8 @@ def read_order(raw: Mapping[str, Any], rates: "Rates | None" = None) -> VenueOrd
         rates: what the account pays, in case the order paid at different ones.
 
     Raises:
-        FeesUnclear: its trades do not explain what it paid.
+        FeesUnclear: without ``rates``, what it paid is not to be told apart.
+        TradesMissing: it does not list all of its trades yet.
     """
     client_id, side = client_id_of(raw), SIDES[raw["side"]]
     executed = amount(raw["executed_volume"])
@@ -134,15 +138,11 @@ def read_order(raw: Mapping[str, Any], rates: "Rates | None" = None) -> VenueOrd
     terms = [(Decimal(row["price"]), Decimal(row["volume"])) for row in rows]
     # The trend is the taker's side.
     makers = [(row.get("trend") == "up") is (side is Side.SELL) for row in rows]
-    fees: list[Decimal] | None = []
+    fees: list[Decimal] = []
     if "trades" in raw:
-        paid = amount(raw["paid_fee"])
-        complete = sum((quantity for _, quantity in terms), Decimal(0)) == executed
-        fees = fees_of(terms, paid) if complete else None
-        if fees is None and complete and rates is not None:
-            fees = fees_of(terms, paid, [rates.of(side, maker) for maker in makers])
-        if fees is None:
-            raise FeesUnclear(f"order {raw['uuid']} paid {paid} for {executed} in {len(terms)} trades")
+        if sum((quantity for _, quantity in terms), Decimal(0)) != executed:
+            raise TradesMissing(f"order {raw['uuid']} executed {executed} and lists {len(rows)} trades of it")
+        fees = _fees(raw, terms, None if rates is None else [rates.of(side, maker) for maker in makers])
     trades = tuple(
         VenueTrade(
             venue_order_id=raw["uuid"],
@@ -157,7 +157,7 @@ def read_order(raw: Mapping[str, Any], rates: "Rates | None" = None) -> VenueOrd
             maker=maker,
             time=at(row["created_at"]),
         )
-        for row, (price, quantity), fee, maker in zip(rows, terms, fees or [], makers, strict=True)
+        for row, (price, quantity), fee, maker in zip(rows, terms, fees, makers, strict=False)
     )
     made = at(raw["created_at"])
     force = raw.get("time_in_force")
@@ -181,7 +181,27 @@ def read_order(raw: Mapping[str, Any], rates: "Rates | None" = None) -> VenueOrd
 
 
 class FeesUnclear(Exception):
-    """An order paid something that its trades, as they are listed now, do not explain."""
+    """An order paid at more rates than one: those of the account are needed."""
+
+
+class TradesMissing(Exception):
+    """An order does not list all that it executed yet."""
+
+
+def _fees(
+    raw: Mapping[str, Any], trades: list[tuple[Decimal, Decimal]], rates: list[Decimal] | None
+) -> list[Decimal]:
+    paid = amount(raw["paid_fee"])
+    fees = fees_of(trades, paid)
+    if fees is None and rates is None:
+        raise FeesUnclear(f"order {raw['uuid']} paid {paid} for {len(trades)} trades")
+    fees = fees or fees_of(trades, paid, rates)
+    if fees is None:
+        log.error("no rate explains that order %s paid %s: shared out among its trades", raw["uuid"], paid)
+        whole = _funds(trades)
+        fees = [finest(_EXACT.divide(_EXACT.multiply(paid, _funds([trade])), whole)) for trade in trades[:-1]]
+        fees.append(paid - sum(fees, Decimal(0)))
+    return fees
 
 
 def _state(state: str, force: str | None) -> State:
@@ -199,8 +219,8 @@ def read_change(raw: Mapping[str, Any]) -> OrderChanged | Traded | None:
         return None
     client_id = client_id_of(raw)
     if raw["state"] == "trade":
-        price, told = Decimal(raw["price"]), Decimal(raw["trade_fee"])
-        fees = fees_of([(price, quantity)], told)
+        price, told = Decimal(raw["price"]), amount(raw["trade_fee"])
+        fees = fees_of([(price, quantity)], told) or ([told] if _digits(told) <= _DOUBLE_DIGITS else None)
         if fees is None:
             return None
         return Traded(
@@ -238,6 +258,10 @@ def read_change(raw: Mapping[str, Any]) -> OrderChanged | Traded | None:
     )
 
 
+def _digits(value: Decimal) -> int:
+    return len(value.normalize(_EXACT).as_tuple().digits)
+
+
 def moves(trade: VenueTrade) -> dict[str, Decimal]:
     """What a trade changes of each asset."""
     sign = 1 if trade.side is Side.BUY else -1
@@ -248,7 +272,7 @@ def moves(trade: VenueTrade) -> dict[str, Decimal]:
 def exactly(written: str | int | None) -> Decimal | None:
     """A quantity of the stream, which writes doubles; None when it may have been another one."""
     value = amount(written)
-    if len(value.normalize(_EXACT).as_tuple().digits) <= _DOUBLE_DIGITS:
+    if _digits(value) <= _DOUBLE_DIGITS:
         return value
     return _EXACT.quantize(value, STEP) if abs(value) < _DOUBLE_STEPS_MAX else None
 
