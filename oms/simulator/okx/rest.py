@@ -156,7 +156,7 @@ class RestApi:
             endpoint = self._endpoints.get((request.method, path))
             if endpoint is None:
                 raise self._nowhere(path)
-            body = await self._read(request)
+            body = await request.read()
             before = fail_before(request, self._faults, labels, _refuse)
             if before is not None:
                 return before
@@ -172,10 +172,6 @@ class RestApi:
         if path in self._paths:
             return ApiError(50115, "Invalid request method.", 405)
         return ApiError(404, f"no such endpoint: {path}", 404)
-
-    @staticmethod
-    async def _read(request: web.BaseRequest) -> bytes:
-        return await request.read() if request.can_read_body else b""
 
     def _answer(
         self, request: web.BaseRequest, endpoint: Endpoint, path: str, query: str, body: bytes
