@@ -7,34 +7,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-import attrs
-
-from .checks import check_counts, check_prices, check_size
+from .admission import Admission
 from .config import HOUSE, INSURANCE, ExchangeConfig, SymbolConfig
 from .events import Listener
-from .execution import Execution, is_triggered, price_and_notional
+from .execution import Execution, is_triggered
+from .funding import Funding, next_funding
 from .ledger import Account, FundingPayment, Transfer
 from .liquidation import Liquidation
-from .margin import (
-    Margin,
-    liquidation_price,
-    needed_for,
-    position_margin,
-    summarise,
-    worst_notional,
-)
+from .margin import Margin, liquidation_price, position_margin, summarise, worst_notional
 from .markets import Market
 from .matching import Book
-from .orders import BUY, FUTURES, SPOT, ZERO, Fill, Order, OrderRequest
+from .orders import FUTURES, ZERO, Fill, Order, OrderRequest
 from .positions import MarginMode, Position
 from .reasons import Reason, Refusal
-from .settlement import COMMISSION_UNIT, Settlement, position_of
+from .settlement import Settlement, position_of
+from .terms import PositionTerms
 from .till import Till
-
-NS_PER_S = 1_000_000_000
 
 # Sums of amounts with 18 decimals stay exact.
 _EXACT = Context(prec=60)
@@ -110,25 +101,19 @@ class Exchange:
             )
             made.updated_ns = now
             self.accounts[account.name] = self.keys[account.api_key] = made
-        self._till = Till(clock, self._listening)
-        self._settlement = Settlement(self.rules, self._till, self.house)
-        self._execution = Execution(
-            self.rules,
-            clock,
-            self._listening,
-            self.markets,
-            self.accounts,
-            self._till,
-            self._settlement,
+        futures_wallet = self.rules.wallets.get(FUTURES, "")
+        self._till = till = Till(clock, self._listening)
+        settlement = Settlement(self.rules, till, self.house)
+        self._execution = execution = Execution(
+            self.rules, clock, self._listening, self.markets, self.accounts, till, settlement
+        )
+        self._admission = Admission(self.rules, till, settlement, execution)
+        self._terms = PositionTerms(futures_wallet, clock, till, execution)
+        self._funding = Funding(
+            config.funding_interval_s, futures_wallet, clock, till, self.house, self._booking_id
         )
         self._liquidation = Liquidation(
-            self.rules.wallets.get(FUTURES, ""),
-            self.markets,
-            self._till,
-            self._execution,
-            self.insurance,
-            self.house,
-            self._system_order,
+            futures_wallet, self.markets, till, execution, self.insurance, self.house, self._system_order
         )
         self._next_order_id = 1
         self._next_generated_id = 1
@@ -149,7 +134,7 @@ class Exchange:
             mark_price=price,
             index_price=price,
             funding_rate=config.funding_rate if config.market == FUTURES else ZERO,
-            next_funding_ns=self._next_funding(now),
+            next_funding_ns=next_funding(now, self.config.funding_interval_s),
             book=Book(config.contract_size, config.step),
         )
 
@@ -236,13 +221,7 @@ class Exchange:
     def check(self, account: Account, request: OrderRequest) -> Market:
         """Raise the `Refusal` for which `place` would refuse, but for funds, position and book; return the market."""
         market = self.market(request.market, request.symbol)
-        if market.status != "TRADING":
-            raise Refusal(Reason.NOT_TRADING, f"{market.symbol} is halted")
-        check_prices(market, request)
-        check_size(market, request)
-        check_counts(market, account, request)
-        if request.reduce_only and not market.is_futures:
-            raise Refusal(Reason.REDUCE_ONLY, "spot orders cannot be reduce-only")
+        self._admission.check(market, account, request)
         return market
 
     @_exact
@@ -254,12 +233,13 @@ class Exchange:
         """
         client_id, uses = request.client_order_id, self.rules.client_ids
         # Where an id is spent for ever, a refused order spends it too.
+        market = self.market(request.market, request.symbol)
         if uses == "ever":
-            self._claim_client_id(account, request, client_id)
-            market = self.check(account, request)
+            self._admission.claim_client_id(market, account, client_id)
+            self._admission.check(market, account, request)
         else:
-            market = self.check(account, request)
-            self._claim_client_id(account, request, client_id)
+            self._admission.check(market, account, request)
+            self._admission.claim_client_id(market, account, client_id)
         if not client_id:
             client_id = self.generate_client_id() if self.rules.makes_client_ids else ""
         order = self._new_order(market, account, request, client_id)
@@ -269,10 +249,7 @@ class Exchange:
             raise Refusal(Reason.WOULD_MATCH, "a post-only order would match at once")
         if order.stop_price and is_triggered(order, market.last_price):
             raise Refusal(Reason.WOULD_TRIGGER, f"the stop price {order.stop_price} would trigger at once")
-        if market.is_futures:
-            self._check_margin(market, account, order)
-        else:
-            self._lock_funds(market, account, order)
+        self._admission.reserve(market, account, order)
         execution = self._execution
         execution.open(market, account, order)
         if crosses:
@@ -310,7 +287,7 @@ class Exchange:
         self._check_open(order)
         market = self.markets[order.market, order.symbol]
         new = (quantity or order.quantity, price or order.price, stop_price or order.stop_price)
-        self._check_amend(market, order, new)
+        self._admission.check_amend(market, order, new)
         crosses = order.post_only and not order.is_waiting and market.book.crosses(order.side, new[1])
         policy = self.rules.post_only[market.name]
         if crosses and policy == "reject":
@@ -318,13 +295,13 @@ class Exchange:
         execution, waiting = self._execution, order.is_waiting
         if not waiting and new[1:] == (order.price, order.stop_price) and new[0] < order.quantity:
             execution.decrease(market, account, order, order.quantity - new[0])
-            self._fit_lock(market, account, order)
+            self._admission.fit_lock(market, account, order)
             execution.amended(market, account, order)
         else:
-            self._check_amended_funds(market, account, order, new)
+            self._admission.check_amended_funds(market, account, order, new)
             execution.leave_book(market, account, order)
             order.quantity, order.price, order.stop_price = new
-            self._fit_lock(market, account, order)
+            self._admission.fit_lock(market, account, order)
             if waiting:
                 market.waiting[order.order_id] = order
             execution.amended(market, account, order)
@@ -342,26 +319,7 @@ class Exchange:
         Raises `Refusal` NO_SYMBOL, LEVERAGE, INSUFFICIENT_MARGIN, or POSITION_OPEN (less leverage for an open isolated
         position).
         """
-        market = self.market(FUTURES, symbol)
-        position = position_of(account, market)
-        if not 1 <= leverage <= market.config.max_leverage:
-            raise Refusal(
-                Reason.LEVERAGE, f"leverage must be 1 to {market.config.max_leverage}, was {leverage}"
-            )
-        if leverage == position.leverage:
-            return False
-        before, position.leverage = position.leverage, leverage
-        if leverage < before:
-            reason = None
-            if position.mode == "isolated" and position.quantity:
-                reason = Reason.POSITION_OPEN
-            elif self._execution.available(account, market.config.settle) < 0:
-                reason = Reason.INSUFFICIENT_MARGIN
-            if reason is not None:
-                position.leverage = before
-                raise Refusal(reason, f"leverage of {symbol} cannot fall to {leverage}: {reason}")
-        self._tell_position(account, position, "LEVERAGE")
-        return True
+        return self._terms.set_leverage(account, self.market(FUTURES, symbol), leverage)
 
     @_exact
     def set_margin_mode(self, account: Account, symbol: str, mode: MarginMode) -> bool:
@@ -369,19 +327,7 @@ class Exchange:
 
         Raises `Refusal` NO_SYMBOL, MARGIN_MODE, POSITION_OPEN or ORDERS_OPEN.
         """
-        market = self.market(FUTURES, symbol)
-        position = position_of(account, market)
-        if mode not in ("cross", "isolated"):
-            raise Refusal(Reason.MARGIN_MODE, f"margin mode must be cross or isolated, was {mode!r}")
-        if mode == position.mode:
-            return False
-        if position.quantity:
-            raise Refusal(Reason.POSITION_OPEN, f"the position in {symbol} is open")
-        if account.open_count[market.key]:
-            raise Refusal(Reason.ORDERS_OPEN, f"orders of {symbol} are open")
-        position.mode = mode
-        self._tell_position(account, position, "MARGIN_MODE")
-        return True
+        return self._terms.set_margin_mode(account, self.market(FUTURES, symbol), mode)
 
     @_exact
     def adjust_margin(self, account: Account, symbol: str, amount: Decimal) -> None:
@@ -389,18 +335,7 @@ class Exchange:
 
         Raises `Refusal` NO_SYMBOL, MARGIN_MODE (not isolated, or flat) or INSUFFICIENT_MARGIN.
         """
-        market = self.market(FUTURES, symbol)
-        position = position_of(account, market)
-        if position.mode != "isolated" or not position.quantity:
-            raise Refusal(Reason.MARGIN_MODE, f"{symbol} has no isolated position")
-        spare = self._execution.available(account, market.config.settle)
-        if amount < 0:
-            needed = abs(position.notional(market.mark_price)) / position.leverage
-            spare = position.isolated_margin + min(ZERO, position.unrealised(market.mark_price)) - needed
-        if abs(amount) > spare:
-            raise Refusal(Reason.INSUFFICIENT_MARGIN, f"{spare} can be moved, not {abs(amount)}")
-        position.isolated_margin += amount
-        self._tell_position(account, position, "MARGIN")
+        self._terms.adjust_margin(account, self.market(FUTURES, symbol), amount)
 
     @_exact
     def transfer(self, account: Account, asset: str, amount: Decimal, source: str, target: str) -> Transfer:
@@ -414,7 +349,7 @@ class Exchange:
             raise Refusal(Reason.NO_ASSET, f"there is no asset {asset!r}")
         if not amount.is_finite() or amount <= 0:
             raise Refusal(Reason.BAD_AMOUNT, f"amount must be above 0, was {amount}")
-        self._check_spendable(account, source, asset, amount)
+        self._admission.check_spendable(account, source, asset, amount)
         self._till.add(account, source, asset, -amount)
         self._till.add(account, target, asset, amount)
         made = Transfer(self._booking_id(), asset, amount, source, target, self.clock())
@@ -430,7 +365,7 @@ class Exchange:
         if wallet not in account.wallets:
             raise Refusal(Reason.NO_WALLET, f"wallet must be one of {list(account.wallets)}, was {wallet!r}")
         if amount < 0:
-            self._check_spendable(account, wallet, asset, -amount)
+            self._admission.check_spendable(account, wallet, asset, -amount)
         self._till.add(account, wallet, asset, amount)
         self._till.tell("DEPOSIT" if amount > 0 else "WITHDRAW")
 
@@ -453,35 +388,8 @@ class Exchange:
 
     @_exact
     def settle_funding(self, market: Market, rate: Decimal | None = None) -> list[FundingPayment]:
-        """Let every position pay or receive -quantity × contract size × mark price × rate; `rate` is for once.
-
-        The house pays or receives what the others together do not.
-        """
-        rate = market.funding_rate if rate is None else rate
-        wallet, asset, now = self.rules.wallets[FUTURES], market.config.settle, self.clock()
-        payments = []
-        for account in list(market.holders.values()):
-            position = account.positions[market.symbol]
-            amount = (-position.notional(market.mark_price) * rate).quantize(COMMISSION_UNIT, ROUND_HALF_EVEN)
-            payment = FundingPayment(
-                self._booking_id(),
-                market.symbol,
-                asset,
-                amount,
-                rate,
-                market.mark_price,
-                position.quantity,
-                now,
-            )
-            account.funding_payments.append(payment)
-            payments.append(payment)
-            self._till.add(account, wallet, asset, amount)
-            self._till.add(self.house, wallet, asset, -amount)
-            if position.mode == "isolated":
-                position.isolated_margin += amount
-                self._till.moved(account, wallet, position)
-            self._till.tell("FUNDING", account, payment)
-        market.next_funding_ns = self._next_funding(now)
+        """Let every position pay or receive -quantity × contract size × mark price × rate; `rate` is for once."""
+        payments = self._funding.settle(market, market.funding_rate if rate is None else rate)
         self.listener.mark(market)
         self._liquidation.sweep(market)
         return payments
@@ -576,110 +484,11 @@ class Exchange:
         order.origin = origin
         return order
 
-    def _claim_client_id(self, account: Account, request: OrderRequest, client_id: str | None) -> None:
-        if not client_id:
-            return
-        scope = self._execution.scope(self.market(request.market, request.symbol))
-        if not account.takes_client_id(client_id, scope, self.rules.client_ids):
-            raise Refusal(Reason.DUPLICATE_CLIENT_ID, f"the client order id {client_id!r} is in use")
-
     @staticmethod
     def _check_open(order: Order) -> None:
         if not order.is_open:
             raise Refusal(Reason.ORDER_CLOSED, f"order {order.order_id} is {order.status}")
 
-    def _check_amend(self, market: Market, order: Order, new: tuple[Decimal, Decimal, Decimal]) -> None:
-        """Raise what refuses the new quantity, price and stop price, but for funds."""
-        if new == (order.quantity, order.price, order.stop_price):
-            raise Refusal(Reason.NOT_MODIFIED, "the order has these terms already")
-        if new[0] <= order.executed:
-            raise Refusal(Reason.AMEND_QUANTITY, f"{order.executed} is executed already, so not {new[0]}")
-        if market.status != "TRADING":
-            raise Refusal(Reason.NOT_TRADING, f"{market.symbol} is halted")
-        request = OrderRequest(
-            order.market, order.symbol, order.side, order.type, new[0], price=new[1], stop_price=new[2]
-        )
-        request = attrs.evolve(request, reduce_only=order.reduce_only)
-        check_prices(market, request)
-        check_size(market, request)
-        if order.is_waiting:
-            probe = attrs.evolve(order, stop_price=new[2])
-            if is_triggered(probe, market.last_price):
-                raise Refusal(Reason.WOULD_TRIGGER, f"the stop price {new[2]} would trigger at once")
-
-    def _check_amended_funds(
-        self, market: Market, account: Account, order: Order, new: tuple[Decimal, Decimal, Decimal]
-    ) -> None:
-        """Raise INSUFFICIENT_FUNDS or INSUFFICIENT_MARGIN when the new terms need more than there is."""
-        execution, old = self._execution, (order.quantity, order.price, order.stop_price)
-        counted = not order.is_waiting
-        if counted:
-            execution.count_resting(market, account, order, -order.leaves)
-        order.quantity, order.price, order.stop_price = new
-        try:
-            if not market.is_futures:
-                asset, amount = self._settlement.reserve(market, order)
-                self._check_spendable(account, self.rules.wallets[SPOT], asset, amount - order.locked)
-            elif counted:
-                self._check_margin(market, account, order)
-        finally:
-            order.quantity, order.price, order.stop_price = old
-            if counted:
-                execution.count_resting(market, account, order, order.leaves)
-
-    def _fit_lock(self, market: Market, account: Account, order: Order) -> None:
-        """Reserve for a spot order what its terms need now, no more and no less."""
-        if market.is_futures:
-            return
-        wallet = self.rules.wallets[SPOT]
-        asset, amount = self._settlement.reserve(market, order)
-        if amount > order.locked:
-            self._till.lock(account, order, wallet, asset, amount - order.locked)
-        else:
-            self._till.unlock(account, order, wallet, asset, order.locked - amount)
-
-    def _lock_funds(self, market: Market, account: Account, order: Order) -> None:
-        wallet = self.rules.wallets[SPOT]
-        asset, amount = self._settlement.reserve(market, order)
-        self._check_spendable(account, wallet, asset, amount)
-        self._till.lock(account, order, wallet, asset, amount)
-
-    def _check_spendable(self, account: Account, wallet: str, asset: str, amount: Decimal) -> None:
-        spendable = self._execution.spendable(account, wallet, asset)
-        if amount > spendable:
-            raise Refusal(
-                Reason.INSUFFICIENT_FUNDS, f"{account.name} can spend {spendable} {asset}, not {amount}"
-            )
-
-    def _check_margin(self, market: Market, account: Account, order: Order) -> None:
-        if order.is_waiting:
-            return
-        position = position_of(account, market)
-        if order.reduce_only:
-            if position.quantity * (1 if order.side == BUY else -1) >= 0:
-                raise Refusal(Reason.REDUCE_ONLY, f"there is no position that {order.side} would reduce")
-            return
-        price, notional = price_and_notional(market, order.side, order.leaves, order.price)
-        needed = needed_for(account, market, position, order.side, price, notional)
-        if not needed:
-            return
-        available = self._execution.available(account, market.config.settle)
-        if needed > available:
-            raise Refusal(
-                Reason.INSUFFICIENT_MARGIN, f"margin of {needed} is needed, {available} is available"
-            )
-
-    def _tell_position(
-        self, account: Account, position: Position, reason: Literal["LEVERAGE", "MARGIN_MODE", "MARGIN"]
-    ) -> None:
-        position.updated_ns = self.clock()
-        self._till.moved(account, self.rules.wallets[FUTURES], position)
-        self._till.tell(reason)
-
     def _booking_id(self) -> int:
         self._next_booking_id += 1
         return self._next_booking_id
-
-    def _next_funding(self, now: int) -> int:
-        interval = self.config.funding_interval_s * NS_PER_S
-        return (now // interval + 1) * interval
