@@ -163,6 +163,7 @@ _FIELDS = {
         "reconciled_as",
         "differences",
     ),
+    "wallet": ("balances",),
 }
 
 

@@ -187,7 +187,9 @@ AT_THE_BOUND: list[tuple[str, dict[str, Any], Code | None]] = [
     ("perp", _buy("1", "49.99"), Code.NOTIONAL_TOO_SMALL),
     ("perp", _buy("4", "100"), None),
     ("perp", _buy("5", "100"), Code.NOTIONAL_TOO_LARGE),
-    ("perp", _sell("4", reduce_only=True), Code.INSUFFICIENT_FUNDS),
+    ("perp", _sell("4", reduce_only=True), None),
+    ("perp", _sell("4", "99"), None),
+    ("perp", _buy("46", "100.01"), Code.NOTIONAL_TOO_LARGE),
     ("perp", _sell("5", "60", reduce_only=True), Code.REDUCE_ONLY),
 ]
 

@@ -124,7 +124,7 @@ async def test_a_changed_rule_is_found_at_its_commit_and_field(
     )
     first = report.findings[0]
     assert (first.kind, first.sequence, first.commit) == (Finding.STATE, sequence, index)
-    place = (f"ledger {fill.exchange}.{fill.account}.{fill.market}", f"balances.{fill.fee_asset}.total")
+    place = (f"wallet {fill.exchange}.{fill.account}.{fill.market}", f"balances.{fill.fee_asset}.total")
     assert place in {(field.entity, field.field) for field in first.fields}
     recorded = [found for found in report.findings[1:] if found.fields]
     assert any(

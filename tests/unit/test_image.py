@@ -84,7 +84,7 @@ def test_digest_and_differences_name_any_change(maker: Maker) -> None:
     doubted = next(iter(forgotten.doubtful))
     forgotten.doubtful.clear()
     for other, name in (
-        (balance, "wallet binance.main.spot"),
+        (balance, "wallet binance.main.spot.balances"),
         (order, f"order {order_id}: only in ours"),
         (command, f"command main {command_id}: only in ours"),
         (forgotten, f"order {doubted}.doubtful"),
