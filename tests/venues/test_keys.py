@@ -214,6 +214,24 @@ async def test_two_hundred_refreshes_at_once_are_two_readings(
         assert len(readings) <= 2
 
 
+async def test_a_secret_is_read_when_its_version_changes(kept: Bao, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking asks for the version alone: keys do not travel as long as they are the same."""
+    readings: list[str] = []
+    read = Login.read
+
+    def counted(self: Login, path: str, shape: str) -> Any:
+        readings.append(path)
+        return read(self, path, shape)
+
+    async with credentials(kept) as (_, told):
+        monkeypatch.setattr(Login, "read", counted)
+        await asyncio.sleep(5 * SOON_S)
+        assert readings == []
+        kept.put("exchanges/okx_futures", main=entry("o4"))
+        await until(lambda: told.changes)
+        assert readings == ["exchanges/okx_futures"]
+
+
 async def test_what_is_taken_away_stays_in_use(kept: Bao, caplog: pytest.LogCaptureFixture) -> None:
     """An entry that is gone, spoilt or deleted with its secret is told loudly, and the known key stays."""
     async with credentials(kept) as (keys, told):
