@@ -131,6 +131,14 @@ class _Exchange(hooked(ccxt.pro.upbit)):  # type: ignore[misc]
         )
         return client
 
+    def on_error(self, client: Any, error: Any) -> None:
+        super().on_error(client, error)
+        self.books.clear()
+
+    def on_close(self, client: Any, error: Any) -> None:
+        super().on_close(client, error)
+        self.books.clear()
+
     def handle_order_book(self, client: Any, message: Mapping[str, Any]) -> None:
         self.books[message["code"]] = message
         client.resolve(message, "orderbook:" + self.safe_symbol(message["code"], None, "-"))
@@ -541,18 +549,17 @@ class UpbitSpot(CcxtMarket):
         wanted = list(symbols)
         names = self.names(wanted)
         seen: dict[str, Any] = {}
-        async for _ in stream(lambda: self.public.watch_public_multiple(names, "orderbook")):
-            fresh = True
-            while fresh:
-                fresh = False
-                for symbol in wanted:
-                    book = self.public.books.get(symbol)
-                    if book is None or book is seen.get(symbol):
-                        continue
-                    seen[symbol] = book
-                    if book["orderbook_units"]:
-                        fresh = True
-                        yield symbol, book["orderbook_units"]
+        changes = stream(lambda: self.public.watch_public_multiple(names, "orderbook"))
+        while True:
+            fresh = [
+                (each, book) for each in wanted if (book := self.public.books.get(each)) is not seen.get(each)
+            ]
+            seen |= fresh
+            for symbol, book in fresh:
+                if book is not None and book["orderbook_units"]:
+                    yield symbol, book["orderbook_units"]
+            if not fresh:
+                await anext(changes)
 
     async def trades(self, symbol: str) -> AsyncIterator[PublicTrade]:
         (name,) = self.names([symbol])
