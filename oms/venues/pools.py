@@ -12,6 +12,8 @@ import attrs
 
 DEFAULT: Final = "default"
 """The group of requests that no rule tells apart."""
+CONNECT: Final = "connect"
+"""The group of WebSocket connections."""
 NS: Final = 10**9
 MINUTE: Final = 60
 DAY: Final = 86_400
@@ -124,24 +126,25 @@ _REQUESTS, _WEIGHT, _ORDERS = Counts.REQUESTS, Counts.WEIGHT, Counts.ORDERS
 
 # fmt: off
 POOLS: Final[Mapping[str, Limits]] = {
-    # developers.binance.com, "Limits" and "Rate limits" of the spot API (weight by address, unfilled orders by account), with
-    # the figures that GET /api/v3/exchangeInfo lists.
+    # developers.binance.com, "Limits" and "Rate limits" of the spot API (weight by address, unfilled orders by account, 300
+    # connections in 5 minutes by address), with the figures that GET /api/v3/exchangeInfo lists.
     "binance.spot": Limits(
-        address=(Rule("weight 1m", _WEIGHT, 6_000, MINUTE),),
+        address=(Rule("weight 1m", _WEIGHT, 6_000, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
         account=(Rule("orders 10s", _ORDERS, 100, 10), Rule("orders 1d", _ORDERS, 200_000, DAY)),
         read=read_binance,
     ),
     # binance.com support, "Rate Limits on Binance Futures" (25 October 2024): 2,400 by address, 1,200 and 300 by sub-account.
-    # A new or amended order weighs nothing by address and counts in both of the account's.
+    # A new or amended order weighs nothing by address and counts in both of the account's. Connections as on spot.
     "binance.futures": Limits(
-        address=(Rule("weight 1m", _WEIGHT, 2_400, MINUTE),),
+        address=(Rule("weight 1m", _WEIGHT, 2_400, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
         account=(Rule("orders 10s", _ORDERS, 300, 10), Rule("orders 1m", _ORDERS, 1_200, MINUTE)),
         read=read_binance,
     ),
-    # bybit-exchange.github.io/docs/v5/rate-limit: 600 in any 5 s by address, each endpoint by second and user id. Figures of
-    # the default level, by category where these differ; X-Bapi-Limit corrects them at the first answer.
+    # bybit-exchange.github.io/docs/v5/rate-limit: 600 in any 5 s and 500 connections in 5 minutes by address, each endpoint by
+    # second and user id. Figures of the default level, by category where these differ; X-Bapi-Limit corrects them at the
+    # first answer.
     "bybit": Limits(
-        address=(Rule("requests 5s", _REQUESTS, 600, 5),),
+        address=(Rule("requests 5s", _REQUESTS, 600, 5), *_each(_REQUESTS, 500, 5 * MINUTE, CONNECT)),
         account=(
             *_each(_REQUESTS, 20, 1, "spot.create", "spot.amend", "spot.cancel", "spot.cancel_all"),
             *_each(_REQUESTS, 10, 1, "linear.create", "linear.amend", "linear.cancel", "linear.cancel_all"),
@@ -152,9 +155,9 @@ POOLS: Final[Mapping[str, Limits]] = {
         read=read_bybit,
     ),
     # okx.com/docs-v5: "Rate Limit" below each endpoint, "User ID + Instrument ID" for orders, and "Sub-account rate limit":
-    # 1,000 new and amended orders in 2 s. Its answers tell nothing.
+    # 1,000 new and amended orders in 2 s, and 3 connections a second by address. Its answers tell nothing.
     "okx": Limits(
-        address=_each(_REQUESTS, 20, 2, "public"),
+        address=(*_each(_REQUESTS, 20, 2, "public"), *_each(_REQUESTS, 3, 1, CONNECT)),
         account=(
             Rule("orders 2s", _ORDERS, 1_000, 2, frozenset({"order", "amend"})),
             *_each(_REQUESTS, 60, 2, "order", "amend", "cancel", by_symbol=True),
@@ -167,13 +170,15 @@ POOLS: Final[Mapping[str, Limits]] = {
         ),
     ),
     # docs.upbit.com/reference/rate-limits: by second and pocket (an account of ours), quotations by address; the order group
-    # has 12 since 21 August 2026 (8 before, changelog "order-rate-limit-update"). A cancel is in the default group.
+    # has 12 since 21 August 2026 (8 before, changelog "order-rate-limit-update"). A cancel is in the default group. Connections
+    # that log in are the pocket's.
     "upbit": Limits(
         address=_each(_REQUESTS, 10, 1, "market", "ticker", "orderbook", "trade"),
         account=(
             *_each(_REQUESTS, 12, 1, "order"),
             *_each(_REQUESTS, 30, 1, DEFAULT),
             *_each(_REQUESTS, 1, 2, "order-cancel-all"),
+            *_each(_REQUESTS, 5, 1, CONNECT),
         ),
         read=read_upbit,
     ),
