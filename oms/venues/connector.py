@@ -79,6 +79,11 @@ class Connector:
         """Whether every account has a session that is ready."""
         return all(name in self.sessions and self.sessions[name].ready.is_set() for name in self._accounts)
 
+    @property
+    def amends_in_place(self) -> bool:
+        """Whether the venue changes an order itself."""
+        return self._market.amends_in_place
+
     def rekey(self, account: str) -> None:
         """The account's key was changed: end its session, so that the next one takes the new key."""
         session = self.sessions.get(account)
