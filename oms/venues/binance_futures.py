@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+import attrs
 import ccxt.pro
 
 from oms.messages.commands import InstrumentSpec
@@ -44,6 +45,7 @@ from oms.venues.binance_futures_payloads import (
 )
 from oms.venues.binance_spot import refusal
 from oms.venues.binance_wallets import transfer
+from oms.venues.credentials import Key
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
 from oms.venues.over_ccxt import (
@@ -53,6 +55,7 @@ from oms.venues.over_ccxt import (
     Dialect,
     hooked,
     listing,
+    make_exchange,
     read_book,
     stream,
     text,
@@ -443,6 +446,15 @@ class BinanceFutures(CcxtMarket):
             "recvWindow": self.reach.recv_window_ms,
             "warnOnFetchOpenOrdersWithoutSymbol": False,
         }
+
+    def connection(self, key: Key | None) -> Any:
+        if not self.reach.test_net:
+            return super().connection(key)
+        # The venue closed the futures test net that ccxt calls its sandbox: demo trading took its place.
+        reach = attrs.evolve(self.reach, test_net=False)
+        exchange = make_exchange(self.kind, reach, self.options(), key)
+        exchange.enable_demo_trading(True)
+        return exchange
 
     async def open(self) -> list[InstrumentSpec]:
         found = await listing(self.public, _read_listed)

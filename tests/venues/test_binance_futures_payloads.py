@@ -289,3 +289,18 @@ async def test_a_change_of_the_book() -> None:
     )
     await account.close()
     await exchange.close()
+
+
+async def test_the_test_net() -> None:
+    """The venue's demo trading is its test net: REST and streams of the demo hosts alone."""
+    credentials = FixedCredentials({("binance", "main"): Key("key", "secret")})
+    market = BinanceFutures(
+        credentials, Budgets(Pool(POOLS["binance.futures"]), 1, 1, 1), Reach(test_net=True)
+    )
+    account = market.account("main")
+    signed = account.exchange.sign("order", ["fapiPrivate"], "GET", {})
+    assert signed["url"].startswith("https://demo-fapi.binance.com/fapi/v1/order?")
+    private = account.exchange.get_private_ws_url("linear", "key")
+    assert private == "wss://fstream.binancefuture.com/private/ws?listenKey=key"
+    await account.close()
+    await market.close()
