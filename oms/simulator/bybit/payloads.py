@@ -151,7 +151,8 @@ def order_row(order: Order) -> dict[str, object]:
         "slTriggerBy": "",
         "tpLimitPrice": "0",
         "slLimitPrice": "0",
-        "tpslMode": "",
+        # Spot has no such field.
+        **({} if order.market == SPOT else {"tpslMode": ""}),
         "closeOnTrigger": False,
         "placeType": "",
         "smpType": "None",

@@ -45,7 +45,7 @@ def _request(exchange: Exchange, category: str, params: Params) -> OrderRequest:
     good_for = params.choice("timeInForce", TIMES_IN_FORCE, "GTC" if limit else "IOC")
     if params.integer("positionIdx", 0):
         raise ApiError(10001, "position idx not match position mode")
-    if params.text("isLeverage") not in ("", "0") or params.integer("isLeverage", 0):
+    if params.integer("isLeverage", 0):
         raise ApiError(170036, "You haven't enabled Cross Margin Trading yet.")
     unit = params.choice(
         "marketUnit", ("baseCoin", "quoteCoin"), "quoteCoin" if side == "BUY" else "baseCoin"
