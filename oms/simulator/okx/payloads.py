@@ -84,6 +84,11 @@ def trade_id(fill: Fill) -> str:
 # Instruments
 
 
+def instrument_code(market: Market) -> int:
+    """The number that stands for an instrument's name in orders over WebSockets."""
+    return zlib.crc32(market.symbol.encode()) % 100_000
+
+
 def instrument(market: Market) -> dict[str, object]:
     config = market.config
     swap = config.market == FUTURES
@@ -103,7 +108,7 @@ def instrument(market: Market) -> dict[str, object]:
         "futureSettlement": False,
         "instFamily": family if swap else "",
         "instId": config.symbol,
-        "instIdCode": zlib.crc32(config.symbol.encode()) % 100_000,
+        "instIdCode": instrument_code(market),
         "instType": INST_TYPES[config.market],
         "lever": str(config.max_leverage) if swap else "10",
         "listTime": "1548133413000",

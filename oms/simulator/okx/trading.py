@@ -10,6 +10,7 @@ import attrs
 
 from oms.simulator.exchange import Exchange
 from oms.simulator.ledger import Account
+from oms.simulator.markets import Market
 from oms.simulator.orders import FUTURES, SPOT, ZERO, Order, OrderRequest
 from oms.simulator.reasons import Reason, Refusal
 
@@ -48,6 +49,7 @@ class Trading:
         self._exchange = exchange
         self._state = state
         self._pending: Told | None = None
+        self._by_code = {payloads.instrument_code(market): market for market in exchange.markets.values()}
         self.amending = Amending()
 
     def opened(self, order: Order) -> None:
@@ -121,8 +123,7 @@ class Trading:
             self.amending = Amending()
 
     def _find(self, account: Account, fields: Fields, absent: tuple[int, str]) -> Order:
-        symbol = _text(fields, "instId")
-        kind = self._market_of(symbol)
+        market = self._market_of(fields)
         order_id, client_id = fields.get("ordId"), fields.get("clOrdId")
         if not order_id and not client_id:
             raise RowError(51003, "Either client order ID or order ID is required.")
@@ -131,19 +132,24 @@ class Trading:
             raise RowError(51000, "Parameter ordId error")
         try:
             # OKX goes by its own id when it has both.
-            return self._exchange.find(account, kind, symbol, number, None if order_id else str(client_id))
+            return self._exchange.find(account, *market.key, number, None if order_id else str(client_id))
         except Refusal:
             raise RowError(*absent) from None
 
-    def _market_of(self, symbol: str) -> str:
+    def _market_of(self, fields: Fields) -> Market:
+        """Return the market of an instrument, which has a name and a number."""
+        code = fields.get("instIdCode")
+        if not fields.get("instId") and isinstance(code, int) and code in self._by_code:
+            return self._by_code[code]
+        symbol = _text(fields, "instId")
         for kind in (SPOT, FUTURES):
             if (kind, symbol) in self._exchange.markets:
-                return kind
+                return self._exchange.markets[kind, symbol]
         raise RowError(*NO_INSTRUMENT)
 
     def _request(self, account: Account, fields: Fields) -> tuple[OrderRequest, Told]:
-        symbol = _text(fields, "instId")
-        kind = self._market_of(symbol)
+        market = self._market_of(fields)
+        kind, symbol = market.key
         side, ord_type = _text(fields, "side"), _text(fields, "ordType")
         if side not in ("buy", "sell"):
             raise RowError(51000, "Parameter side error")
