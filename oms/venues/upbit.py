@@ -57,7 +57,6 @@ from oms.venues.upbit_codes import DIALECT
 from oms.venues.upbit_payloads import (
     QUOTE,
     SIDES,
-    STATES,
     STEP,
     FeesUnclear,
     Rates,
@@ -89,7 +88,7 @@ SECOND_NS: Final = 10**9
 """REST writes times to the second."""
 AT_ONCE: Final = 10
 KEPT_ORDERS: Final = 20_000
-"""Closed orders whose trades are remembered, of each account: they change no more, and each costs a request."""
+"""Orders whose trades are remembered, of each account: each costs a request."""
 CONFIRM_S: Final = 2.0
 SETTLE_S: Final = 1.0
 """Funds that move and no trade within this explains have moved by something else."""
@@ -154,7 +153,7 @@ class UpbitSpotAccount(CcxtAccount):
     """One account's private connection to Upbit. See :class:`oms.venues.adapter.Account`.
 
     Args:
-        finished: trades of orders that have ended, by the venue's id, remembered across connections.
+        known: orders whose trades were asked for, by the venue's id, remembered across connections.
     """
 
     dialect = DIALECT
@@ -165,10 +164,10 @@ class UpbitSpotAccount(CcxtAccount):
         public: Any,
         limiter: Limiter,
         accept_window_s: float,
-        finished: "OrderedDict[str, tuple[VenueTrade, ...]]",
+        known: "OrderedDict[str, VenueOrder]",
     ) -> None:
         super().__init__(exchange, public, limiter, accept_window_s)
-        self._finished = finished
+        self._known = known
         self._on_event: Callable[[StreamEvent], None] = lambda event: None
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending: dict[str, asyncio.Event] = {}
@@ -384,7 +383,9 @@ class UpbitSpotAccount(CcxtAccount):
 
     async def trades_since(self, symbol: str, since: int) -> list[VenueTrade]:
         rows = await self._open_rows(symbol) + await self._closed_rows(symbol, since - LOOK_BACK_NS)
-        traded = {row["uuid"]: row["state"] for row in rows if amount(row["executed_volume"])}
+        traded = {
+            row["uuid"]: amount(row["executed_volume"]) for row in rows if amount(row["executed_volume"])
+        }
         names = list(traded)
         found: list[VenueTrade] = []
         for start in range(0, len(names), AT_ONCE):
@@ -393,15 +394,14 @@ class UpbitSpotAccount(CcxtAccount):
                 found += [trade for trade in trades if trade.time + SECOND_NS > since]
         return sorted(found, key=lambda trade: trade.time)
 
-    async def _trades(self, venue_order_id: str, state: str) -> tuple[VenueTrade, ...]:
-        known = self._finished.get(venue_order_id)
-        if known is None:
-            known = (await self._look({"uuid": venue_order_id})).trades
-            if STATES[state] is not State.WORKING:
-                self._finished[venue_order_id] = known
-                if len(self._finished) > KEPT_ORDERS:
-                    self._finished.popitem(last=False)
-        return known
+    async def _trades(self, venue_order_id: str, executed: Decimal) -> tuple[VenueTrade, ...]:
+        """Every trade of an order: asked for once for as long as it executes no more."""
+        known = self._known.get(venue_order_id)
+        if known is None or known.cumulative != executed:
+            known = self._known[venue_order_id] = await self._look({"uuid": venue_order_id})
+            if len(self._known) > KEPT_ORDERS:
+                self._known.popitem(last=False)
+        return known.trades
 
     async def trades_of(self, symbol: str, venue_order_id: str) -> list[VenueTrade]:
         return list((await self._look({"uuid": venue_order_id})).trades)
@@ -471,7 +471,7 @@ class UpbitSpot(CcxtMarket):
 
     def __init__(self, credentials: Credentials, budgets: Budgets, reach: Reach) -> None:
         super().__init__(credentials, budgets, reach)
-        self._finished: dict[str, OrderedDict[str, tuple[VenueTrade, ...]]] = {}
+        self._known: dict[str, OrderedDict[str, VenueOrder]] = {}
 
     def options(self) -> dict[str, Any]:
         return {}
@@ -505,7 +505,7 @@ class UpbitSpot(CcxtMarket):
             self.budgets.of(name),
             # The venue refuses no request for its age: this is how long one is given to arrive.
             self.reach.recv_window_ms / 1000,
-            self._finished.setdefault(name, OrderedDict()),
+            self._known.setdefault(name, OrderedDict()),
         )
 
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
