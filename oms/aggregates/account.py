@@ -15,7 +15,7 @@ from decimal import Decimal
 import attrs
 
 from oms.aggregates.instrument import Instrument
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import ZERO, fewest_places
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import Side
 from oms.messages.events import BalanceAdjusted, FundingPaid, OrderFilled, Reconciled, TradeBusted
@@ -99,7 +99,8 @@ class Wallet:
 
     def hold(self, asset: str, amount: Decimal) -> None:
         """Hold an amount as margin of a position, or give it back when negative."""
-        self.balance(asset).margin += amount
+        balance = self.balance(asset)
+        balance.margin = fewest_places(balance.margin + amount)
 
     def fill(self, event: OrderFilled, instrument: Instrument, realised: Decimal) -> None:
         """Move the assets of one trade. Off spot only the realised profit moves."""

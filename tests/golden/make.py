@@ -6,10 +6,12 @@ still decode to the same state. A new or changed event gets a new journal with t
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.unit.desk import Desk
+from tests.unit.desk import BTC, Desk, declaration
 
 HERE = Path(__file__).parent
+TICKS = [["0", "0.1"], ["1000", "1"], ["100000", "50"]]
 
 
 def history() -> Desk:
@@ -52,6 +54,7 @@ def history() -> Desk:
     desk.amend(corrected, quantity="5", price="97")
     desk.report("restated", corrected, quantity="5", price="97", venue_time=9)
     desk.report("found", "autoclose-1", reason="liquidation", venue_order_id="v77")
+    futures(desk)
     desk.ask("cancel_all._.main._._", {"command_id": "all"})
     desk.report("canceled", amended, reason="asked", revision=1)
     desk.ask("close_session.binance.main.spot._", {"session": "s1", "reason": "bye"})
@@ -60,6 +63,55 @@ def history() -> Desk:
     desk.ask("accept_loss._._._._", lost)
     desk.seal()
     return desk
+
+
+def futures(desk: Desk) -> None:
+    """Spot and futures in one wallet, positions, funding, terms and a reconciliation."""
+    place = "bybit.main.futures._"
+    features = ["post_only", "reduce_only", "amend", "amend_in_place", "leverage", "margin_mode", "positions"]
+    for market in ("spot", "futures"):
+        can = declaration(market, wallet="unified", features=features)
+        desk.ask(f"declare_venue.bybit._.{market}._", can)
+    desk.ask("list_instruments.bybit._.futures._", {"instruments": [{**BTC, "taker_fee": "0.0006"}]})
+    desk.ask("report_marks.bybit._.futures._", {"marks": {"BTCUSDT": "100"}})
+    desk.ask(f"open_session.{place}", {"session": "f1", "ready": False})
+    desk.ask(f"report_balances.{place}", {"session": "f1", "totals": {"USDT": "1000"}})
+    desk.ask(f"open_session.{place}", {"session": "f1", "ready": True})
+    terms = {"command_id": "t1", "leverage": "7", "margin_mode": "isolated"}
+    desk.ask("set_terms.bybit.main.futures.BTCUSDT", terms)
+    desk.ask("set_terms.bybit.main.futures.BTCUSDT", {"command_id": "t2", "leverage": "90"})
+
+    def say(report: str, **fields: Any) -> None:
+        told = {"report": report, "symbol": "BTCUSDT", **fields}
+        desk.ask(f"report.{place}", {"session": "f1", "reports": [told]})
+
+    say("terms", leverage="7", margin_mode="isolated", venue_time=1)
+    desk.ask("set_terms.bybit.main.futures.BTCUSDT", {"command_id": "t3", "leverage": "90"})
+    say("terms_refused", reason="110013")
+    order = {"side": "sell", "type": "limit", "quantity": "3", "price": "100", "strategy": "carry"}
+    opened = desk.reply("place.bybit.main.futures.BTCUSDT", {"command_id": "p1", **order})["order_id"]
+    trade = {"order_id": opened, "side": "sell", "quantity": "2", "price": "101", "trade_id": "x1"}
+    say("filled", **trade, fee="0.1212", fee_asset="USDT", maker=False, venue_time=2)
+    closing = {**order, "side": "buy", "quantity": "1", "price": "95"}
+    desk.ask("place.bybit.main.futures.BTCUSDT", {"command_id": "p2", **closing})
+    amended = {"command_id": "p3", "order_id": opened, "quantity": "4", "price": "102"}
+    say_accepted = {"report": "accepted", "order_id": opened, "venue_order_id": "b1", "venue_time": 3}
+    desk.ask(f"report.{place}", {"session": "f1", "reports": [say_accepted]})
+    desk.ask("amend.bybit.main.futures._", amended)
+    say("funding", funding_id="f1", amount="-0.01", asset="USDT", venue_time=4)
+    shown = {"symbol": "BTCUSDT", "quantity": "-2.5", "entry_price": "101.2", "liquidation_price": "115"}
+    stated = {**shown, "margin": "40", "leverage": "7", "margin_mode": "isolated"}
+    desk.ask(f"report_positions.{place}", {"session": "f1", "positions": [stated]})
+    desk.ask(f"reconcile.{place}", {"command_id": "look"})
+    difference = {"kind": "position", "key": "BTCUSDT", "expected": "-2", "found": "-2.5"}
+    counts = {"orders": 2, "trades": 1, "balances": 1, "positions": 1, "differences": [difference], "more": 1}
+    desk.ask(
+        f"report_reconciliation.{place}", {"session": "f1", "request_id": "look", "started_at": 5, **counts}
+    )
+    won = {**BTC, "symbol": "KRW-BTC", "quote": "KRW", "settle": "KRW", "tick": "0.1", "ticks": TICKS}
+    desk.ask("list_instruments.upbit._.spot._", {"instruments": [won]})
+    found = {"order_id": "web_2", "venue_order_id": "b2", "side": "sell", "type": "limit", "quantity": "1"}
+    say("found", **found, price="110")
 
 
 def main(number: int) -> None:
