@@ -143,11 +143,12 @@ class Sockets:
             return
         if len(socket.args) >= SUBSCRIPTIONS_MAX:
             raise ApiError(60014, "Requests too frequent")
-        fresh = key not in socket.args
-        socket.args[key] = arg
         socket.event(event="subscribe", arg=arg, **more)
+        if key not in socket.args:
+            # What it begins with comes before anything that follows.
+            self._greet(socket, arg)
+            socket.args[key] = arg
         if arg["channel"] in PRIVATE_CHANNELS:
-            assert socket.account is not None, "checked"
             count = sum(
                 1
                 for each in self.open
@@ -155,8 +156,6 @@ class Sockets:
                 for _ in each.subscriptions(arg["channel"])
             )
             socket.event(event="channel-conn-count", channel=arg["channel"], connCount=str(count))
-        if fresh:
-            self._greet(socket, arg)
 
     def _check(self, socket: Socket, arg: Any) -> None:
         if not isinstance(arg, dict) or not isinstance(arg.get("channel"), str):
