@@ -58,63 +58,58 @@ async def test_what_is_signed_is_what_was_sent(bybit: Bybit) -> None:
     assert await bybit.code("GET", "order/realtime", text="category=sp%6Ft&symbol=BTCUSDT") == 0
 
 
-@pytest.mark.parametrize(
-    "changes, code",
-    [
-        ({"price": "49000.01"}, 170134),
-        ({"price": "0.01"}, 170133),
-        ({"price": "2000000"}, 170132),
-        ({"qty": "0.0000001"}, 170136),
-        ({"qty": "0.0100001"}, 170137),
-        ({"qty": "9999"}, 170135),
-        ({"qty": "0.0001"}, 170140),
-        ({"qty": "3"}, 170131),
-        ({"symbol": "NOPE"}, 170121),
-        ({"reduceOnly": True}, 170130),
-        ({"isLeverage": 1}, 170036),
-        ({"triggerPrice": "51000", "orderFilter": "StopOrder"}, 170202),
-    ],
-)
-async def test_spot_orders(bybit: Bybit, changes: dict[str, Any], code: int) -> None:
-    """A spot order that cannot be has a code of the spot table, and does not exist."""
-    assert await create(bybit, SPOT, **changes) == code
-    assert not bybit.main.open
+NO_SPOT_ORDERS: list[tuple[dict[str, Any], int]] = [
+    ({"price": "49000.01"}, 170134),
+    ({"price": "0.01"}, 170133),
+    ({"price": "2000000"}, 170132),
+    ({"qty": "0.0000001"}, 170136),
+    ({"qty": "0.0100001"}, 170137),
+    ({"qty": "9999"}, 170135),
+    ({"qty": "0.0001"}, 170140),
+    ({"qty": "3"}, 170131),
+    ({"symbol": "NOPE"}, 170121),
+    ({"reduceOnly": True}, 170130),
+    ({"isLeverage": 1}, 170036),
+    ({"triggerPrice": "51000", "orderFilter": "StopOrder"}, 170202),
+]
+NO_LINEAR_ORDERS: list[tuple[dict[str, Any], int]] = [
+    ({"price": "49000.01"}, 10001),
+    ({"price": "2000000"}, 110003),
+    ({"qty": "0.0001"}, 10001),
+    ({"qty": "0.001", "price": "1000"}, 110094),
+    ({"qty": "500"}, 110007),
+    ({"symbol": "NOPE"}, 10001),
+    ({"reduceOnly": True}, 110017),
+    ({"positionIdx": 1}, 10001),
+    ({"triggerPrice": "51000"}, 10001),
+    ({"triggerPrice": "49000", "triggerDirection": 1}, 110092),
+    ({"triggerPrice": "51000", "triggerDirection": 2}, 110093),
+    ({"triggerPrice": "51000", "triggerDirection": 1, "triggerBy": "MarkPrice"}, 10001),
+    ({"category": "inverse"}, 10001),
+    ({"side": "buy"}, 10001),
+    ({"orderType": "Stop"}, 10001),
+    ({"timeInForce": "GTD"}, 10001),
+    ({"qty": 0.01}, 10001),
+    ({"qty": "-1"}, 10001),
+    ({"qty": "NaN"}, 10001),
+    ({"qty": ""}, 10001),
+    ({"price": ""}, 10001),
+    ({"orderLinkId": "x" * 37}, 10001),
+    ({"orderLinkId": "a b"}, 10001),
+    ({"takeProfit": "60000"}, 10001),
+    ({"reduceOnly": "yes"}, 10001),
+]
 
 
-@pytest.mark.parametrize(
-    "changes, code",
-    [
-        ({"price": "49000.01"}, 10001),
-        ({"price": "2000000"}, 110003),
-        ({"qty": "0.0001"}, 10001),
-        ({"qty": "0.001", "price": "1000"}, 110094),
-        ({"qty": "500"}, 110007),
-        ({"symbol": "NOPE"}, 10001),
-        ({"reduceOnly": True}, 110017),
-        ({"positionIdx": 1}, 10001),
-        ({"triggerPrice": "51000"}, 10001),
-        ({"triggerPrice": "49000", "triggerDirection": 1}, 110092),
-        ({"triggerPrice": "51000", "triggerDirection": 2}, 110093),
-        ({"triggerPrice": "51000", "triggerDirection": 1, "triggerBy": "MarkPrice"}, 10001),
-        ({"category": "inverse"}, 10001),
-        ({"side": "buy"}, 10001),
-        ({"orderType": "Stop"}, 10001),
-        ({"timeInForce": "GTD"}, 10001),
-        ({"qty": 0.01}, 10001),
-        ({"qty": "-1"}, 10001),
-        ({"qty": "NaN"}, 10001),
-        ({"qty": ""}, 10001),
-        ({"price": ""}, 10001),
-        ({"orderLinkId": "x" * 37}, 10001),
-        ({"orderLinkId": "a b"}, 10001),
-        ({"takeProfit": "60000"}, 10001),
-        ({"reduceOnly": "yes"}, 10001),
-    ],
-)
-async def test_linear_orders(bybit: Bybit, changes: dict[str, Any], code: int) -> None:
-    """A perpetual's order that cannot be has a code of the derivatives' table, and does not exist."""
-    assert await create(bybit, LINEAR, **changes) == code
-    assert not bybit.main.open
+@pytest.mark.parametrize("good, bad", [(SPOT, NO_SPOT_ORDERS), (LINEAR, NO_LINEAR_ORDERS)])
+async def test_orders_that_cannot_be(
+    tmp_path: Path, good: dict[str, Any], bad: list[tuple[dict[str, Any], int]]
+) -> None:
+    """An order that cannot be has a code of its category's table, and does not exist."""
+    async with running(tmp_path, limits={"spot.create": 1_000, "linear.create": 1_000}) as bybit:
+        for changes, code in bad:
+            assert await create(bybit, good, **changes) == code, changes
+        assert not bybit.main.open
 
 
 @pytest.mark.parametrize("good, code", [(SPOT, 170141), (LINEAR, 110072)])

@@ -274,41 +274,44 @@ async def test_an_order_that_is_over(either: Connected) -> None:
     assert await kind_of(either.account.order(BTC, "nobody")) == (Kind.NOT_FOUND, "no")
 
 
-@pytest.mark.parametrize(
-    "category, fields, code",
-    [
-        ("spot", {"price": D("49000.01")}, "170134"),
-        ("spot", {"price": D(2_000_000)}, "170132"),
-        ("spot", {"quantity": D("0.0000001")}, "170136"),
-        ("spot", {"quantity": D("0.0100001")}, "170137"),
-        ("spot", {"quantity": D(9_999)}, "170135"),
-        ("spot", {"quantity": D("0.0001")}, "170140"),
-        ("spot", {"quantity": D(3)}, "170131"),
-        ("spot", {"symbol": "NOPE"}, "170121"),
-        ("linear", {"price": D("49000.01")}, "10001"),
-        ("linear", {"price": D(2_000_000)}, "110003"),
-        ("linear", {"quantity": D("0.0001")}, "10001"),
-        ("linear", {"quantity": D("0.001"), "price": D(1_000)}, "110094"),
-        ("linear", {"quantity": D(500)}, "110007"),
-        ("linear", {"reduce_only": True}, "110017"),
-        ("linear", {"symbol": "NOPE"}, "10001"),
-        (
-            "linear",
-            {"type": OrderType.STOP_MARKET, "price": None, "trigger_price": D(49_000)},
-            "110092",
-        ),
-        (
-            "linear",
-            {"type": OrderType.STOP_LIMIT, "side": Side.SELL, "trigger_price": D(51_000)},
-            "110093",
-        ),
-    ],
-)
-async def test_refused_orders(bybit: Bybit, category: str, fields: dict[str, Any], code: str) -> None:
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("spot", {"price": D("49000.01")}, "170134"),
+    ("spot", {"price": D(2_000_000)}, "170132"),
+    ("spot", {"quantity": D("0.0000001")}, "170136"),
+    ("spot", {"quantity": D("0.0100001")}, "170137"),
+    ("spot", {"quantity": D(9_999)}, "170135"),
+    ("spot", {"quantity": D("0.0001")}, "170140"),
+    ("spot", {"quantity": D(3)}, "170131"),
+    ("spot", {"symbol": "NOPE"}, "170121"),
+    ("linear", {"price": D("49000.01")}, "10001"),
+    ("linear", {"price": D(2_000_000)}, "110003"),
+    ("linear", {"quantity": D("0.0001")}, "10001"),
+    ("linear", {"quantity": D("0.001"), "price": D(1_000)}, "110094"),
+    ("linear", {"quantity": D(500)}, "110007"),
+    ("linear", {"reduce_only": True}, "110017"),
+    ("linear", {"symbol": "NOPE"}, "10001"),
+    (
+        "linear",
+        {"type": OrderType.STOP_MARKET, "price": None, "trigger_price": D(49_000)},
+        "110092",
+    ),
+    (
+        "linear",
+        {"type": OrderType.STOP_LIMIT, "side": Side.SELL, "trigger_price": D(51_000)},
+        "110093",
+    ),
+]
+
+
+async def test_refused_orders(tmp_path: Path) -> None:
     """What the venue refuses with a code of its own did not happen."""
-    async with connected(bybit, category) as desk:
-        assert await kind_of(desk.account.submit(submit("no1", **fields))) == (Kind.REJECTED, code)
-        assert not desk.bybit.main.open
+    async with running(tmp_path, limits={"linear.create": 1_000}) as bybit:
+        for category in MARKETS:
+            async with connected(bybit, category) as desk:
+                for fields, code in [(fields, code) for each, fields, code in REFUSED if each == category]:
+                    refused = desk.account.submit(submit("no1", **fields))
+                    assert await kind_of(refused) == (Kind.REJECTED, code), fields
+        assert not bybit.main.open
 
 
 async def test_refused_changes(either: Connected) -> None:
