@@ -13,6 +13,7 @@ from oms.messages import events as e
 from oms.messages.codes import Code, Refused
 from oms.messages.subjects import ANY, Subject
 
+SPOT: Final = "spot"
 MAX_EVENTS: Final = 1_000
 """Events that one report of positions makes, so that its commit fits a frame; the next report makes the rest."""
 ENTRY_NOISE: Final = Decimal("0.000001")
@@ -78,6 +79,10 @@ def decide_positions(state: Partition, subject: Subject, command: c.ReportPositi
         Refused: SESSION_STALE, SESSION_CLOSED, INSTRUMENT_UNKNOWN, INVALID_COMMAND, INVALID_DECIMAL.
     """
     ledger = of_session(state, subject, command.session)
+    if subject.market == SPOT:
+        raise Refused(
+            Code.INVALID_COMMAND, "spot has no positions at the venue: what is held there are balances"
+        )
     told: dict[str, c.PositionSpec] = {}
     for spec in command.positions:
         if spec.symbol in told:
@@ -94,9 +99,7 @@ def decide_positions(state: Partition, subject: Subject, command: c.ReportPositi
         instrument = listed(state, ledger, symbol)
         position = state.positions.get((*ledger.key, symbol)) or Position(*ledger.key, symbol)
         adjusted = _adjusted(position, instrument, spec)
-        found += adjusted
-        if not instrument.spot:
-            found += _stated(position, spec, bool(adjusted))
+        found += [*adjusted, *_stated(position, spec, bool(adjusted))]
     return found
 
 

@@ -31,6 +31,7 @@ NOT_MODELLED: Final = (
     "Strategies do not react: they would have seen a denial, and placed, amended and canceled otherwise from then on.",
     "Funds are not held against the venue's again: orders that were denied for want of funds stay denied.",
     "An amend that is denied leaves its order working with the old terms; it is taken not to fill from then on.",
+    "Funding is left out: it depends on the position at each funding time.",
     "The loss of the first day counts from where the span starts.",
     "P&L is by position. `oms replay pnl` has a book for each strategy, which may split realised and unrealised otherwise.",
 )
@@ -302,6 +303,10 @@ class WhatIf:
         self.actual.amend(event.order_id, event.quantity, event.price)
         self.whatif.amend(event.order_id, event.quantity, event.price)
 
+    def _adjusted(self, event: e.PositionAdjusted, at: int, sequence: int) -> None:
+        self.actual.adopt(event)
+        self.whatif.adopt(event)
+
     def _marked(self, event: e.MarksRecorded, at: int, sequence: int) -> None:
         for symbol in event.marks:
             self._priced((event.exchange, event.market, symbol))
@@ -446,6 +451,7 @@ _RULES: Final[dict[type, Any]] = {
     e.OrderAmendRequested: WhatIf._amend_requested,
     e.OrderAmended: WhatIf._amended,
     e.OrderFilled: WhatIf._filled,
+    e.PositionAdjusted: WhatIf._adjusted,
     e.TradeBusted: WhatIf._busted,
     e.OrderRestated: WhatIf._restated,
     e.MarksRecorded: WhatIf._marked,

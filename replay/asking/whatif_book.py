@@ -195,15 +195,26 @@ class Book:
             before = order.leaves
             order.cumulative += event.quantity * count
             self._move(order, order.leaves - before, 0)
-        position = self.positions.get(key)
-        if position is None:
-            position = Position(*key)
-            self._hold(position, key)
-        position.fill(event, instrument, at)
+        self._position(key).fill(event, instrument, at)
         counts = self.count(key)
         counts.fills += count
         counts.volume += event.quantity * event.price * instrument.contract_size * count
         self._value(key)
+
+    def adopt(self, event: e.PositionAdjusted) -> None:
+        """The venue held more or less than the journal knew; what it was is the same in both worlds."""
+        key = (event.exchange, event.account, event.market, event.symbol)
+        position = self._position(key)
+        position.quantity += event.quantity - event.expected
+        position.cost += event.cost - event.expected_cost
+        self._value(key)
+
+    def _position(self, key: PositionKey) -> Position:
+        found = self.positions.get(key)
+        if found is None:
+            found = Position(*key)
+            self._hold(found, key)
+        return found
 
     def priced(self, key: InstrumentKey) -> None:
         """The instrument's price, or its terms, are others now."""

@@ -36,6 +36,7 @@ from replay.cli.whatif import whatif as command
 from replay.history import History
 from tests.conftest import REPO
 from tests.replay.journal import Maker, busy, write
+from tests.unit.desk import BTC
 
 DAY = 86_400 * 10**9
 EXAMPLE = REPO / "configs" / "whatif-limits.yaml"
@@ -696,3 +697,22 @@ def test_wrong_limits_exit_2(url: str, tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert result.stderr.count(str(path)) == 1
         assert place in result.stderr
+
+
+def test_a_position_that_was_adopted_is_in_both_worlds() -> None:
+    """What the venue held beyond the journal's trades is no order that a limit could have denied."""
+    maker = Maker()
+    maker.begin()
+    spec = {**BTC, "min_quantity": "0.001"}
+    maker.ask("list_instruments.binance._.futures._", instruments=[spec])
+    for ready in (False, True):
+        maker.ask("open_session.binance.main.futures._", session="f1", ready=ready)
+    maker.ask("report_marks.binance._.futures._", marks={"BTCUSDT": "110"})
+    shown = {"symbol": "BTCUSDT", "quantity": "3", "entry_price": "100"}
+    maker.ask("report_positions.binance.main.futures._", session="f1", positions=[shown])
+    maker.cut()
+    found = report(maker, limits(max_order_notional="1"))
+    [row] = [row for row in found.positions if row.market == "futures"]
+    assert (row.actual.quantity, row.whatif.quantity) == (3, 3)
+    [account] = [row for row in found.accounts if row.account == "main"]
+    assert (account.actual.unrealised, account.whatif.unrealised, account.actual.realised) == (30, 30, 0)

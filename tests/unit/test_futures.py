@@ -525,6 +525,15 @@ def test_report_of_very_many_positions_is_taken_in_parts(
     assert [desk.positions(*shown)["count"] for _ in range(3)] == [2, 1, 0]
 
 
+def test_spot_positions_are_not_the_venues_to_tell(desk: FuturesDesk) -> None:
+    """What spot trading made is counted here alone: an empty list of positions must not wipe it out."""
+    desk.trade("buy", "1", "100", market="spot")
+    report = {"session": "s1", "positions": []}
+    reply = desk.reply("report_positions.bybit.main.spot._", report)
+    assert reply["error"]["code"] == "INVALID_COMMAND"
+    assert desk.state.positions["bybit", "main", "spot", "BTCUSDT"].quantity == 1
+
+
 # -- wallets
 
 
