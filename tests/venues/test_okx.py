@@ -14,6 +14,7 @@ import pytest
 
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
+from oms.simulator.okx.sockets import CHANNELS
 from oms.venues.adapter import (
     FundsMoved,
     OrderChanged,
@@ -737,6 +738,15 @@ async def test_a_stream_that_does_not_open(okx: Okx, connect: Any) -> None:
     okx.fault("refuse_websocket", "/ws/v5/private", count=None)
     connection = await connect(SPOT, opens=False)
     assert (await refused(connection.account.open(lambda event: None))).kind is Kind.UNKNOWN
+
+
+async def test_a_channel_that_is_refused(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private stream without one of its channels does not open, which is known at once."""
+    monkeypatch.setitem(CHANNELS, "private", frozenset({"orders"}))
+    connection = await connect(SPOT, opens=False)
+    async with asyncio.timeout(2):
+        error = await refused(connection.account.open(lambda event: None))
+    assert (error.kind, "60018" in error.reason) == (Kind.UNKNOWN, True)
 
 
 async def test_instruments_listed_later_do_not_kill_the_stream(okx: Okx, spot: Connection) -> None:

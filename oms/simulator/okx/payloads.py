@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import zlib
 from decimal import Decimal
-from itertools import islice, zip_longest
 
 from oms.simulator.config import SymbolConfig
-from oms.simulator.exchange import Exchange
 from oms.simulator.ledger import Account
-from oms.simulator.markets import Market, PublicTrade
-from oms.simulator.orders import BUY, CLIENT, FUTURES, SELL, SPOT, ZERO, Fill, Order
-from oms.simulator.positions import Position
+from oms.simulator.markets import Market
+from oms.simulator.orders import BUY, CLIENT, FUTURES, SPOT, ZERO, Fill, Order
 from oms.simulator.reasons import Reason
 
 from .state import Bill, State
@@ -46,7 +43,6 @@ _CANCEL_SOURCES = {
 }
 _FOK_SOURCE = ("13", "Order canceled: FOK order was canceled due to incompletely filled.")
 _CATEGORIES = {CLIENT: "normal", "liquidation": "full_liquidation", "adl": "adl"}
-_CHECKSUM_LEVELS = 25
 
 
 def num(value: Decimal) -> str:
@@ -79,9 +75,6 @@ def uid(account: Account) -> str:
 def trade_id(fill: Fill) -> str:
     """A liquidation's trades have negative ids."""
     return str(fill.trade_id if fill.origin == CLIENT else -fill.trade_id)
-
-
-# Instruments
 
 
 def instrument_code(market: Market) -> int:
@@ -348,218 +341,4 @@ def bill(bill: Bill) -> dict[str, object]:
         "tradeId": "" if made is None else trade_id(made),
         "ts": ms(bill.time_ns),
         "type": bill.kind,
-    }
-
-
-# Funds
-
-
-def balance(exchange: Exchange, account: Account, assets: list[str] | None = None) -> dict[str, object]:
-    """The trading account. `assets` are those to show; otherwise all that are not nought."""
-    wallet = account.wallets["unified"]
-    shown = [asset for asset, each in wallet.items() if each.total] if assets is None else assets
-    now = ms(exchange.clock())
-    details = [_asset(exchange, account, asset) for asset in shown]
-    return {
-        "adjEq": "",
-        "availEq": "",
-        "borrowFroz": "",
-        "details": details,
-        "imr": "",
-        "isoEq": "0",
-        "mgnRatio": "",
-        "mmr": "",
-        "notionalUsd": "",
-        "ordFroz": "",
-        "totalEq": "",
-        "uTime": now,
-        "upl": "",
-    }
-
-
-def _asset(exchange: Exchange, account: Account, asset: str) -> dict[str, object]:
-    held = account.balance("unified", asset)
-    margin = exchange.margin(account, asset) if account.positions else None
-    isolated = isolated_profit = profit = ZERO
-    for position in account.positions.values():
-        market = exchange.market(FUTURES, position.symbol)
-        if market.config.settle == asset and position.quantity:
-            unrealised = position.unrealised(market.mark_price)
-            profit += unrealised
-            if position.mode == "isolated":
-                isolated += position.isolated_margin
-                isolated_profit += unrealised
-    available = max(ZERO, held.free if margin is None else min(held.free, margin.available))
-    cash = held.total - isolated
-    return {
-        "accAvgPx": "",
-        "availBal": num(available),
-        "availEq": num(available),
-        "borrowFroz": "0",
-        "cashBal": num(cash),
-        "ccy": asset,
-        "crossLiab": "0",
-        "disEq": "0",
-        "eq": num(held.total + profit),
-        "eqUsd": "",
-        "fixedBal": "0",
-        "frozenBal": num(held.total - available),
-        "imr": "0" if margin is None else num(margin.position_margin + margin.order_margin),
-        "interest": "0",
-        "isoEq": num(isolated + isolated_profit),
-        "isoLiab": "0",
-        "isoUpl": num(isolated_profit),
-        "liab": "0",
-        "maxLoan": "",
-        "mgnRatio": "",
-        "mmr": "0" if margin is None else num(margin.maintenance),
-        "notionalLever": "0",
-        "ordFrozen": num(held.locked),
-        "rewardBal": "0",
-        "spotBal": "",
-        "spotIsoBal": "0",
-        "stgyEq": "0",
-        "twap": "0",
-        "uTime": ms(account.updated_ns),
-        "upl": num(profit),
-        "uplLiab": "0",
-    }
-
-
-def position(exchange: Exchange, account: Account, held: Position) -> dict[str, object]:
-    market = exchange.market(FUTURES, held.symbol)
-    isolated, mark = held.mode == "isolated", market.mark_price
-    price = exchange.liquidation_price(account, held.symbol) if held.quantity else ZERO
-    margin = exchange.initial_margin(account, held.symbol)
-    entry = num(round(held.entry_price, 15)) if held.quantity else ""
-    return {
-        "adl": "1" if held.quantity else "",
-        "availPos": num(held.quantity),
-        "avgPx": entry,
-        "baseBal": "",
-        "bePx": entry,
-        "cTime": ms(held.opened_ns),
-        "ccy": market.config.settle,
-        "closeOrderAlgo": [],
-        "fee": "0",
-        "fundingFee": "0",
-        "idxPx": num(market.index_price),
-        "imr": "" if isolated else num(round(margin, 15)),
-        "instId": held.symbol,
-        "instType": "SWAP",
-        "interest": "",
-        "last": num(market.last_price),
-        "lever": str(held.leverage),
-        "liab": "",
-        "liabCcy": "",
-        "liqPx": num(price) if price else "",
-        "margin": num(held.isolated_margin) if isolated else "",
-        "markPx": num(mark),
-        "mgnMode": held.mode,
-        "mgnRatio": "",
-        "mmr": num(round(abs(held.notional(mark)) * market.config.maintenance_rate, 15)),
-        "notionalUsd": num(abs(held.notional(mark))),
-        "optVal": "",
-        "pnl": num(held.realised),
-        "pos": num(held.quantity),
-        "posCcy": "",
-        "posId": position_id(account, held),
-        "posSide": "net",
-        "quoteBal": "",
-        "realizedPnl": num(held.realised),
-        "tradeId": "",
-        "uTime": ms(held.updated_ns),
-        "upl": num(held.unrealised(mark)) if held.quantity else "0",
-        "uplRatio": "",
-        "usdPx": "",
-    }
-
-
-def position_id(account: Account, held: Position) -> str:
-    return str(ID_BASE + account.uid * 100_000 + zlib.crc32(f"{held.symbol} {held.mode}".encode()) % 100_000)
-
-
-# Markets
-
-
-def ticker(market: Market, now_ns: int) -> dict[str, object]:
-    bid, ask = market.book.best(BUY), market.book.best(SELL)
-    worth = num(market.quote_volume)
-    return {
-        "askPx": "" if ask is None else num(ask.price),
-        "askSz": "" if ask is None else num(ask.quantity),
-        "bidPx": "" if bid is None else num(bid.price),
-        "bidSz": "" if bid is None else num(bid.quantity),
-        "high24h": num(market.high),
-        "instId": market.symbol,
-        "instType": INST_TYPES[market.name],
-        "last": num(market.last_price),
-        "lastSz": num(market.trades[-1].quantity) if market.trades else "0",
-        "low24h": num(market.low),
-        "open24h": num(market.open_price),
-        "sodUtc0": num(market.open_price),
-        "sodUtc8": num(market.open_price),
-        "ts": ms(now_ns),
-        "vol24h": num(market.volume),
-        "volCcy24h": worth,
-    }
-
-
-def levels(market: Market, side: str, most: int) -> list[list[str]]:
-    return [
-        [num(level.price), num(level.quantity), "0", str(len(level.orders))]
-        for level in islice(market.book.levels(side), most)
-    ]
-
-
-def checksum(market: Market) -> int:
-    """CRC32 over the best levels, bids and asks in turn, as a signed number."""
-    parts: list[str] = []
-    sides = (islice(market.book.levels(side), _CHECKSUM_LEVELS) for side in (BUY, SELL))
-    for pair in zip_longest(*sides):
-        parts += [f"{num(level.price)}:{num(level.quantity)}" for level in pair if level is not None]
-    found = zlib.crc32(":".join(parts).encode())
-    return found - (1 << 32) if found >= 1 << 31 else found
-
-
-def public_trade(market: Market, trade: PublicTrade) -> dict[str, object]:
-    return {
-        "count": "1",
-        "instId": market.symbol,
-        "px": num(trade.price),
-        "side": "sell" if trade.is_buyer_maker else "buy",
-        "source": "0",
-        "sz": num(trade.quantity),
-        "tradeId": str(trade.trade_id),
-        "ts": ms(trade.time_ns),
-    }
-
-
-def mark_price(market: Market, now_ns: int) -> dict[str, object]:
-    return {
-        "instId": market.symbol,
-        "instType": INST_TYPES[market.name],
-        "markPx": num(market.mark_price),
-        "ts": ms(now_ns),
-    }
-
-
-def funding_rate(market: Market, now_ns: int) -> dict[str, object]:
-    return {
-        "formulaType": "withRate",
-        "fundingRate": num(market.funding_rate),
-        "fundingTime": ms(market.next_funding_ns),
-        "impactValue": "",
-        "instId": market.symbol,
-        "instType": "SWAP",
-        "interestRate": "",
-        "maxFundingRate": "0.0075",
-        "method": "current_period",
-        "minFundingRate": "-0.0075",
-        "nextFundingRate": "",
-        "nextFundingTime": ms(market.next_funding_ns),
-        "premium": "",
-        "settFundingRate": num(market.funding_rate),
-        "settState": "settled",
-        "ts": ms(now_ns),
     }

@@ -9,7 +9,7 @@ from oms.simulator.exchange import Exchange
 from oms.simulator.markets import Market
 from oms.simulator.orders import BUY, SELL
 
-from . import payloads
+from . import payloads, prices
 from .errors import ApiError, missing, parameter
 
 Query = Mapping[str, str]
@@ -58,10 +58,10 @@ class Public:
 
     def tickers(self, query: Query) -> Rows:
         now = self._exchange.clock()
-        return [payloads.ticker(market, now) for market in self._markets(query)]
+        return [prices.ticker(market, now) for market in self._markets(query)]
 
     def ticker(self, query: Query) -> Rows:
-        return [payloads.ticker(self.market(query.get("instId")), self._exchange.clock())]
+        return [prices.ticker(self.market(query.get("instId")), self._exchange.clock())]
 
     def book(self, query: Query) -> Rows:
         market, size = self.market(query.get("instId")), query.get("sz") or "1"
@@ -69,8 +69,8 @@ class Public:
             raise parameter("sz")
         return [
             {
-                "asks": payloads.levels(market, SELL, int(size)),
-                "bids": payloads.levels(market, BUY, int(size)),
+                "asks": prices.levels(market, SELL, int(size)),
+                "bids": prices.levels(market, BUY, int(size)),
                 "ts": payloads.ms(self._exchange.clock()),
             }
         ]
@@ -79,14 +79,14 @@ class Public:
         market, limit = self.market(query.get("instId")), query.get("limit") or "100"
         if not limit.isdecimal() or not 1 <= int(limit) <= TRADES_MAX:
             raise parameter("limit")
-        return [payloads.public_trade(market, trade) for trade in islice(reversed(market.trades), int(limit))]
+        return [prices.public_trade(market, trade) for trade in islice(reversed(market.trades), int(limit))]
 
     def mark_prices(self, query: Query) -> Rows:
         now = self._exchange.clock()
-        return [payloads.mark_price(market, now) for market in self._markets(query) if market.is_futures]
+        return [prices.mark_price(market, now) for market in self._markets(query) if market.is_futures]
 
     def funding_rate(self, query: Query) -> Rows:
         market = self.market(query.get("instId"))
         if not market.is_futures:
             raise parameter("instId")
-        return [payloads.funding_rate(market, self._exchange.clock())]
+        return [prices.funding_rate(market, self._exchange.clock())]

@@ -17,6 +17,7 @@ from oms.simulator.limits import LimitExceeded, Limits, Pool
 from oms.simulator.query import split_form
 
 from . import auth, errors
+from .accounts import Accounts
 from .errors import ApiError, RowError
 from .public import Public
 from .queries import Queries
@@ -140,13 +141,14 @@ class RestApi:
         faults: Faults,
         orders: Orders,
         queries: Queries,
+        accounts: Accounts,
         public: Public,
     ) -> None:
         self._exchange = exchange
         self._limits = limits
         self._faults = faults
         self._orders = orders
-        self._endpoints = _endpoints(queries, public)
+        self._endpoints = _endpoints(queries, accounts, public)
         self._paths = {path for _, path in self._endpoints}
 
     async def serve(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
@@ -255,7 +257,7 @@ def _timed_out() -> web.Response:
     return _json(error.body(), error.status)
 
 
-def _endpoints(queries: Queries, public: Public) -> Mapping[tuple[str, str], Endpoint]:
+def _endpoints(queries: Queries, accounts: Accounts, public: Public) -> Mapping[tuple[str, str], Endpoint]:
     # fmt: off
     table: dict[str, Endpoint] = {
         "GET public/time": Endpoint("public", "public", public.time),
@@ -272,22 +274,22 @@ def _endpoints(queries: Queries, public: Public) -> Mapping[tuple[str, str], End
         "GET trade/orders-history-archive": Endpoint("query", "orders_history", queries.archive),
         "GET trade/fills": Endpoint("query", "fills", queries.fills),
         "GET trade/fills-history": Endpoint("query", "fills_history", queries.fills_history),
-        "GET account/balance": Endpoint("query", "balance", queries.balance),
-        "GET account/positions": Endpoint("query", "positions", queries.positions),
+        "GET account/balance": Endpoint("query", "balance", accounts.balance),
+        "GET account/positions": Endpoint("query", "positions", accounts.positions),
         "GET account/bills": Endpoint("query", "bills", queries.bills),
         "GET account/bills-archive": Endpoint("query", "bills", queries.bills_archive),
-        "GET account/config": Endpoint("query", "account", queries.config),
-        "GET account/trade-fee": Endpoint("query", "account", queries.fees),
-        "GET account/leverage-info": Endpoint("query", "leverage", queries.leverage),
-        "GET asset/balances": Endpoint("query", "funding", queries.funding_balances),
-        "GET asset/currencies": Endpoint("query", "funding", queries.currencies),
-        "GET asset/transfer-state": Endpoint("query", "funding", queries.transfer_state),
-        "POST account/set-leverage": Endpoint("change", "leverage", queries.set_leverage),
-        "POST account/set-position-mode": Endpoint("change", "account", queries.set_position_mode),
-        "POST account/set-account-level": Endpoint("change", "account", queries.set_account_level),
-        "POST account/position/margin-balance": Endpoint("change", "leverage", queries.adjust_margin),
-        "POST asset/transfer": Endpoint("change", "transfer", queries.transfer),
-        "POST trade/close-position": Endpoint("change", "leverage", queries.close_position),
+        "GET account/config": Endpoint("query", "account", accounts.config),
+        "GET account/trade-fee": Endpoint("query", "account", accounts.fees),
+        "GET account/leverage-info": Endpoint("query", "leverage", accounts.leverage),
+        "GET asset/balances": Endpoint("query", "funding", accounts.funding_balances),
+        "GET asset/currencies": Endpoint("query", "funding", accounts.currencies),
+        "GET asset/transfer-state": Endpoint("query", "funding", accounts.transfer_state),
+        "POST account/set-leverage": Endpoint("change", "leverage", accounts.set_leverage),
+        "POST account/set-position-mode": Endpoint("change", "account", accounts.set_position_mode),
+        "POST account/set-account-level": Endpoint("change", "account", accounts.set_account_level),
+        "POST account/position/margin-balance": Endpoint("change", "leverage", accounts.adjust_margin),
+        "POST asset/transfer": Endpoint("change", "transfer", accounts.transfer),
+        "POST trade/close-position": Endpoint("change", "leverage", accounts.close_position),
         "POST trade/order": Endpoint("order", "", None, "place"),
         "POST trade/cancel-order": Endpoint("order", "", None, "cancel"),
         "POST trade/amend-order": Endpoint("order", "", None, "amend"),

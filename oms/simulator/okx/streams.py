@@ -14,7 +14,7 @@ from oms.simulator.orders import BUY, SELL, OrderUpdate
 from oms.simulator.positions import Position
 from oms.simulator.reports import Reports
 
-from . import payloads
+from . import funds, payloads, prices
 from .queries import Queries
 from .sockets import Arg, Socket
 from .trading import Trading
@@ -56,11 +56,11 @@ class PrivateStreams:
         channel = arg["channel"]
         if channel == "account":
             assets = arg["ccy"].split(",") if arg.get("ccy") else None
-            row = payloads.balance(self._exchange, account, assets)
+            row = funds.balance(self._exchange, account, assets)
             _push(socket, arg, [row], account, eventType="snapshot", curPage=1, lastPage=True)
         elif channel == "positions":
             held = [each for each in account.positions.values() if each.quantity and _of_position(arg, each)]
-            _push(socket, arg, [payloads.position(self._exchange, account, each) for each in held], account)
+            _push(socket, arg, [funds.position(self._exchange, account, each) for each in held], account)
         elif channel == "balance_and_position":
             assets = [asset for asset, each in account.wallets["unified"].items() if each.total]
             held = [each for each in account.positions.values() if each.quantity]
@@ -91,7 +91,7 @@ class PrivateStreams:
         if change.wallet != "unified":
             return
         account = change.account
-        balance = payloads.balance(self._exchange, account, list(change.assets)) if change.assets else None
+        balance = funds.balance(self._exchange, account, list(change.assets)) if change.assets else None
         for socket, arg in self._subscribed(account, "account"):
             if balance is not None and (
                 not arg.get("ccy") or set(arg["ccy"].split(",")) & set(change.assets)
@@ -100,9 +100,7 @@ class PrivateStreams:
         for socket, arg in self._subscribed(account, "positions"):
             held = [each for each in change.positions if _of_position(arg, each)]
             if held:
-                _push(
-                    socket, arg, [payloads.position(self._exchange, account, each) for each in held], account
-                )
+                _push(socket, arg, [funds.position(self._exchange, account, each) for each in held], account)
         event = _EVENTS.get(change.reason)
         moved = [asset for asset, amount in change.assets.items() if amount]
         if event is None or not (moved or change.positions):
@@ -123,7 +121,7 @@ class PrivateStreams:
         self, account: Account, event: str, assets: Iterable[str], held: Iterable[Position]
     ) -> dict[str, object]:
         now = payloads.ms(self._exchange.clock())
-        shown = {asset: payloads.balance(self._exchange, account, [asset]) for asset in assets}
+        shown = {asset: funds.balance(self._exchange, account, [asset]) for asset in assets}
         balances = [
             {"cashBal": detail["cashBal"], "ccy": asset, "uTime": now}
             for asset, row in shown.items()
@@ -142,7 +140,7 @@ class PrivateStreams:
             "tradeId",
             "uTime",
         )
-        rows = [payloads.position(self._exchange, account, each) for each in held]
+        rows = [funds.position(self._exchange, account, each) for each in held]
         return {
             "balData": balances,
             "eventType": event,
@@ -182,7 +180,7 @@ class PublicStreams:
             action = {"action": "snapshot"}
             rows = {
                 **self._levels(market, BOOK_LEVELS),
-                "checksum": payloads.checksum(market),
+                "checksum": prices.checksum(market),
                 "prevSeqId": -1,
                 "seqId": self._sequence.get(market.key, 0),
             }
@@ -191,18 +189,18 @@ class PublicStreams:
         elif channel == "bbo-tbt":
             rows = self._best_row(market)
         elif channel == "tickers":
-            rows = payloads.ticker(market, now)
+            rows = prices.ticker(market, now)
         elif channel == "mark-price" and market.is_futures:
-            rows = payloads.mark_price(market, now)
+            rows = prices.mark_price(market, now)
         elif channel == "funding-rate" and market.is_futures:
-            rows = payloads.funding_rate(market, now)
+            rows = prices.funding_rate(market, now)
         if rows is not None:
             socket.connection.send({"arg": arg, **action, "data": [rows]})
 
     def trade(self, market: Market, trade: PublicTrade) -> None:
         self._changed["tickers"].add(market.key)
         for channel in ("trades", "trades-all"):
-            self._push(channel, market, lambda: payloads.public_trade(market, trade))
+            self._push(channel, market, lambda: prices.public_trade(market, trade))
 
     def book(self, market: Market) -> None:
         self._changed["tickers"].add(market.key)
@@ -220,13 +218,13 @@ class PublicStreams:
         """Push what goes out on a schedule."""
         now = self._exchange.clock()
         for market in self._take("tickers"):
-            self._push("tickers", market, lambda market=market: payloads.ticker(market, now))  # type: ignore[misc]
+            self._push("tickers", market, lambda market=market: prices.ticker(market, now))  # type: ignore[misc]
         for market in self._take("books"):
             self._push_changes(market)
             self._push("books5", market, lambda market=market: self._small_book(market))  # type: ignore[misc]
         for market in self._take("marks"):
-            self._push("mark-price", market, lambda market=market: payloads.mark_price(market, now))  # type: ignore[misc]
-            self._push("funding-rate", market, lambda market=market: payloads.funding_rate(market, now))  # type: ignore[misc]
+            self._push("mark-price", market, lambda market=market: prices.mark_price(market, now))  # type: ignore[misc]
+            self._push("funding-rate", market, lambda market=market: prices.funding_rate(market, now))  # type: ignore[misc]
 
     def _take(self, what: str) -> list[Market]:
         changed, self._changed[what] = self._changed[what], set()
@@ -247,7 +245,7 @@ class PublicStreams:
         row = {
             **sides,
             "ts": payloads.ms(self._exchange.clock()),
-            "checksum": payloads.checksum(market),
+            "checksum": prices.checksum(market),
             "prevSeqId": before,
             "seqId": change.last_update_id,
         }
@@ -262,8 +260,8 @@ class PublicStreams:
 
     def _levels(self, market: Market, most: int) -> dict[str, object]:
         return {
-            "asks": payloads.levels(market, SELL, most),
-            "bids": payloads.levels(market, BUY, most),
+            "asks": prices.levels(market, SELL, most),
+            "bids": prices.levels(market, BUY, most),
             "ts": payloads.ms(self._exchange.clock()),
         }
 

@@ -12,6 +12,7 @@ from oms.simulator.markets import Market, PublicTrade
 from oms.simulator.orders import OrderUpdate
 from oms.simulator.wire import Wire
 
+from .accounts import Accounts
 from .public import Public
 from .queries import Queries
 from .rest import POOLS, Orders, RestApi
@@ -43,10 +44,13 @@ class OkxWire(Wire):
         super().__init__(config, seed, clock)
         self.state = State(config.history_limit)
         self._trading = Trading(self.exchange, self.state)
-        queries = Queries(self.exchange, self.state, self._trading)
+        queries = Queries(self.exchange, self.state)
+        accounts = Accounts(self.exchange, self.state, self._trading)
         orders = Orders(self.exchange, self._trading, self.limits)
         opened: set[Socket] = set()
-        self._rest = RestApi(self.exchange, self.limits, self.faults, orders, queries, Public(self.exchange))
+        self._rest = RestApi(
+            self.exchange, self.limits, self.faults, orders, queries, accounts, Public(self.exchange)
+        )
         self._private = PrivateStreams(self.exchange, self._trading, queries, self.reports, opened)
         self._public = PublicStreams(self.exchange, opened)
         self._sockets = Sockets(self.exchange, self.faults, orders, opened, self._greet)
