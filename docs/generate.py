@@ -5,6 +5,7 @@ Each page is a function here; nothing of it is written by hand. ``tests/docs`` f
 
 import collections.abc
 import enum
+import importlib
 import inspect
 import re
 import sys
@@ -24,13 +25,18 @@ from oms.aggregates import order as orders
 from oms.cli import cli
 from oms.messages import codec, commands, enums, events, instructions, public, queries, replies, reports
 from oms.messages.codes import Code
+from oms.messages.venues import Capabilities, Feature
+from oms.venues.errors import Kind
+from oms.venues.over_ccxt import CcxtAccount
+from oms.venues.pools import POOLS, Limits, Rule
+from oms.venues.registry import MARKETS
 from replay import restore
 from replay.asking import asof, bundle, controls, diff, finding, limits, steps, story, timeline, trace, whatif
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, then run it again. -->\n"
 WIDTH: Final = 100
-_LISTED: Final[dict[type, str]] = {enums.OrderStatus: "states.md", Code: "codes.md"}
+_LISTED: Final[dict[type, str]] = {enums.OrderStatus: "states.md", Code: "codes.md", Feature: "venues.md"}
 """Enums too long for a cell → the page that has them all."""
 
 # -- words
@@ -423,6 +429,88 @@ def states_page() -> Iterator[str]:
     )
 
 
+def venues_page() -> Iterator[str]:
+    yield (
+        "# Venues\n\nWhat the connector of each market declares to the engine, which refuses everything else with"
+        " [`NOT_SUPPORTED`](codes.md) before anything is sent; what each exchange counts; and what its refusals mean."
+        " How to add one: [add an exchange](../add-an-exchange.md).\n\n## What each market takes\n\n"
+    )
+    markets = {venue: getattr(*_market_of(venue)) for venue in MARKETS}
+    declared: dict[str, Capabilities] = {venue: market.capabilities for venue, market in markets.items()}
+
+    def row(value: str, have: Callable[[Capabilities], Iterable[object]]) -> list[str]:
+        return [f"`{value}`", *("yes" if value in have(each) else "" for each in declared.values())]
+
+    rows = [
+        *(row(each, lambda c: c.order_types) for each in enums.OrderType),
+        *(row(each, lambda c: c.times_in_force) for each in enums.TimeInForce),
+        *(row(each, lambda c: c.features) for each in Feature),
+        [
+            "an amend",
+            *("changes the order" if each.amends_in_place else "replaces it" for each in markets.values()),
+        ],
+        ["funds are in wallet", *(f"`{each.wallet}`" for each in declared.values())],
+    ]
+    yield table(["", *(f"`{venue}`" for venue in markets)], rows)
+    yield "`GTD` is kept by the engine, which cancels the order when its time has come.\n\n"
+    modules = {_market_of(venue)[0].__name__: _market_of(venue)[0] for venue in markets}
+    for module in modules.values():
+        its = [f"`{venue}`" for venue in markets if _market_of(venue)[0] is module]
+        yield f"## {' and '.join(its)}\n\n{_paragraphs(module.__doc__)}\n\n"
+        yield from _meanings_of(module)
+    yield (
+        "## Rate limits\n\nThe figures of an account without a VIP level; what an exchange lists or tells takes their place."
+        " An account's own limits are in the [configuration](../operating/configuration.md).\n\n"
+    )
+    head = ["of", "shared by", "rule", "counts", "limit", "in", "of which requests"]
+    limits_of = ((name, scope, rule) for name, its in POOLS.items() for scope, rule in _rules(its))
+    yield table(
+        head,
+        (
+            [
+                f"`{name}`",
+                scope,
+                rule.name,
+                rule.counts.value,
+                f"{rule.limit:,}",
+                f"{rule.seconds:,} s",
+                ", ".join(sorted(rule.groups)) or "all",
+            ]
+            for name, scope, rule in limits_of
+        ),
+    )
+
+
+def _market_of(venue: str) -> tuple[types.ModuleType, str]:
+    module, _, name = MARKETS[venue].partition(":")
+    return importlib.import_module(module), name
+
+
+def _paragraphs(text: str | None) -> str:
+    """A docstring with its paragraphs and lists as they are."""
+    parts = re.split(r"\n\n|\n(?=\* )", _inline(inspect.cleandoc(text or "")))
+    return "\n\n".join(" ".join(part.split()) for part in parts)
+
+
+def _rules(limits: Limits) -> Iterator[tuple[str, Rule]]:
+    yield from (("address", rule) for rule in limits.address)
+    yield from (("account and symbol" if rule.by_symbol else "account", rule) for rule in limits.account)
+
+
+def _meanings_of(module: types.ModuleType) -> Iterator[str]:
+    accounts = (
+        each for each in vars(module).values() if isinstance(each, type) and issubclass(each, CcxtAccount)
+    )
+    (dialect,) = {id(each.dialect): each.dialect for each in accounts if hasattr(each, "dialect")}.values()
+    codes: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+    for code, meanings in dialect.meanings.items():
+        for begins, kind in meanings:
+            codes[kind].append(f"`{code}`" + (f" ({begins} …)" if begins else ""))
+    rows = [[kind.value, ", ".join(its)] for kind, its in codes.items() if its]
+    yield "A refusal with any other code, and every answer that cannot be read, leaves the outcome unknown.\n\n"
+    yield table(["means", "code"], rows)
+
+
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "codes.md": codes_page,
     "events.md": events_page,
@@ -433,6 +521,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "states.md": states_page,
     "replay.md": replay_page,
     "command-line.md": command_line_page,
+    "venues.md": venues_page,
 }
 
 

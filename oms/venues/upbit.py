@@ -1,12 +1,15 @@
 """Upbit spot, won markets. Limit orders alone: a market buy there spends won, and orders here are for a quantity.
 
-What else is particular about it:
+There are no stops, no transfers and no amends in place. What else is particular about it:
 
-* The venue lists no trades: they stand in the order, so that trades are found through orders.
+* The venue lists no trades: they stand in the order, so that trades are found through orders, which are listed by when they
+  were made. Trades of orders made over a day before, from elsewhere, and ended while nobody listened are not found; the
+  funds they moved are.
 * Fees are paid in won on both sides, and have to be worked out; see :mod:`oms.venues.upbit_payloads`.
 * A cancel is only taken; it has ended the order when the order says so. Amends wait for that, then place the rest.
 * An ``identifier`` is used up by whatever was sent with it, refused or not; a request has a nonce that is taken once, so
   that a repeated one is refused.
+* Ticks follow the price: a table, in which what the venue lists for the price that a market stands at is right.
 """
 
 import asyncio
