@@ -139,6 +139,22 @@ def test_a_bust_of_a_forgotten_trade_is_refused() -> None:
     assert refused["error"]["code"] == "FILL_TOO_OLD"
 
 
+def test_a_bust_is_not_a_later_orders_of_the_same_client_id() -> None:
+    """Outside, a client id may be used again: what is undone moves funds, and not the order that has the id now."""
+    desk = Desk()
+    desk.report("found", "web_1", venue_order_id="v1")
+    told = trade("a", "1", "100")
+    desk.report("filled", "web_1", **told)
+    desk.report("found", "web_1", venue_order_id="v2")
+    old, new = desk.state.orders.values()
+    before = funds(desk)
+    assert bust(desk, "web_1", told)["count"] == 1
+    assert funds(desk) != before
+    assert (new.status, new.cumulative, old.cumulative) == ("NEW", 0, 1)
+    check_indexes(desk.state)
+    check_same(desk.state, desk.replica)
+
+
 def read_models(desk: Desk) -> Projections:
     """The read models of everything that the desk committed."""
     state = Partition()

@@ -44,8 +44,8 @@ class Runner:
             self.desk.declare(features=features)
         self.order_id = ""
         self.trades: dict[str, dict[str, Any]] = {}
+        self.busted: dict[str, dict[str, Any]] = {}
         self.opening = self.btc()
-        self.fees = Decimal(0)
         self.venue_time = 1_000
         self.last: tuple[str, dict[str, Any]] = ("", {})
 
@@ -102,12 +102,15 @@ class Runner:
         trade_id = what if verb == "bust" else named.get("id", f"t{len(self.trades)}")
         if verb == "fill":
             fee = named.get("fee", "0")
-            self.fees += Decimal(fee) if trade_id not in self.trades else 0
             terms = {"quantity": what, "price": price, "fee": fee, "venue_time": self.venue_time}
-            self.trades.setdefault(trade_id, terms)
+            if trade_id not in self.busted:
+                self.trades.setdefault(trade_id, terms)
+        told = self.trades.get(trade_id, self.busted.get(trade_id))
+        if verb == "bust" and trade_id in self.trades:
+            self.busted[trade_id] = self.trades.pop(trade_id)
         never = {"quantity": "1", "price": "100", "fee": "0", "venue_time": self.venue_time}
         place = {"symbol": "BTCUSDT", "side": "buy", "trade_id": trade_id, "fee_asset": "USDT"}
-        told = {**place, **self.trades.get(trade_id, never)}
+        told = {**place, **(told or never)}
         if verb == "bust":
             return self.desk.report("busted", self.order_id, **told)
         return self.desk.report("filled", self.order_id, maker=False, **told)
@@ -151,7 +154,11 @@ def test_scenario(name: str) -> None:
         position = desk.state.positions.get(("binance", "main", "spot", "BTCUSDT"))
         held = Decimal(0) if position is None else position.quantity
         assert order.cumulative == held == runner.btc() - runner.opening, where
-        assert runner.fees == (Decimal(0) if position is None else position.fees), where
+        trades = runner.trades.values()
+        paid = sum((Decimal(t["quantity"]) * Decimal(t["price"]) for t in trades), Decimal(0))
+        assert order.cost == paid, where
+        fees = sum((Decimal(t["fee"]) for t in trades), Decimal(0))
+        assert fees == (Decimal(0) if position is None else position.fees), where
         check_indexes(desk.state)
         check_same(desk.state, desk.replica)
 
