@@ -138,6 +138,10 @@ def test_orders_reserve_margin_on_the_side_that_adds_more() -> None:
     exchange.cancel(a, next(order for order in a.open.values() if order.side == BUY))
     # The ask closes the position and no more.
     assert exchange.margin(a, "USDT").order_margin == 0
+    exchange.adjust(a, "futures", "USDT", -exchange.withdrawable(a, "futures", "USDT"))
+    sell = exchange.place(a, perp(SELL, "0.05"))
+    assert sell.status == "FILLED"
+    exchange.adjust(a, "futures", "USDT", D(8_000))
     refused(Reason.INSUFFICIENT_MARGIN, exchange.place, a, perp(BUY, "3"))
     refused(Reason.INSUFFICIENT_MARGIN, exchange.place, a, perp(SELL, "3", "50500"))
 
@@ -164,6 +168,13 @@ def test_leverage_and_margin_mode() -> None:
     exchange.place(a, perp(BUY, "0.1", "40000"))
     refused(Reason.ORDERS_OPEN, exchange.set_margin_mode, a, "BTCUSDT", "cross")
     exchange.set_leverage(a, "ETHUSDT", 1)
+    exchange.place(
+        a, OrderRequest(FUTURES, "ETHUSDT", BUY, "LIMIT", D(1), price=D(2_900), client_order_id="eth")
+    )
+    exchange.set_leverage(a, "ETHUSDT", 20)
+    exchange.adjust(a, "futures", "USDT", -exchange.withdrawable(a, "futures", "USDT"))
+    refused(Reason.INSUFFICIENT_MARGIN, exchange.set_leverage, a, "ETHUSDT", 19)
+    assert exchange.position(a, "ETHUSDT").leverage == 20
     refused(Reason.NO_SYMBOL, exchange.set_leverage, a, "NOPE", 1)
 
 
@@ -290,8 +301,14 @@ def test_funding() -> None:
         ("a", "FUNDING", D("-10.2")),
     ]
     assert market.next_funding_ns % (28_800 * 10**9) == 0
+    # The house's own position pays too.
+    give_liquidity(exchange, "51000")
+    exchange.place(a, perp(SELL, "0.1"))
+    house = exchange.house.balance("futures", "USDT").total
+    exchange.settle_funding(market, D("0.001"))
+    assert exchange.house.balance("futures", "USDT").total == house - D("5.1")
     exchange.settle_due_funding()
-    assert len(a.funding_payments) == 1
+    assert len(a.funding_payments) == 2
 
 
 # Amends

@@ -218,6 +218,8 @@ def check(exchange: Exchange) -> None:
                 assert (order.side == SELL) == (position.quantity > 0)
             else:
                 resting[order.side] += order.price * order.leaves
+        reducing = {each.order_id for each in account.open.values() if each.reduce_only}
+        assert account.reducing.get("BTCUSDT", {}).keys() == reducing
         counted = account.resting.get("BTCUSDT")
         if counted is not None:
             assert {BUY: counted.bids, SELL: counted.asks} == resting
