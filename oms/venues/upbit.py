@@ -56,6 +56,7 @@ from oms.venues.over_ccxt import (
     nameless,
     stream,
 )
+from oms.venues.pools import CONNECT
 from oms.venues.upbit_codes import DIALECT
 from oms.venues.upbit_payloads import (
     QUOTE,
@@ -186,6 +187,7 @@ class UpbitSpotAccount(CcxtAccount):
         self._funds = await self.totals()
         self._on_event = on_event
         self.listen(on_event, self._read)
+        await self.reserve(0, group=CONNECT)
         exchange.authenticate()
         works = [asyncio.create_task(self._watch(kind)) for kind in ("myOrder", "myAsset")]
         url = (
