@@ -198,6 +198,18 @@ def test_amend_reserves_by_its_own_terms(desk: FuturesDesk) -> None:
     desk.check()
 
 
+def test_order_that_closes_may_be_amended_to_close_still(desk: FuturesDesk) -> None:
+    """Another price of an order that closes all there is reserves nothing: what it closes already is its own to close."""
+    desk.trade("sell", "2", "100")
+    order = desk.order("buy", "2", "90")["order_id"]
+    desk.say("accepted", order_id=order, venue_order_id="v1", venue_time=1)
+    asked = {"command_id": "a1", "order_id": order, "price": "95"}
+    assert desk.reply("amend.bybit.main.futures._", asked)["ok"]
+    desk.say("restated", order_id=order, quantity="2", price="95", venue_time=2)
+    assert (desk.balance().locked, desk.position.closing) == (D(0), D(2))
+    desk.check()
+
+
 def test_restated_by_the_venue_reserves_in_proportion(desk: FuturesDesk) -> None:
     """Another price that nobody asked for changes what a unit reserves as it changes the price."""
     desk.terms("10")
