@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from oms.config import Config, SimulatedInstrument
+from oms.config import Config, ConfigError, SimulatedInstrument
 from oms.simulator import AccountConfig, ExchangeConfig, SimulatorConfig, SymbolConfig
 from oms.simulator.presets import symbol_of
 from oms.venues.credentials import Credentials
@@ -14,7 +14,7 @@ def simulator_config(config: Config, keys: Credentials, *, port: int, ca_path: P
     """Return what to build: every exchange with an enabled venue, with the accounts that trade there.
 
     Raises:
-        CredentialsMissing: an account has no key. ValueError: an instrument that could not work.
+        CredentialsMissing: an account has no key. ConfigError: an instrument that could not work.
     """
     exchanges = dict.fromkeys(venue.split(".")[0] for venue in config.venues)
     return SimulatorConfig(
@@ -45,20 +45,23 @@ def _exchange(config: Config, keys: Credentials, exchange: str) -> ExchangeConfi
 
 
 def _symbol(venue: str, symbol: str, instrument: SimulatedInstrument) -> SymbolConfig:
-    return symbol_of(
-        venue,
-        symbol,
-        instrument.base,
-        instrument.quote,
-        start_price=instrument.price,
-        tick=instrument.tick,
-        step=instrument.step,
-        min_quantity=instrument.min_quantity or instrument.step,
-        max_quantity=instrument.max_quantity,
-        min_notional=instrument.min_notional,
-        contract_size=instrument.contract_size,
-        prices=instrument.prices,
-    )
+    try:
+        return symbol_of(
+            venue,
+            symbol,
+            instrument.base,
+            instrument.quote,
+            start_price=instrument.price,
+            tick=instrument.tick,
+            step=instrument.step,
+            min_quantity=instrument.min_quantity or instrument.step,
+            max_quantity=instrument.max_quantity,
+            min_notional=instrument.min_notional,
+            contract_size=instrument.contract_size,
+            prices=instrument.prices,
+        )
+    except ValueError as error:
+        raise ConfigError(f"simulator.instruments.{venue}.{symbol}", str(error)) from error
 
 
 def _limits(config: Config, exchange: str) -> Mapping[str, int]:

@@ -4,10 +4,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import attrs
+import pytest
 
 from oms.cli.simulated import simulator_config
 from oms.cli.stack import _throw_away_keys
-from oms.config import Config, load_config
+from oms.config import Config, ConfigError, load_config
 from oms.simulator import KRW_TICKS, PRESETS, Simulator, SimulatorConfig
 from oms.venues.credentials import EnvironmentCredentials
 
@@ -22,6 +23,19 @@ accounts:
     kind: MAIN
     venues: [binance.spot, binance.futures, bybit.spot, bybit.futures, okx.spot, okx.futures, upbit.spot]
   sub_a: {kind: SUB, venues: [okx.futures]}
+"""
+
+
+SIMULATOR = """
+simulator:
+  instruments:
+    binance.spot: {BTCUSDT: {base: BTC, quote: USDT, price: "1"}}
+    binance.futures: {BTCUSDT: {base: BTC, quote: USDT, price: "1"}}
+    bybit.spot: {BTCUSDT: {base: BTC, quote: USDT, price: "1"}}
+    bybit.futures: {BTCUSDT: {base: BTC, quote: USDT, price: "1"}}
+    okx.spot: {BTC-USDT: {base: BTC, quote: USDT, price: "1"}}
+    okx.futures: {BTC-USDT-SWAP: {base: BTC, quote: USDT, price: "1"}}
+    upbit.spot: {KRW-BTC: HERE}
 """
 
 
@@ -60,3 +74,15 @@ def test_every_exchange_with_an_enabled_venue_is_served(tmp_path: Path) -> None:
     assert by_name["upbit"].symbols[0].ticks == KRW_TICKS
     assert by_name["binance"].limits["futures_orders_10s"] == 500
     assert set(Simulator(config).exchanges) == set(by_name)
+
+
+def test_an_instrument_that_cannot_work_is_named(tmp_path: Path) -> None:
+    """A price between two of Upbit's ticks is refused with its place in the configuration."""
+    path = tmp_path / "config.yaml"
+    instrument = "{base: BTC, quote: KRW, price: '70000500', step: '0.00000001'}"
+    path.write_text(EVERYTHING + SIMULATOR.replace("HERE", instrument))
+    config = load_config(path)
+    with pytest.raises(
+        ConfigError, match=r"simulator\.instruments\.upbit\.spot\.KRW-BTC.*not a multiple of tick"
+    ):
+        built(config, tmp_path)
