@@ -400,6 +400,42 @@ def test_doubt_amend_sessions_and_late_trades_are_told() -> None:
     ]
 
 
+def test_trades_taken_back_and_terms_changed_at_the_venue_are_told() -> None:
+    """A trade taken back counts against what was filled, paid and realised, and both stay told; terms are the venue's."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place(quantity="5", strategy="arb")
+    maker.accept(order_id)
+    maker.fill(order_id, "1", "100", fee="0.1")
+    wrong = maker.fill(order_id, "2", "90", fee="0.2")
+    maker.bust(order_id, wrong)
+    restated = {"report": "restated", "order_id": order_id, "quantity": "4", "price": "101"}
+    maker.report({**restated, "venue_time": 5, "reason": "self_trade_prevention"})
+    maker.cut()
+    life = told(maker, order_id)
+    assert (life.status, life.filled, life.average) == ("PARTIALLY_FILLED", 1, 100)
+    assert (life.quantity, life.price) == (4, 101)
+    assert life.fees == {"USDT": Decimal("0.1")}
+    assert [(fill.quantity, fill.price, fill.busted) for fill in life.fills] == [
+        (1, 100, False),
+        (2, 90, False),
+        (2, 90, True),
+    ]
+    reports = [part.report for step in life.steps for part in step.parts if part.report]
+    names = [[type(event).__name__ for event in part.events] for step in life.steps for part in step.parts]
+    assert names == [
+        ["OrderPlaced"],
+        ["OrderAccepted"],
+        ["OrderFilled"],
+        ["OrderFilled"],
+        ["TradeBusted"],
+        ["OrderRestated"],
+    ]
+    assert [json.loads(report)["report"] for report in reports][-2:] == ["busted", "restated"]
+    # Three at 93.33 on average; taking two of them back at 90 leaves the loss in the one that stays, and its cost.
+    assert life.realised == maker.state.positions["binance", "main", "spot", "BTCUSDT"].realised
+
+
 def test_an_order_of_before_the_history_says_so() -> None:
     """Where the frame that made an order is gone, what is left of its life is told, and that it began before."""
     maker = Maker()
@@ -419,3 +455,41 @@ def test_an_order_of_before_the_history_says_so() -> None:
         life = story(order_id, steps.of[order_id], (3, maker.sequence))
     assert (life.origin, life.terms, life.status, life.reason) == ("earlier", None, "CANCELED", "asked")
     assert [change.status for change in life.changes] == ["NEW", "CANCELED"]
+
+
+def test_a_life_among_statements_about_positions() -> None:
+    """Funding and terms that stand in one report with an order's trades are not the order's; its controls know the margin."""
+    maker = Maker()
+    maker.begin()
+    spec = {**BTC, "taker_fee": "0.001"}
+    maker.ask("list_instruments.binance._.futures._", instruments=[spec])
+    maker.ask("open_session.binance.main.futures._", session="f1", ready=False)
+    maker.ask("report_balances.binance.main.futures._", session="f1", totals={"USDT": "1000"})
+    maker.ask("open_session.binance.main.futures._", session="f1", ready=True)
+    maker.cut()
+    order = {"side": "buy", "type": "limit", "quantity": "5", "price": "100"}
+    maker.command("place.binance.main.futures.BTCUSDT", **order)
+    order_id = next(reversed(maker.state.orders))
+    terms = {"report": "terms", "symbol": "BTCUSDT", "leverage": "10", "margin_mode": "cross"}
+    trade = {"report": "filled", "order_id": order_id, "symbol": "BTCUSDT", "side": "buy", "quantity": "5"}
+    trade |= {
+        "trade_id": "1",
+        "price": "100",
+        "fee": "0.5",
+        "fee_asset": "USDT",
+        "maker": False,
+        "venue_time": 1,
+    }
+    funding = {"report": "funding", "symbol": "BTCUSDT", "funding_id": "f", "amount": "-1", "asset": "USDT"}
+    reports = [terms, trade, {**funding, "venue_time": 2}]
+    maker.ask("report.binance.main.futures._", session="f1", reports=reports)
+    maker.cut()
+    life = told(maker, order_id)
+    assert (life.status, life.filled) == ("FILLED", 5)
+    [part] = life.steps[1].parts
+    assert json.loads(part.report or "")["report"] == "filled"
+    made = life.steps[0].made
+    assert made is not None
+    assert made.controls is not None
+    [funds] = [control for control in made.controls if control.name == "free funds"]
+    assert (funds.scope, funds.limit, funds.value) == ("binance.main.futures.USDT", 1000, Decimal("500.5"))
