@@ -123,8 +123,9 @@ class Pnl:
         held = [(key, self.books[key].quantity) for key in keys if self.books[key].quantity]
         whole = sum((quantity for _, quantity in held), ZERO)
         if not whole:
-            last = max(keys, key=lambda key: self.books[key].updated_at, default=(*place, ADOPTED))
-            return [(last, amount)]
+            if not keys:
+                return [((*place, self._strategy(ADOPTED)), amount)]
+            return [(max(keys, key=lambda key: self.books[key].updated_at), amount)]
         shares = [(key, share(amount, quantity, whole)) for key, quantity in held[:-1]]
         # The last one takes what rounding leaves, so that nothing is lost or made.
         rest = amount - sum((part for _, part in shares), ZERO)
