@@ -1,5 +1,6 @@
 """Makes journals for tests: real commands through the real handlers, and their commits as stored frames."""
 
+import json
 import random
 from decimal import Decimal
 from typing import Any
@@ -124,6 +125,14 @@ class Maker:
             | {"fee_asset": fee_asset, "maker": True, "venue_time": self.clock},
             account=account,
         )
+
+    def bust(self, order_id: str, filled: Outcome) -> Outcome:
+        """Tell that a trade, as :meth:`fill` told it, was taken back."""
+        assert filled.commit is not None
+        told = json.loads(bytes(filled.commit.command))["reports"][0]
+        del told["maker"]
+        account = filled.commit.subject.split(".")[2]
+        return self.report({**told, "report": "busted", "reason": "mispriced"}, account=account)
 
     def accept(self, order_id: str, account: str = "main") -> Outcome:
         """Tell that the venue took the order."""

@@ -87,6 +87,49 @@ def test_a_place_leads_to_all_that_came_of_it() -> None:
     assert (submit.session, submit.sequence, submit.commit) == ("s1", 2, 0)
 
 
+def test_what_the_venue_does_unasked_belongs_to_the_place() -> None:
+    """A trade taken back and terms changed at the venue stand below what was sent, as trades do."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place(quantity="2")
+    maker.accept(order_id)
+    maker.bust(order_id, maker.fill(order_id, "1", "100"))
+    maker.report(
+        {"report": "restated", "order_id": order_id, "quantity": "1", "price": "100", "venue_time": 5}
+    )
+    maker.cut()
+    (found,) = traced(maker, "c3")
+    told = ["accepted", "filled", "busted", "restated"]
+    events = ["OrderAccepted", "OrderFilled", "TradeBusted", "OrderRestated"]
+    answers = [{report: [event]} for report, event in zip(told, events, strict=True)]
+    assert shape(found.tree) == {"place": [{"OrderPlaced": [{"submit": answers}]}]}
+
+
+def test_an_amend_in_place_leads_to_the_terms_that_answer_it() -> None:
+    """Where an amend changes the venue order, what answers it is the terms told."""
+    maker = Maker()
+    maker.begin()
+    maker.ask(
+        "declare_venue.binance._.spot._",
+        capabilities={
+            "order_types": ["limit"],
+            "times_in_force": ["GTC"],
+            "features": ["amend", "amend_in_place"],
+            "wallet": "spot",
+        },
+    )
+    order_id = maker.place(quantity="2")
+    maker.accept(order_id)
+    maker.ask("amend.binance.main.spot._", command_id="more", order_id=order_id, quantity="3")
+    maker.report(
+        {"report": "restated", "order_id": order_id, "quantity": "3", "price": "100", "venue_time": 5}
+    )
+    maker.cut()
+    (found,) = traced(maker, "more")
+    answer = {"restated": ["OrderAmended"]}
+    assert shape(found.tree) == {"amend": [{"OrderAmendRequested": [{"amend": [answer]}]}]}
+
+
 def test_a_cancel_leads_to_its_answer_alone() -> None:
     """A cancel's tree has what answered the cancel, and not what else happened to the order, before or after."""
     maker = Maker()

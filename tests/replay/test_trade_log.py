@@ -30,7 +30,7 @@ def follow(history: History, frames: list[StoredFrame], log: TradeLog) -> None:
     models = history.projections
 
     def watch(event: Any, at: int, event_id: tuple[int, int, int]) -> None:
-        if type(event).__name__ == "OrderFilled":
+        if type(event).__name__ in ("OrderFilled", "TradeBusted"):
             log.take(models)
 
     for stored in frames:
@@ -75,6 +75,25 @@ def test_each_trade_has_its_row_on_its_day(tmp_path: Path, maker: Maker) -> None
             assert path == tmp_path / "logs" / utc_day(line["at"]).replace("-", "/") / "trades.jsonl"
     fill = history.projections.trades.by_number[1].fill
     assert (found[0]["trade_id"], found[0]["price"]) == (fill.trade_id, str(fill.price))
+
+
+def test_a_trade_taken_back_has_a_line_of_its_own(tmp_path: Path) -> None:
+    """What was written stays written; that it was taken back is another line, and no other line says anything of it."""
+    maker = Maker()
+    maker.begin()
+    order_id = maker.place(quantity="3")
+    maker.bust(order_id, maker.fill(order_id, "1", "100", fee="0.1"))
+    maker.fill(order_id, "2", "99")
+    maker.cut()
+    whole(tmp_path, maker)
+    found = lines(tmp_path)
+    assert [(line["number"], line["trade_id"], line.get("busted")) for line in found] == [
+        (1, "t1", None),
+        (2, "t1", True),
+        (3, "t2", None),
+    ]
+    assert found[0]["quantity"] == found[1]["quantity"]
+    assert found[0]["fee"] == found[1]["fee"]
 
 
 @pytest.mark.parametrize("kept", [1, 3, 100_000])

@@ -181,6 +181,32 @@ def test_figures_worked_out_by_hand() -> None:
     assert found.denied_by == {"MAX_ORDER_NOTIONAL": 1}
 
 
+def test_a_trade_taken_back_is_in_neither_world() -> None:
+    """Figures, volume and position are without it, and so is the room that limits leave."""
+    maker = started()
+    traded(maker, "1", "100", fee="1")
+    order_id = placed(maker, "2", "90")
+    maker.bust(order_id, maker.fill(order_id, "2", "90", fee="2"))
+    maker.cut()
+    found = report(maker, limits(max_position="3"))
+    [row] = [row for row in found.accounts if row.account == "main"]
+    assert (row.actual.fills, row.actual.volume, row.actual.fees) == (1, Decimal(100), Decimal(1))
+    assert row.actual.realised + row.actual.unrealised == ZERO
+    assert row.actual == row.whatif
+    [position] = [p for p in found.positions if p.account == "main"]
+    assert (position.actual.quantity, position.actual.peak) == (Decimal(1), Decimal(3))
+
+
+def test_terms_changed_at_the_venue_are_in_both_worlds() -> None:
+    """An order that the venue made smaller leaves room for another."""
+    maker = started()
+    order_id = placed(maker, "3")
+    told = {"report": "restated", "order_id": order_id, "quantity": "1", "price": "100", "venue_time": 5}
+    maker.report(told)
+    placed(maker, "2")
+    assert report(maker, limits(max_position="3")).denied == 0
+
+
 def test_a_span_counts_from_where_it_starts() -> None:
     """Positions and working orders from before the span are in both worlds, and only what the span made is counted."""
     maker = started()
