@@ -28,7 +28,11 @@ async def together(works: Iterable[Coroutine[Any, Any, None]], again_s: float = 
     """Run all until all have ended; the first that fails ends the others and is raised as itself."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        await asyncio.gather(*tasks)
+        if tasks:
+            # Not gather: it would cancel the others, and ending them would cancel them again in the middle of their cleanup.
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
     finally:
         await end(tasks, again_s)
 

@@ -60,6 +60,8 @@ from oms.venues.over_ccxt import (
     stream,
     text,
 )
+from oms.venues.patience import patiently
+from oms.venues.pools import CONNECT
 
 log = logging.getLogger(__name__)
 
@@ -130,19 +132,25 @@ class BinanceFuturesAccount(CcxtAccount):
             lambda: self._request("fapiPublicGetTime", {}, lambda raw: int(raw["serverTime"]))
         )
         exchange.set_markets_from_exchange(self.public)
-        hedged = await self._request(
-            "fapiPrivateGetAccountConfig", {}, lambda raw: bool(raw["dualSidePosition"])
+        hedged = await patiently(
+            lambda: self._request(
+                "fapiPrivateGetAccountConfig", {}, lambda raw: bool(raw["dualSidePosition"])
+            )
         )
         if hedged:
             raise VenueError(
                 Kind.REJECTED,
                 "the account is in hedge mode (dualSidePosition true): close its positions and set one-way mode",
             )
-        key = await self._request("fapiPrivatePostListenKey", {}, lambda raw: str(raw["listenKey"]))
+        # Asked again it is the same key.
+        key = await patiently(
+            lambda: self._request("fapiPrivatePostListenKey", {}, lambda raw: str(raw["listenKey"]))
+        )
         # ccxt takes this for its own log-in, and renews nothing: its timers would outlive the session.
         exchange.options["linear"] = {"listenKey": key, "lastAuthenticatedTime": 2**62}
         url = exchange.get_private_ws_url("linear", key)
         self.listen(on_event, self._read)
+        await self.reserve(0, group=CONNECT)
         client = exchange.client(url)
         self.watch(url, exchange.watch_orders)
         await self.opened(self._connected(client))
@@ -306,7 +314,10 @@ class BinanceFuturesAccount(CcxtAccount):
         return await self._request(
             "fapiPrivateV2GetPositionRisk",
             {},
-            lambda rows: [read_position(row) for row in rows if row["positionSide"] == "BOTH"],
+            # What cannot be named in a subject cannot be traded here: see _read_listed.
+            lambda rows: [
+                read_position(row) for row in rows if row["positionSide"] == "BOTH" and _SYMBOL(row["symbol"])
+            ],
         )
 
     async def funding_since(self, since: int) -> list[VenueFunding]:

@@ -40,6 +40,8 @@ from oms.venues.over_ccxt import (
     stream,
     text,
 )
+from oms.venues.patience import patiently
+from oms.venues.pools import CONNECT
 
 T = TypeVar("T")
 
@@ -266,7 +268,8 @@ class BinanceSpotAccount(CcxtAccount):
         exchange.set_markets_from_exchange(self.public)
         self.listen(on_event, self._read)
         # A bad key is told here in the venue's words; on the stream ccxt would answer it with a KeyError.
-        await self.totals()
+        await patiently(self.totals)
+        await self.reserve(0, group=CONNECT)
         await self.opened(exchange.authenticate({"type": MARKET}))
         url = exchange.urls["api"]["ws"]["ws-api"]["spot"]
         self.watch(url, exchange.watch_orders)

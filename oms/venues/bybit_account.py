@@ -39,6 +39,8 @@ from oms.venues.over_ccxt import (
     nameless,
     text,
 )
+from oms.venues.patience import patiently
+from oms.venues.pools import CONNECT
 
 T = TypeVar("T")
 
@@ -108,8 +110,9 @@ class BybitAccount(CcxtAccount):
         exchange.set_markets_from_exchange(self.public)
         self.listen(on_event, self._read)
         # A bad key is told here in the venue's words.
-        self._balances = await self._wallet()
+        self._balances = await patiently(self._wallet)
         url = exchange.implode_hostname(exchange.urls["api"]["ws"]["private"]["contract"])
+        await self.reserve(0, group=CONNECT)
         await self.opened(exchange.authenticate(url, {"args": self._signed()}))
         self.watch(url, lambda: exchange.watch_topics(url, ["private"], TOPICS))
         await self.opened(self._until_subscribed())

@@ -175,8 +175,8 @@ class Connector:
                 log.error("%s: the engine closed the session (%s)", place, over)
             except (SessionLost, VenueError, EngineRefused, CredentialsMissing) as error:
                 log.error("%s: %s: %s", place, type(error).__name__, error)
-                fatal = isinstance(error, VenueError) and error.kind is Kind.AUTH_FATAL
-                if fatal and await self._market.refresh_key(name):
+                # A session that ends because of a refused order says so in its reason.
+                if Kind.AUTH_FATAL in str(error) and await self._market.refresh_key(name):
                     log.warning("%s: there is another key", place)
                     pauses = self._pauses()
             except (nats.errors.Error, OSError) as error:

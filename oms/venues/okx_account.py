@@ -40,6 +40,8 @@ from oms.venues.over_ccxt import (
     nameless,
     text,
 )
+from oms.venues.patience import patiently
+from oms.venues.pools import CONNECT
 
 T = TypeVar("T")
 
@@ -128,9 +130,10 @@ class OkxAccount(CcxtAccount):
         )
         exchange.set_markets_from_exchange(self.public)
         # A bad key is told here in the venue's words.
-        config = await self.ask("privateGetAccountConfig", {}, lambda raw: rows_of(raw)[0])
+        config = await patiently(lambda: self.ask("privateGetAccountConfig", {}, lambda raw: rows_of(raw)[0]))
         self.check(config)
         self.listen(on_event, self._read)
+        await self.reserve(0, group=CONNECT)
         await self.opened(exchange.authenticate())
         channels = [("orders", kind) for kind in self.types] + [("balance_and_position", "")]
         self._silent = set(channels)

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import attrs
@@ -22,6 +23,7 @@ from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder, VenueTrade
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
+from oms.venues.patience import patiently
 from oms.venues.settings import Settings
 from oms.venues.translate import (
     VenueIds,
@@ -547,7 +549,9 @@ class Orders:
 
     async def _meet(self, trade: VenueTrade) -> None:
         try:
-            order = await self._account.order_by_venue_id(trade.symbol, trade.venue_order_id)
+            order = await patiently(
+                partial(self._account.order_by_venue_id, trade.symbol, trade.venue_order_id)
+            )
         except VenueError as error:
             log.warning("the order of trade %s cannot be seen (%s)", trade.trade_id, error)
             self._report([filled(trade.client_id or trade.venue_order_id, trade)])
@@ -579,7 +583,7 @@ class Orders:
     async def order_id_of_trade(self, symbol: str, venue_order_id: str, client_id: str | None) -> str:
         """Whose trade it is; the venue is asked when no order seen lately has that id."""
         if client_id is None:
-            order = await self._account.order_by_venue_id(symbol, venue_order_id)
+            order = await patiently(partial(self._account.order_by_venue_id, symbol, venue_order_id))
             self.venue_ids.see(order)
             client_id = order.client_id
         return self._by_client.get(client_id) or name_of(client_id)[0]

@@ -9,6 +9,7 @@ them over, one by one and in order: its caches merge, reorder and mutate.
 import asyncio
 import contextvars
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
@@ -26,6 +27,7 @@ from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority, Reservation, TooLate
+from oms.venues.patience import patiently
 from oms.venues.pools import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ RETRY_AFTER_S: Final = 30.0
 """How long to stay away when the venue throttles without saying until when."""
 NS_PER_MS: Final = 1_000_000
 REASON_MAX: Final = 400
+
+_ADDRESS: Final = re.compile(r"(wss?|https?)://\S+")
 
 T = TypeVar("T")
 
@@ -261,6 +265,11 @@ async def stream(watch: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
         raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
 
 
+def words_of(error: Exception) -> str:
+    """What an error of ccxt says, without addresses: that of a private stream may hold the key to it."""
+    return _ADDRESS.sub("…", f"{type(error).__name__}: {error}")
+
+
 def read_book(symbol: str, book: Mapping[str, Any]) -> Book:
     """The levels of ccxt's book. It keeps them as floats, whose shortest form is what the venue wrote up to 15 digits."""
     bids, asks = (
@@ -373,8 +382,8 @@ class CcxtAccount:
                 await watch()
             self.lose("the connection was replaced")
         except Exception as error:  # noqa: BLE001 - whatever ended it, the session learns of it and reconciles
-            log.info("the private stream ended: %r", error)
-            self.lose(f"{type(error).__name__}: {error}")
+            log.info("the private stream ended: %s", words_of(error))
+            self.lose(words_of(error))
 
     async def opened(self, work: Awaitable[Any], timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         """Wait for what opens the private stream.
@@ -385,7 +394,7 @@ class CcxtAccount:
         try:
             await asyncio.wait_for(work, timeout_s)
         except Exception as error:  # noqa: BLE001 - raised again as the adapter's own
-            why = f"the private stream did not open: {type(error).__name__}: {error}"
+            why = f"the private stream did not open: {words_of(error)}"
             raise VenueError(Kind.UNKNOWN, why[:REASON_MAX]) from None
 
     def lose(self, reason: str) -> None:
@@ -404,7 +413,7 @@ class CcxtAccount:
     async def learn_time(self, server_ms: Callable[[], Awaitable[int]]) -> None:
         """Take the difference of the venue's clock from ours into the timestamps of requests."""
         before = self.exchange.milliseconds()
-        server = await server_ms()
+        server = await patiently(server_ms)
         # Half the round trip is the best guess of when the server read its clock.
         self.exchange.options["timeDifference"] = (before + self.exchange.milliseconds()) // 2 - server
 

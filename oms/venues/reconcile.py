@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -25,10 +26,11 @@ from oms.messages.instructions import LookUp
 from oms.messages.replies import LivePage
 from oms.messages.venues import Capabilities, Feature
 from oms.tasks import together
-from oms.venues.adapter import Account, VenueFunding, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.adapter import Account, VenueOrder, VenuePosition, VenueTrade
 from oms.venues.errors import Kind, VenueError
 from oms.venues.lookup import NS, Question
 from oms.venues.orders import Orders
+from oms.venues.patience import patiently
 from oms.venues.reporter import Reporter
 from oms.venues.settings import Settings
 from oms.venues.translate import accepted, filled, found, funded, is_ours, name_of
@@ -291,7 +293,7 @@ class Reconciler:
             after = page.orders[-1].order_id
 
     async def _standing(self) -> dict[str, VenueOrder]:
-        standing = {order.client_id: order for order in await self._account.open_orders()}
+        standing = {order.client_id: order for order in await patiently(self._account.open_orders)}
         for order in standing.values():
             self._orders.venue_ids.see(order)
         return standing
@@ -329,7 +331,7 @@ class Reconciler:
 
     async def _order(self, symbol: str, client_id: str) -> VenueOrder | None:
         try:
-            return await self._account.order(symbol, client_id)
+            return await patiently(partial(self._account.order, symbol, client_id))
         except VenueError as error:
             if error.kind is Kind.NOT_FOUND:
                 return None
@@ -355,7 +357,7 @@ class Reconciler:
             self._reporter.put([found(order)])
             order_id = order.client_id
         if order.cumulative:
-            trades = await self._account.trades_of(order.symbol, order.venue_order_id)
+            trades = await patiently(partial(self._account.trades_of, order.symbol, order.venue_order_id))
             self._reporter.put(filled(order_id, trade) for trade in trades)
 
     # -- trades and payments
@@ -367,7 +369,7 @@ class Reconciler:
     async def _tell_trades(self, comparison: Comparison) -> int:
         unseen = 0
         for symbol, start in list(self._since.items()):
-            trades = await self._account.trades_since(symbol, max(start, 0))
+            trades = await patiently(partial(self._account.trades_since, symbol, max(start, 0)))
             comparison.trades += len(trades)
             for trade in trades:
                 if not self._first(symbol, trade.trade_id, trade.side):
@@ -387,7 +389,7 @@ class Reconciler:
     async def _tell_payments(self) -> int:
         if not self._has_positions:
             return 0
-        payments: list[VenueFunding] = await self._account.funding_since(self._funded_since)
+        payments = await patiently(partial(self._account.funding_since, self._funded_since))
         fresh = [each for each in payments if self._first(each.symbol, each.funding_id, "funding")]
         self._reporter.put(funded(each) for each in fresh)
         return len(fresh)
@@ -420,12 +422,12 @@ class Reconciler:
     async def _compare_funds(self, comparison: Comparison) -> bool:
         read_from = time.time_ns() - int(self._settings.overlap_s * NS)
         moves = self._wallet.moves()
-        totals = await self._account.totals()
+        totals = await patiently(self._account.totals)
         unseen = 0
         for member in list(self._wallet.members):
             unseen += await member.catch_up()
-        positions = await self._account.positions() if self._has_positions else []
-        if unseen or await self._account.totals() != totals or self._wallet.moves() != moves:
+        positions = await patiently(self._account.positions) if self._has_positions else []
+        if unseen or await patiently(self._account.totals) != totals or self._wallet.moves() != moves:
             return False
         async with self._wallet.held():
             if self._wallet.moves() != moves:
@@ -451,9 +453,23 @@ class Reconciler:
 
 
 def _positions(session: str, positions: list[VenuePosition]) -> c.ReportPositions:
+    """Quantities as they are; what the venue has divided, to the places that an amount may have."""
+    rounded = [
+        attrs.evolve(
+            each,
+            entry_price=_rounded(each.entry_price),
+            liquidation_price=_rounded(each.liquidation_price),
+            margin=_rounded(each.margin),
+        )
+        for each in positions
+    ]
     return c.ReportPositions(
-        session=session, positions=[c.PositionSpec(**attrs.asdict(position)) for position in positions]
+        session=session, positions=[c.PositionSpec(**attrs.asdict(each)) for each in rounded]
     )
+
+
+def _rounded(amount: Decimal | None) -> Decimal | None:
+    return None if amount is None else round(amount, 18)
 
 
 def _differ(

@@ -56,6 +56,7 @@ from oms.venues.over_ccxt import (
     nameless,
     stream,
 )
+from oms.venues.patience import patiently
 from oms.venues.pools import CONNECT
 from oms.venues.upbit_codes import DIALECT
 from oms.venues.upbit_payloads import (
@@ -184,7 +185,7 @@ class UpbitSpotAccount(CcxtAccount):
         exchange = self.exchange
         exchange.set_markets_from_exchange(self.public)
         # A bad key is told here in the venue's words; the stream would only be closed.
-        self._funds = await self.totals()
+        self._funds = await patiently(self.totals)
         self._on_event = on_event
         self.listen(on_event, self._read)
         await self.reserve(0, group=CONNECT)
