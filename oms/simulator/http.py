@@ -69,6 +69,9 @@ async def spoil(
     rule = faults.draw(Stage.AFTER, *labels)
     if rule is None:
         return response
+    if request.transport is None or request.transport.is_closing():
+        # The client did not wait so long.
+        raise Dropped
     if rule.kind is Fault.SERVER_ERROR_AFTER:
         return html_error(rule.status)
     if rule.kind is Fault.TIMEOUT_1007:

@@ -3,8 +3,8 @@
 There are no stops, no transfers and no amends in place. What else is particular about it:
 
 * The venue lists no trades: they stand in the order, so that trades are found through orders, which are listed by when they
-  were made. Trades of orders made over a day before, from elsewhere, and ended while nobody listened are not found; the
-  funds they moved are.
+  were made. Of an order from elsewhere, made an hour or more before and ended while nobody listened, they are not found;
+  the funds that it moved are.
 * Fees are paid in won on both sides, and have to be worked out; see :mod:`oms.venues.upbit_payloads`.
 * A cancel is only taken; it has ended the order when the order says so. Amends wait for that, then place the rest.
 * An ``identifier`` is used up by whatever was sent with it, refused or not; a request has a nonce that is taken once, so
@@ -87,8 +87,11 @@ OPEN_ROWS: Final = 100
 PAGES_MAX: Final = 200
 CLOSED_SPAN_NS: Final = 7 * 86_400 * 10**9
 """What the venue looks through from a start time on."""
-LOOK_BACK_NS: Final = 86_400 * 10**9
-"""Closed orders are listed by when they were made: one made so long before its trade is still found by it."""
+LOOK_BACK_NS: Final = 3_600 * 10**9
+"""Closed orders are listed by when they were made: one made so long before a time is still found by its trades after it.
+
+Each that traded costs a request, 30 a second. Those that the engine counts as live are looked up one by one in any case.
+"""
 SECOND_NS: Final = 10**9
 """REST writes times to the second."""
 AT_ONCE: Final = 10

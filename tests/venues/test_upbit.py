@@ -405,7 +405,7 @@ async def test_trades_since_are_found_through_orders(desk: Connected) -> None:
         for name in ("old", "open", "done")
     )
     desk.upbit.place("other", side="SELL", price=PRICE, quantity=D("0.01"))
-    age([old, resting, ended], 3_600)
+    age([old, resting, ended], 1_800)
     old.fills[0] = attrs.evolve(old.fills[0], time_ns=old.fills[0].time_ns - 3_600 * NS)
     since = time.time_ns() - 5 * NS
     desk.upbit.place("other", side="SELL", price=PRICE, quantity=D("0.014"))
