@@ -348,9 +348,10 @@ async def test_a_bad_key(bybit: Bybit) -> None:
         await market.close()
 
 
-async def test_a_clock_that_is_off(bybit: Bybit, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("off_s", [-3_600, 3_600])
+async def test_a_clock_that_is_off(bybit: Bybit, off_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests and the log-in are stamped with the venue's time, however wrong our clock is."""
-    monkeypatch.setattr(bybit.wire.exchange, "clock", lambda: time.time_ns() - 3_600 * S)
+    monkeypatch.setattr(bybit.wire.exchange, "clock", lambda: time.time_ns() + off_s * S)
     async with connected(bybit, "spot") as desk:
         await desk.account.submit(submit("clock1"))
         monkeypatch.setattr(bybit.wire.exchange, "clock", time.time_ns)
@@ -431,6 +432,8 @@ async def test_throttled(either: Connected) -> None:
     assert (await kind_of(either.account.submit(later))) == (Kind.THROTTLED, "403")
     held = either.market.limits_left("main")["held"]["ms"]
     assert 25_000 < held <= 30_000
+    soon = amend("fast3", deadline=time.time_ns() + S // 10)
+    assert (await kind_of(either.account.amend(soon)))[0] is Kind.NOT_SENT
 
 
 async def test_limits_are_learned(bybit: Bybit, futures: Connected) -> None:
@@ -438,6 +441,10 @@ async def test_limits_are_learned(bybit: Bybit, futures: Connected) -> None:
     await futures.account.open_orders()
     told = futures.market.limits_left("main")["account realtime"]
     assert told["limit"] == bybit.wire.limits.pools["realtime"].limit
+    await futures.account.submit(submit("counted1"))
+    await futures.account.cancel(BTC, "counted1")
+    left = futures.market.limits_left("main")
+    assert left["account linear.create"]["used"] == left["account linear.cancel"]["used"] == 1
 
 
 async def test_a_deadline_that_has_passed(either: Connected) -> None:

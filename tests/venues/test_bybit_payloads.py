@@ -231,3 +231,5 @@ def test_a_book() -> None:
     book.take("snapshot", rest)
     assert book.asks()[0] == (D("27451.00"), D("1.200"))
     assert len(book.bids()) == 3
+    book.take("snapshot", {"b": [], "a": [["1", "2"]]})
+    assert (book.bids(), book.asks()) == ([], [(D(1), D(2))])
