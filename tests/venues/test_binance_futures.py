@@ -474,10 +474,12 @@ async def test_our_clock_may_be_wrong(rig: Rig, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_rate_limits_of_the_venue(rig: Rig) -> None:
-    """What the venue counts comes back in its headers; when it throttles, we stay away as long as it says."""
-    await rig.place()
+    """New and amended orders count, here as at the venue; when it throttles, we stay away as long as it says."""
+    placed = await rig.place()
+    await rig.account.amend(rig.amend_of(placed, "0.020", "40000.0"))
     left = rig.market.limits_left("main")
-    assert left["account orders 10s"]["used"] == left["account orders 1m"]["used"] == 1
+    assert left["account orders 10s"]["used"] == left["account orders 1m"]["used"] == 2
+    assert left["own orders 1d"]["used"] == 2
     rig.fault("rate_limited", retry_after_s=7)
     error = await refused(rig.place())
     assert (error.kind, error.retry_after_s) == (Kind.THROTTLED, 7.0)

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
+from oms.venues import binance_futures
 from oms.venues import binance_futures_payloads as payloads
 from oms.venues.adapter import (
     Book,
@@ -289,6 +290,23 @@ async def test_a_change_of_the_book() -> None:
     )
     await account.close()
     await exchange.close()
+
+
+def test_what_is_listed() -> None:
+    """Coin-margined contracts are another market's, and a name that is no part of a subject cannot be traded."""
+    raw = {
+        "symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "marginAsset": "USDT", "status": "SETTLING",
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": "0.10"},
+            {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+        ],
+    }  # fmt: skip
+    listed = binance_futures._read_listed(raw)
+    assert listed is not None
+    assert (listed.tick, listed.step, listed.min_notional) == (D("0.1"), D("0.001"), D(0))
+    assert not listed.trading
+    assert binance_futures._read_listed({**raw, "marginAsset": "BTC"}) is None
+    assert binance_futures._read_listed({**raw, "symbol": "币安人生USDT"}) is None
 
 
 async def test_the_test_net() -> None:
