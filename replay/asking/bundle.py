@@ -29,11 +29,12 @@ from oms.messages import events as e
 from replay.asking.moment import iso
 from replay.history import EventId, History
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 DATED: Final = (1980, 1, 1, 0, 0, 0)
 """What the zip says of every member: when it was made is no part of the bundle."""
 FILL: Final = e.OrderFilled.__struct_fields__
-"""Columns of trades.csv after those of the place; the verifier names them itself, which the tests hold against these."""
+"""Columns of trades.csv between those of the place and ``busted``; the verifier names them itself, which the tests hold
+against these."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -150,7 +151,7 @@ class Bundle:
             _Member(self._open.enter_context(tempfile.TemporaryFile(dir=directory)))  # noqa: SIM115 - it is
             for _ in range(3)
         )
-        self._trades.write(_csv_line(("sequence", "commit", "index", "at", "time", *FILL)))
+        self._trades.write(_csv_line(("sequence", "commit", "index", "at", "time", *FILL, "busted")))
         self._keys = known_keys(data_dir)
         self._know(history.partition.signing_key)
         self._signed_by: dict[str, None] = {}
@@ -179,7 +180,7 @@ class Bundle:
             self._counts["commits"] += 1
             for index, event in enumerate(commit.events):
                 self._counts["events"] += 1
-                if type(event) is e.OrderFilled:
+                if isinstance(event, e.OrderFilled | e.TradeBusted):
                     self._trade((sequence, number, index, commit.at, iso(commit.at)), event)
                 elif type(event) is e.Sealed:
                     self._seal(sequence, number, commit.at, event)
@@ -198,10 +199,10 @@ class Bundle:
         if public_key:
             self._keys[key_id_of(public_key)] = public_key
 
-    def _trade(self, place: tuple[int | str, ...], fill: e.OrderFilled) -> None:
+    def _trade(self, place: tuple[int | str, ...], fill: e.OrderFilled | e.TradeBusted) -> None:
         self._counts["trades"] += 1
         # As the journal has them, which is how decimals and enums turn into text.
-        cells = [getattr(fill, name) for name in FILL]
+        cells = [*(getattr(fill, name) for name in FILL), isinstance(fill, e.TradeBusted)]
         self._trades.write(
             _csv_line(
                 (*place, *(str(cell).lower() if isinstance(cell, bool) else str(cell) for cell in cells))
@@ -333,7 +334,8 @@ frames.bin        the journal, byte for byte. A record is 4 bytes of length (big
 receipts.jsonl    what the system signed, outside the journal, while it ran: at this frame the chain's head was this and
                   the state had this digest. Each line holds the SHA-256 of the line before it.
 seals.jsonl       the digests of the state, which the journal itself holds. For reading.
-trades.csv        every fill. For reading; the verifier makes it again from the frames and compares.
+trades.csv        every fill, and every fill that the venue took back (busted). For reading; the verifier makes it again
+                  from the frames and compares.
 manifest.json     the range, the chain's heads before and after it, counts, keys, SHA-256 of every member.
 manifest.sha256   SHA-256 of the manifest. Said over another way, it names this very bundle.
 
@@ -343,7 +345,7 @@ What a good bundle proves
 - Within the range no frame is missing, doubled, moved or changed in a bit, since the receipts were signed: whoever
   changes one has to make all that follow anew, and cannot sign the receipts again without the desk's private key.
 - Time never goes back within the range.
-- trades.csv has every fill of the range and nothing else.
+- trades.csv has every fill of the range, every one taken back, and nothing else.
 
 What it does not prove
 ----------------------

@@ -54,6 +54,13 @@ def sealed_journal(
     maker.ask("declare_key._._._._", key_id=key.key_id, public_key=key.public_key)
     for number in range(rounds):
         busy(seed + number, 12, frame=5, maker=maker)
+        if number == rounds - 1:
+            order_id = maker.place()
+            maker.cut()
+            filled = maker.fill(order_id, "1", "100", fee="0.1")
+            maker.cut()
+            maker.bust(order_id, filled)
+            maker.cut()
         maker.place(strategy='odd, "quoted"\nname')
         outcome = maker.ask("seal._._._._")
         assert outcome.commit is not None
@@ -212,10 +219,12 @@ def test_trades_are_every_fill(good: Path, maker: Maker) -> None:
         for stored in maker.stored
         for commit in stored.frame.commits
         for event in commit.events
-        if isinstance(event, e.OrderFilled)
+        if isinstance(event, e.OrderFilled | e.TradeBusted)
     ]
+    assert {row["busted"] for row in rows} == {"true", "false"}
     assert len(rows) == len(fills) > 20
     for row, fill in zip(rows, fills, strict=True):
+        assert row["busted"] == str(isinstance(fill, e.TradeBusted)).lower()
         assert (row["order_id"], row["quantity"], row["price"], row["fee"], row["maker"]) == (
             fill.order_id,
             str(fill.quantity),
@@ -409,16 +418,17 @@ def forge(
     """A bundle whose frames from ``at`` on are made anew, with all that is made from them, and these receipts."""
     payloads = rehashed(maker, at)
     members = members_of(good) | {"frames.bin": records(payloads)}
-    trades, counts = [v.csv_line(v.PLACE + v.FILL)], {"commits": 0, "events": 0, "trades": 0}
+    trades, counts = [v.csv_line([*v.PLACE, *v.FILL, "busted"])], {"commits": 0, "events": 0, "trades": 0}
     seals = []
     for sequence, payload in enumerate(payloads, 1):
         for number, commit in enumerate(json.loads(payload)["commits"]):
             counts["commits"] += 1
             for index, event in enumerate(commit["events"]):
                 counts["events"] += 1
-                if event["event"] == "OrderFilled.1":
+                if event["event"] in ("OrderFilled.1", "TradeBusted.1"):
                     counts["trades"] += 1
                     cells = [event.get(name, v.DEFAULTS.get(name)) for name in v.FILL]
+                    cells.append(event["event"] == "TradeBusted.1")
                     trades.append(
                         v.csv_line([sequence, number, index, commit["at"], v.iso(commit["at"]), *cells])
                     )
@@ -543,7 +553,8 @@ def test_a_manifest_that_says_otherwise_is_found(good: Path, tmp_path: Path) -> 
         other = value + 1 if isinstance(value, int) else "ab" * 32
         said = wrong(forged(tmp_path / "forged.zip", members, **{name: other}))
         assert name in said or "frame 1" in said or (name == "first" and "frame 2" in said), (name, said)
-    assert "a newer verifier" in wrong(forged(tmp_path / "forged.zip", members, format=2))
+    other = forged(tmp_path / "forged.zip", members, format=v.FORMAT + 1)
+    assert "the verifier that is in the bundle" in wrong(other)
 
 
 def test_a_journal_that_begins_elsewhere_is_found(good: Path, maker: Maker, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import zipfile
 import zlib
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 MEMBERS = ["README.txt", "frames.bin", "manifest.json", "manifest.sha256", "receipts.jsonl", "seals.jsonl"]
 MEMBERS += ["trades.csv", "verify_bundle.py"]
 GENESIS = "0" * 64
@@ -141,7 +141,9 @@ def read_manifest(bundle: zipfile.ZipFile) -> dict[str, Any]:
         raise Wrong("manifest.sha256: is not the SHA-256 of manifest.json")
     manifest: dict[str, Any] = json.loads(raw)
     if manifest["format"] != FORMAT:
-        raise Wrong(f"manifest.json: format must be {FORMAT}, was {manifest['format']}: use a newer verifier")
+        raise Wrong(
+            f"manifest.json: format must be {FORMAT}, was {manifest['format']}: use the verifier that is in the bundle"
+        )
     return manifest
 
 
@@ -182,7 +184,7 @@ class Verification:
         manifest, sequence = self.manifest, self.manifest["first"]
         if sequence == 1 and self.prev != GENESIS:
             raise Wrong("manifest.json: frame 1 has nothing before it, so prev must be zeros")
-        self.expect(self.trades, csv_line(PLACE + FILL), "the header")
+        self.expect(self.trades, csv_line(PLACE + FILL + ["busted"]), "the header")
         self.next_receipt()
         while head := self.frames.read(36):
             self.frame(sequence, head)
@@ -245,12 +247,12 @@ class Verification:
         for index, event in enumerate(commit["events"]):
             self.counts["events"] += 1
             kind, _, version = event["event"].partition(".")
-            if kind in ("OrderFilled", "Sealed") and version != "1":
+            if kind in ("OrderFilled", "TradeBusted", "Sealed") and version != "1":
                 raise Wrong(f"frame {sequence:,}: {event['event']} is newer than this verifier")
-            if kind == "OrderFilled":
+            if kind in ("OrderFilled", "TradeBusted"):
                 self.counts["trades"] += 1
                 cells = [event[name] if name in event else DEFAULTS[name] for name in FILL]
-                row = [sequence, number, index, at, iso(at), *cells]
+                row = [sequence, number, index, at, iso(at), *cells, kind == "TradeBusted"]
                 self.expect(
                     self.trades, csv_line(row), f"trade {self.counts['trades']:,}, of frame {sequence:,},"
                 )
