@@ -12,7 +12,7 @@ import nats
 import pytest
 from rich.console import Console
 
-from oms.aggregates.account import Account
+from oms.aggregates.account import Wallet
 from oms.cli.demo import compare as c
 from oms.cli.demo.story import Story
 from oms.client import Result, new_order
@@ -174,10 +174,11 @@ def test_a_balance_that_differs_is_found() -> None:
     row = BalanceRow(
         exchange="binance",
         account="main",
-        market="spot",
+        wallet="spot",
         asset="BTC",
         total=Decimal("2.0"),
         locked=Decimal(0),
+        margin=Decimal(0),
         free=Decimal(2),
     )
     amounts = {"free": "1.5", "locked": "0.5"}
@@ -214,17 +215,17 @@ def test_a_record_without_a_proof_is_found() -> None:
     assert len(c.record_is_proven(report)) == 2
 
 
-def _no_fee(account: Account, event: e.OrderFilled, *rest: Any) -> Any:
-    return _FILL(account, msgspec.structs.replace(event, fee=Decimal(0)), *rest)
+def _no_fee(wallet: Wallet, event: e.OrderFilled, *rest: Any) -> Any:
+    return _FILL(wallet, msgspec.structs.replace(event, fee=Decimal(0)), *rest)
 
 
-_FILL = Account.fill
+_FILL = Wallet.fill
 
 
 async def test_the_demonstrations_journal_is_verified_and_changed_code_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its record holds; with one evolve rule changed (a fill's fee is not paid), commit, ledger and field are named."""
+    """Its record holds; with one evolve rule changed (a fill's fee is not paid), commit, wallet and field are named."""
     story = Story(Console(file=io.StringIO()), tmp_path)
     try:
         await story.tell()
@@ -239,14 +240,14 @@ async def test_the_demonstrations_journal_is_verified_and_changed_code_is_found(
             report = await verify(source, data_dir, snapshots, archive)
             assert report.findings == []
             fill = await _first_fee(source, report.last)
-            monkeypatch.setattr(Account, "fill", _no_fee)
+            monkeypatch.setattr(Wallet, "fill", _no_fee)
             report = await verify(source, data_dir, snapshots, archive, decisions=False)
         finally:
             await nc.close()
     first = report.findings[0]
     assert (first.kind, (first.sequence, first.commit)) == (Finding.STATE, fill[0])
-    ledger = f"ledger {fill[1].exchange}.{fill[1].account}.{fill[1].market}"
-    place = (ledger, f"balances.{fill[1].fee_asset}.total")
+    wallet = f"wallet {fill[1].exchange}.{fill[1].account}.{fill[1].market}"
+    place = (wallet, f"balances.{fill[1].fee_asset}.total")
     assert place in {(field.entity, field.field) for field in first.fields}
     assert report.whole
 
