@@ -117,6 +117,8 @@ async def test_fills_and_their_fees(client: Any) -> None:
     assert (by_size["fillSz"], by_size["fee"], by_size["feeCcy"]) == ("0.01", "-0.00001", "BTC")
     assert D(by_value["fillSz"]) * D(by_value["fillPx"]) == pytest.approx(D(1_000), abs=D("0.001"))
     assert (swap["fillSz"], swap["fee"], swap["feeCcy"]) == ("2", "-0.500005", "USDT")
+    (order,) = await call(trade.get_order, SWAP, ordId=swap["ordId"])
+    assert (order["fee"], order["feeCcy"], order["avgPx"]) == ("-0.500005", "USDT", "50000.5")
     (history,) = await call(trade.get_fills_history, "SWAP")
     assert history == swap
     (funds,) = await call(account.get_account_balance, "BTC")

@@ -356,6 +356,31 @@ async def test_the_other_market_is_none_of_ours(okx: Okx, connect: Any) -> None:
         assert await connection.account.trades_since(theirs, time.time_ns() - 60 * S) == []
 
 
+async def test_other_swaps_are_none_of_ours(swaps: Connection) -> None:
+    """Orders in swaps that are not linear USDT ones come on the same channel, and are ignored unread."""
+    for symbol in ("BTC-USD-SWAP", "BTC-USDC-SWAP"):
+        order = {"instType": "SWAP", "instId": symbol, "ordType": "something new"}
+        swaps.account.exchange.on_private({"arg": {"channel": "orders", "instType": "SWAP"}, "data": [order]})
+    await swaps.account.submit(submit("O1", SWAP))
+    await swaps.order("O1", State.WORKING)
+    assert len(swaps.heard) == 1
+
+
+async def test_limits_are_of_each_instrument(connect: Any) -> None:
+    """Orders of one instrument that are at its limit hold up neither another's nor cancels."""
+    connection = await connect(SPOT, opens=False)
+    connection.market.budgets.pool.set_limit("order", 2)
+    await connection.account.open(connection.heard.append)
+    for client_id in ("O1", "O2"):
+        await connection.account.submit(submit(client_id))
+    late = submit("O3", deadline=time.time_ns() + S // 10)
+    assert (await refused(connection.account.submit(late))).kind is Kind.NOT_SENT
+    await connection.account.submit(submit("O4", "ETH-USDT", price=D(2_000)))
+    await connection.account.cancel(SPOT, "O1")
+    left = connection.market.limits_left("main")
+    assert (left["account order"]["limit"], left["account order"]["used"]) == (2, 2)
+
+
 async def test_everything_since_a_time_is_paged(okx: Okx, spot: Connection) -> None:
     """Orders and trades since a time come whole, whatever a page holds; earlier ones do not."""
     okx.buy(SPOT, "0.01")
@@ -440,22 +465,24 @@ async def test_an_open_order_keeps_its_margin_mode(swaps: Connection) -> None:
 
 
 async def test_the_margin_mode_outlives_a_session(okx: Okx, swaps: Connection) -> None:
-    """A later session of the market places in the mode that was set, and a position tells it to a new connector."""
+    """A later session of the market places in the mode that was set, and its order or position tells it to a new connector."""
     await swaps.account.set_margin_mode(SWAP, MarginMode.ISOLATED)
     later = swaps.market.account("main")
     await later.open(lambda event: None)
-    await later.submit(submit("O1", SWAP, type=OrderType.MARKET, price=None, quantity=D(1)))
+    await later.submit(submit("O1", SWAP))
     assert okx.last("trade/order").json["tdMode"] == "isolated"
     await later.close()
-    fresh = OkxFutures(swaps.market.credentials, swaps.market.budgets, swaps.market.reach)
-    await fresh.open()
-    account = fresh.account("main")
-    await account.open(lambda event: None)
-    await account.positions()
-    await account.submit(submit("O2", SWAP, type=OrderType.MARKET, price=None, quantity=D(1)))
-    assert okx.last("trade/order").json["tdMode"] == "isolated"
-    await account.close()
-    await fresh.close()
+    for number, tells in enumerate(("open_orders", "positions")):
+        fresh = OkxFutures(swaps.market.credentials, swaps.market.budgets, swaps.market.reach)
+        await fresh.open()
+        account = fresh.account("main")
+        await account.open(lambda event: None)
+        await getattr(account, tells)()
+        await account.submit(submit(f"M{number}", SWAP, type=OrderType.MARKET, price=None, quantity=D(1)))
+        assert okx.last("trade/order").json["tdMode"] == "isolated"
+        await account.cancel(SWAP, "O1") if tells == "open_orders" else None
+        await account.close()
+        await fresh.close()
 
 
 @pytest.mark.parametrize("mode", list(MarginMode))
@@ -755,9 +782,9 @@ async def test_instruments_listed_later_do_not_kill_the_stream(okx: Okx, spot: C
     await spot.until(lambda e: isinstance(e, OrderChanged))
     name = spot.account.exchange.markets_by_id.pop(SPOT)[0]["symbol"]
     del spot.account.exchange.markets[name]
-    spot.heard.clear()
-    okx.place(client_order_id="later")
-    assert (await spot.order("later", State.WORKING)).symbol == SPOT
+    for client_id in ("later", "latest"):
+        okx.place(client_order_id=client_id)
+        assert (await spot.order(client_id, State.WORKING)).symbol == SPOT
 
 
 # -- public streams

@@ -175,8 +175,6 @@ class PublicStreams:
         rows: dict[str, object] | None = None
         action = {}
         if channel == "books":
-            # What has changed since the last push would not follow upon this snapshot.
-            self._push_changes(market)
             action = {"action": "snapshot"}
             rows = {
                 **self._levels(market, BOOK_LEVELS),
