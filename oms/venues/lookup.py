@@ -20,7 +20,7 @@ from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import Kind, VenueError
 from oms.venues.settings import Settings
-from oms.venues.translate import accepted, ended, filled, restated
+from oms.venues.translate import VenueIds, accepted, ended, filled, restated
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ class Question:
 @attrs.define(eq=False)
 class _Search:
     since: int
+    wanted: set[str | None] = attrs.field(factory=set)
     task: asyncio.Task[list[VenueOrder]] | None = None
 
 
@@ -92,6 +93,7 @@ class LookUps:
     """Asks the venue, and reports what it finds out through ``report``.
 
     Args:
+        venue_ids: the orders seen lately.
         in_place: whether the venue amends in place.
     """
 
@@ -100,9 +102,11 @@ class LookUps:
         account: Account,
         settings: Settings,
         report: Callable[[list[r.Report]], None],
+        venue_ids: VenueIds,
         in_place: bool = False,
     ) -> None:
         self._account = account
+        self._venue_ids = venue_ids
         self._in_place = in_place
         self._settings = settings
         self._report = report
@@ -331,6 +335,7 @@ class LookUps:
             self._searches.add(search.task)
             search.task.add_done_callback(self._searches.discard)
         search.since = min(search.since, since)
+        search.wanted |= {question.client_id, question.pending_client_id}
         assert search.task is not None
         return await asyncio.shield(search.task)
 
@@ -342,7 +347,8 @@ class LookUps:
             orders += await self._account.orders_since(symbol, since)
             known = {order.venue_order_id for order in orders}
             for trade in await self._account.trades_since(symbol, since):
-                if trade.venue_order_id not in known:
+                name = self._venue_ids.client_id(trade)
+                if trade.venue_order_id not in known and (name is None or name in search.wanted):
                     known.add(trade.venue_order_id)
                     orders.append(await self._account.order_by_venue_id(symbol, trade.venue_order_id))
             return orders

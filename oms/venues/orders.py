@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 Instruction = Submit | Cancel | Amend | LookUp
 """Those about an order."""
+THROTTLED_CANCELS: Final = 4
 MAX_TRACKED: Final = 200_000
 """Orders that a session remembers; the longest untouched and idle go first."""
 
@@ -110,8 +111,8 @@ class Orders:
         self._report = report
         self._fail = fail
         self._in_place = in_place
-        self.look_ups = LookUps(account, settings, self._found_out, in_place)
         self.venue_ids = VenueIds()
+        self.look_ups = LookUps(account, settings, self._found_out, self.venue_ids, in_place)
         self._tracked: OrderedDict[str, Tracked] = OrderedDict()
         self._by_client: dict[str, str] = {}
         self._adopted: OrderedDict[str, str] = OrderedDict()
@@ -306,7 +307,7 @@ class Orders:
             client_id = venue_client_id(order_id, tracked.revision)
             cancel = msgspec.structs.replace(cancel, client_id=client_id, revision=tracked.revision)
         try:
-            order = await self._account.cancel(cancel.symbol, cancel.client_id)
+            order = await self._cancel_patiently(cancel)
         except VenueError as error:
             now = time.time_ns()
             if error.kind in HARMLESS:
@@ -322,6 +323,17 @@ class Orders:
             before = self._before(tracked, cancel.revision, order)
             self._report(list(ended(order_id, cancel.revision, before, order, "canceled")))
         return None
+
+    async def _cancel_patiently(self, cancel: Cancel) -> VenueOrder | None:
+        """A cancel that is throttled did nothing, and is wanted all the same: the limiter says when it may go again."""
+        for _ in range(THROTTLED_CANCELS):
+            try:
+                return await self._account.cancel(cancel.symbol, cancel.client_id)
+            except VenueError as error:
+                if error.kind is not Kind.THROTTLED:
+                    raise
+                log.warning("the cancel of %s is throttled (%s): asking again", cancel.client_id, error)
+        return await self._account.cancel(cancel.symbol, cancel.client_id)
 
     async def _amend(self, tracked: Tracked, amend: Amend) -> Doubt | None:
         """Cancel, then place what the cancel's answer says is left: no fill can take it beyond the new total."""

@@ -110,7 +110,7 @@ class Reconciler:
         self._wallet = wallet
         self._settings = settings
         self._since: dict[str, int] = {}
-        self._funded_since = 0
+        self._funded_since = time.time_ns() - FUNDING_LOOKBACK_NS
         self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self.moves = 0
         self.caught_up = False
