@@ -199,5 +199,6 @@ def _funds(
         scope=".".join((*target.account_key, asset)),
         limit=free,
         value=needs,
-        held=None if needs is None else needs <= free,
+        # What reserves nothing is let through even when fills and fees have taken the free balance below zero.
+        held=None if needs is None else not needs or needs <= free,
     )

@@ -251,7 +251,7 @@ _COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
         f"{len(x.differences) + x.more:,} differences of session {x.session}{' as ' + x.request_id if x.request_id else ''}"
     ),
     c.SetTerms: lambda x: " ".join(part for part in (x.symbol or "", _shown(x)) if part),
-    c.RequestReconciliation: lambda x: "",
+    c.RequestReconciliation: lambda x: "everything, now",
     c.DoubtOrders: lambda x: f"{len(x.order_ids):,} orders{_because(x.reason)}",
     c.ExpireOrders: lambda x: f"{len(x.order_ids):,} orders",
     c.StartEngine: lambda x: f"{x.instance} {x.version}",
