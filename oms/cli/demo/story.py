@@ -1,7 +1,6 @@
 """The demonstration, step by step: real processes, real journal, and every claim checked before it is made."""
 
 import asyncio
-import os
 import signal
 import time
 from collections import deque
@@ -13,19 +12,17 @@ from typing import Any, Final
 import attrs
 from rich.console import Console
 
-from oms.aggregates import image
 from oms.cli import render as r
 from oms.cli.demo import compare as c
 from oms.cli.demo import evidence
 from oms.cli.demo.compare import Acknowledged
-from oms.cli.exits import Exit, StoppedError
-from oms.cli.stack import ENGINE, FOLLOWER, Stack
+from oms.cli.demo.telling import Telling
+from oms.cli.stack import ENGINE
 from oms.client import OmsClient, Result, new_order
 from oms.config import Config, RateLimits, VenueConfig, load_config, override
 from oms.messages.enums import OrderStatus
 from oms.simulator.client import ControlClient
 
-STEPS: Final = 6
 STREAM_ORDERS: Final = 240
 """Orders sent while the engine is killed, by so many clients at once: :data:`STREAM_WORKERS`."""
 STREAM_WORKERS: Final = 8
@@ -41,42 +38,14 @@ def demo_config(data_dir: Path) -> Config:
     return attrs.evolve(config, exchanges={"binance": {"spot": VenueConfig(enabled=True, rate_limits=quick)}})
 
 
-class Story:
-    """One run. Whoever tells it stops ``stack`` afterwards, whatever happened."""
+class Story(Telling):
+    """Spot on Binance, and an engine that is killed."""
+
+    steps = 6
 
     def __init__(self, console: Console, data_dir: Path) -> None:
-        self._console = console
-        self._step = 0
-        self.log: deque[str] = deque(maxlen=500)
-        """What the processes wrote, for when something goes wrong."""
-        self.stack = Stack(demo_config(data_dir), self._heard)
+        super().__init__(console, demo_config(data_dir))
         self._acknowledged: list[Acknowledged] = []
-        self._started = time.monotonic()
-
-    def _heard(self, process: str, line: str) -> None:
-        self.log.append(f"{process:<22} {line}")
-
-    # -- telling
-
-    def _title(self, text: str) -> None:
-        self._step += 1
-        self._console.print()
-        self._console.rule(f"[bold]{self._step}/{STEPS}  {text}", align="left", style="dim")
-
-    def _say(self, text: str) -> None:
-        self._console.print(text)
-
-    def _check(self, claim: str, differences: Sequence[str]) -> None:
-        """Make a claim, or say what contradicts it and fail."""
-        if not differences:
-            self._console.print(f"[green]✓[/] {claim}")
-            return
-        self._console.print(f"[red]✗[/] NOT TRUE: {claim}")
-        for difference in differences[: c.SHOWN]:
-            self._console.print(f"    {difference}", style="red", markup=False)
-        if len(differences) > c.SHOWN:
-            self._console.print(f"    … and {len(differences) - c.SHOWN:,} more", style="red")
-        raise StoppedError(Exit.REFUSED, f"the demonstration failed: not true that {claim}")
 
     # -- the story
 
@@ -86,7 +55,7 @@ class Story:
         Raises:
             StoppedError: a claim did not hold, or a process failed.
         """
-        await self._start()
+        await self.start()
         config = self.stack.config
         async with (
             OmsClient.connect(config.nats.url, "main", name="mexoms-demo") as oms,
@@ -96,38 +65,27 @@ class Story:
             await self._fills(oms)
             await self._crash(oms, venue)
             await self._compare(oms, venue)
-        await self._stop()
-
-    async def _start(self) -> None:
-        self._title("Start everything")
-        await self.stack.start()
-        assert self.stack.nats is not None
-        self._say(
-            f"nats-server, process {self.stack.nats.pid}, at {self.stack.config.nats.url}: the journal, synced to disk"
-        )
-        for name, child in self.stack.processes.children.items():
-            self._say(f"{name}, process {child.pid}")
-        self._say(f"ready after {time.monotonic() - self._started:.1f} s")
+        await self.stop()
 
     async def _trade(self, oms: OmsClient, venue: ControlClient) -> None:
-        self._title("Place, amend, cancel, and place in bulk")
+        self.title("Place, amend, cancel, and place in bulk")
         prices = await evidence.venue_prices(venue)
         btc, eth = Decimal(prices["BTCUSDT"]), Decimal(prices["ETHUSDT"])
         below = (btc * Decimal("0.9")).quantize(CENT)
         placed = await oms.place("BTCUSDT", "buy", "0.5", price=below, strategy="demo")
-        self._say(
+        self.say(
             f"place   buy 0.5 BTCUSDT @ {r.decimal_text(below)}   → {placed.order_id} {placed.status}, durable at {placed.sequence}"
         )
         await self._becomes(oms, placed.order_id, OrderStatus.NEW)
         amended = await oms.amend(placed.order_id, quantity="0.4")
-        self._say(f"amend   to 0.4                       → {amended.status}")
+        self.say(f"amend   to 0.4                       → {amended.status}")
         await self._becomes(oms, placed.order_id, OrderStatus.NEW)
         canceled = await oms.cancel(placed.order_id)
-        self._say(f"cancel                               → {canceled.status}")
+        self.say(f"cancel                               → {canceled.status}")
         await self._becomes(oms, placed.order_id, OrderStatus.CANCELED)
         for account, side, quantity in (("main", "buy", "0.2"), ("sub_arb", "sell", "0.1")):
             result = await oms.place("BTCUSDT", side, quantity, account=account, strategy="demo")
-            self._say(f"place   {side} {quantity} BTCUSDT at market for {account:<8} → {result.order_id}")
+            self.say(f"place   {side} {quantity} BTCUSDT at market for {account:<8} → {result.order_id}")
         bulks = {
             "main": [
                 *(new_order("BTCUSDT", "buy", "0.01", price=_near(btc, -2 * i), strategy="maker") for i in range(1, 11)),
@@ -139,20 +97,20 @@ class Story:
             before = time.perf_counter()
             results = await oms.place_many(orders, account=account)
             took = (time.perf_counter() - before) * 1_000
-            self._say(
+            self.say(
                 f"place   {len(orders)} orders for {account} in one message → {sum(x.ok for x in results)} durable, {took:.1f} ms"
             )
             self._take(account, orders, results)
-        self._say("")
+        self.say("")
 
         async def sent() -> bool:
             return not (await oms.status(account="_")).unanswered
 
         await evidence.until("the venue has answered for every order", sent)
         shown = await oms.orders(open=True, account="_", rows=8)
-        r.show(self._console, BLOTTER, shown.rows, "no open orders")
+        r.show(self.console, BLOTTER, shown.rows, "no open orders")
         if shown.more:
-            self._say("[dim]… and more: `oms orders`[/]")
+            self.say("[dim]… and more: `oms orders`[/]")
 
     def _take(self, account: str, orders: Sequence[Any], results: Sequence[Result]) -> None:
         self._acknowledged += [
@@ -169,7 +127,7 @@ class Story:
         await evidence.until(f"order {order_id} is {status}", is_so)
 
     async def _fills(self, oms: OmsClient) -> None:
-        self._title("The simulated market moves, and fills")
+        self.title("The simulated market moves, and fills")
         enough = 12
 
         async def filled() -> bool:
@@ -178,15 +136,15 @@ class Story:
         await evidence.until(f"{enough} trades happened", filled)
         for columns, rows in (
             (TRADES, (await oms.trades(account="_", rows=5)).rows),
-            (r.POSITIONS, (await oms.positions(account="_")).rows),
+            (POSITIONS, (await oms.positions(account="_")).rows),
             (r.BALANCES, (await oms.balances(account="_")).rows),
             (r.PNL, (await oms.pnl(account="_")).rows),
         ):
-            r.show(self._console, columns, rows, "nothing")
-            self._say("")
+            r.show(self.console, columns, rows, "nothing")
+            self.say("")
 
     async def _crash(self, oms: OmsClient, venue: ControlClient) -> None:
-        self._title("Kill the engine in the middle of a stream of orders")
+        self.title("Kill the engine in the middle of a stream of orders")
         prices = await evidence.venue_prices(venue)
         far = {symbol: (Decimal(price) * Decimal("0.8")).quantize(CENT) for symbol, price in prices.items()}
         todo: deque[tuple[str, Any]] = deque()
@@ -216,34 +174,34 @@ class Story:
             for _ in range(STREAM_WORKERS):
                 group.create_task(send())
         repeated = sum(result.duplicate for result in answers)
-        self._say(
+        self.say(
             f"{STREAM_WORKERS} clients sent {STREAM_ORDERS} orders; after {KILL_AFTER} answers: SIGKILL to engine process {victim}"
         )
-        self._say(
+        self.say(
             f"the supervisor started process {engine.pid}; all {len(answers)} orders were answered {time.monotonic() - killed_at:.1f} s after the kill"
         )
         if repeated:
-            self._say(
+            self.say(
                 f"{repeated} of them were durable before the kill, but not yet answered: sent again with the same"
                 " command_id, and answered as duplicates"
             )
-        self._check(
+        self.check(
             f"the engine was killed and is another process now ({victim} → {engine.pid})",
             [] if engine.pids == [victim, engine.pid] else ["it was not restarted once"],
         )
-        self._check(
+        self.check(
             "every order of the stream was acknowledged",
             [f"{result.command_id}: {result.error}" for result in answers if not result.ok]
             or (
                 [] if len(answers) == STREAM_ORDERS else [f"{len(answers)} answers to {STREAM_ORDERS} orders"]
             ),
         )
-        self._say(
+        self.say(
             f"[dim]{STREAM_ORDERS} orders in {time.monotonic() - before:.1f} s, crash and recovery included[/]"
         )
 
     async def _compare(self, oms: OmsClient, venue: ControlClient) -> None:
-        self._title("Compare: clients, engine, follower, journal, venue, replay")
+        self.title("Compare: clients, engine, follower, journal, venue, replay")
         config = self.stack.config
         acknowledged = self._acknowledged
         await self._quiet(oms, venue)
@@ -253,47 +211,47 @@ class Story:
         }  # fmt: skip
         turns = {account: iter(results) for account, results in again.items()}
         count = f"{len(acknowledged)} acknowledged orders"
-        self._check(
+        self.check(
             f"{count}: sent once more, the new engine answers each as before, as a duplicate",
             c.engine_remembers(acknowledged, [next(turns[one.account]) for one in acknowledged]),
         )
         rows = (await oms.orders(account="_", rows=10_000)).rows
-        self._check(
+        self.check(
             f"{count}: the follower shows each, with the terms asked for",
             c.follower_shows(acknowledged, rows),
         )
         nc = await evidence.connect(config.nats.url)
         try:
             facts, last = await evidence.read_journal(nc)
-            self._check(
+            self.check(
                 f"{count}: each is in the journal's {last:,} frames, under its command, once",
                 c.acknowledged_are_in_journal(acknowledged, facts),
             )
-            self._check(
+            self.check(
                 f"{len(facts.made)} orders and {len(facts.trades)} trades in the journal: none twice",
                 c.nothing_twice(facts),
             )
             venue_orders = await evidence.venue_rows(venue.orders(), config)
-            self._check(
+            self.check(
                 f"{len(venue_orders)} orders at the venue: none twice, none that the journal does not know, none missing",
                 c.venue_agrees(venue_orders, facts),
             )
             venue_trades = await evidence.venue_rows(venue.trades(), config)
-            self._check(
+            self.check(
                 f"{len(venue_trades)} trades at the venue: the same in the journal, to the last digit",
                 c.trades_agree(venue_trades, facts),
             )
             balances = await oms.balances(account="_")
-            self._check(
+            self.check(
                 "balances at the venue: the same here, to the last digit",
                 c.balances_agree(await evidence.venue_balances(venue, config), balances.rows),
             )
             unsure = sum(row.in_doubt for row in (await oms.orders(open=True, account="_")).rows)
             if unsure:
-                self._say(
+                self.say(
                     f"[dim]{unsure} orders were durable but not yet sent when the engine was killed: in doubt, looked up, never sent again[/]"
                 )
-            await self._replay(nc)
+            await self.prove(nc)
         finally:
             await nc.close()
 
@@ -314,54 +272,12 @@ class Story:
         await evidence.until("the venue holds no open order", closed)
         await evidence.until("every trade was reported", told)
 
-    async def _replay(self, nc: Any) -> None:
-        """Stop the follower, which writes down its live state, and hold a replay from the first frame against it."""
-        await self.stack.processes.stop(FOLLOWER)
-        snapshot = evidence.last_snapshot(self.stack.config)
-        sequence = snapshot.header.sequence
-        before = time.perf_counter()
-        history = await evidence.replay_until(nc, sequence, self.stack.config)
-        took = (time.perf_counter() - before) * 1_000
-        assert history.projections is not None
-        digest = image.digest(history.partition)
-        self._check(
-            f"replay of sequences 1 to {sequence:,} ({history.events:,} events, {took:.0f} ms): digest {digest[:16]}… is that of the live state",
-            c.states_agree(snapshot.header.digest, digest, snapshot.projections, history.projections.dump()),
-        )
-        report = await evidence.verified(nc, self.stack.config)
-        self._check(
-            f"the record proves itself: {report.frames:,} frames chained, {report.archived:,} of them in the archive too,"
-            f" {report.seals:,} seals and {report.receipts:,} signed receipts hold, {report.decided:,} commands decided again"
-            " give the same events",
-            c.record_is_proven(report),
-        )
-
-    async def _stop(self) -> None:
-        self._title("Stop")
-        pids = [pid for child in self.stack.processes.children.values() for pid in child.pids]
-        if self.stack.nats is not None and self.stack.nats.pid is not None:
-            pids.append(self.stack.nats.pid)
-        await self.stack.stop()
-        self._check(
-            f"{len(pids)} processes were started, none is left",
-            [f"process {pid} lives" for pid in pids if _lives(pid)],
-        )
-        self._say(
-            f"[dim]{time.monotonic() - self._started:.1f} s. Now yours: `oms up`, then `oms place buy 0.5 BTCUSDT --price 50000`[/]"
-        )
-
 
 def _near(price: Decimal, bps: int) -> Decimal:
     return (price * (1 + bps * BPS)).quantize(CENT)
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 BLOTTER: Final = tuple(column for column in r.ORDERS if column.name not in ("UPDATED (UTC)", "VENUE", "REF"))
 TRADES: Final = tuple(column for column in r.TRADES if column.name not in ("TRADE", "VENUE"))
+OF_FUTURES: Final = ("FUNDING", "LEVERAGE", "MARGIN", "LIQUIDATION")
+POSITIONS: Final = tuple(column for column in r.POSITIONS if column.name not in OF_FUTURES)
