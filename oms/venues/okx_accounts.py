@@ -14,7 +14,7 @@ from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter
 from oms.venues.okx_account import OkxAccount, rows_of
 from oms.venues.okx_payloads import MARGIN, SPOT, SWAP, Raw, read_funding, read_positions
-from oms.venues.over_ccxt import NS_PER_MS, at_ms, text
+from oms.venues.over_ccxt import NS_PER_MS, at_ms, optional, text
 
 LEVERAGES_AT_ONCE: Final = 20
 
@@ -108,18 +108,27 @@ class OkxFuturesAccount(OkxAccount):
         for mode in MarginMode:
             asked = [symbol for symbol in symbols if self._modes[symbol] is mode]
             for i in range(0, len(asked), LEVERAGES_AT_ONCE):
-                params = {"instId": ",".join(asked[i : i + LEVERAGES_AT_ONCE]), "mgnMode": str(mode)}
-                rows = await self.ask("privateGetAccountLeverageInfo", params, rows_of)
-                found += [
-                    VenuePosition(
-                        symbol=row["instId"],
-                        quantity=Decimal(0),
-                        leverage=Decimal(row["lever"]),
-                        margin_mode=mode,
-                    )
-                    for row in rows
-                ]
+                found += await self._terms(asked[i : i + LEVERAGES_AT_ONCE], mode)
         return found
+
+    async def _terms(self, symbols: list[str], mode: MarginMode) -> list[VenuePosition]:
+        params = {"instId": ",".join(symbols), "mgnMode": str(mode)}
+        try:
+            rows = await self.ask("privateGetAccountLeverageInfo", params, rows_of)
+        except VenueError as error:
+            if error.kind is not Kind.REJECTED:
+                raise
+            # Portfolio margin has no leverage to tell.
+            rows = [{"instId": symbol, "lever": ""} for symbol in symbols]
+        return [
+            VenuePosition(
+                symbol=row["instId"],
+                quantity=Decimal(0),
+                leverage=optional(row["lever"]),
+                margin_mode=mode,
+            )
+            for row in rows
+        ]
 
     async def funding_since(self, since: int) -> list[VenueFunding]:
         rows = await self.history("bills", since, {"type": "8"})

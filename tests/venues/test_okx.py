@@ -364,6 +364,8 @@ async def test_other_swaps_are_none_of_ours(swaps: Connection) -> None:
     await swaps.account.submit(submit("O1", SWAP))
     await swaps.order("O1", State.WORKING)
     assert len(swaps.heard) == 1
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(swaps.account.lost(), 0.05)
 
 
 async def test_limits_are_of_each_instrument(connect: Any) -> None:
@@ -438,6 +440,18 @@ async def test_positions(okx: Okx, swaps: Connection) -> None:
     await swaps.account.set_leverage("ETH-USDT-SWAP", D(7))
     flat = VenuePosition(symbol="ETH-USDT-SWAP", quantity=D(0), leverage=D(7), margin_mode=MarginMode.CROSS)
     assert await swaps.account.positions() == [short, flat]
+
+
+async def test_positions_on_portfolio_margin(okx: Okx, connect: Any) -> None:
+    """Where the venue tells no leverage of flat symbols, everything else is told nevertheless."""
+    okx.wire.state.settings(okx.main).acct_lv = "4"
+    swaps = await connect(SWAP)
+    await swaps.account.submit(submit("O1", "ETH-USDT-SWAP", price=D(2_000)))
+    await swaps.account.submit(submit("O2", SWAP, type=OrderType.MARKET, price=None, quantity=D(1)))
+    await swaps.account.open_orders()
+    held, flat = await swaps.account.positions()
+    assert (held.symbol, held.quantity) == (SWAP, D(1))
+    assert flat == VenuePosition(symbol="ETH-USDT-SWAP", quantity=D(0), margin_mode=MarginMode.CROSS)
 
 
 async def test_leverage_and_margin_mode(okx: Okx, swaps: Connection) -> None:
@@ -713,13 +727,15 @@ async def test_faults_of_cancels_and_amends(okx: Okx, spot: Connection, fault: s
 
 
 async def test_too_many_orders(okx: Okx, spot: Connection) -> None:
-    """Orders beyond the account's limit are throttled, and did not happen."""
+    """Orders beyond the account's limit are throttled, and did not happen; cancels do not count there."""
     pools = okx.wire.limits.pools
     pools["orders"] = attrs.evolve(pools["orders"], limit=1, window_s=86_400)
     await spot.account.submit(submit("O1"))
     error = await refused(spot.account.submit(submit("O2")))
     assert (error.kind, error.reason[:5], error.retry_after_s) == (Kind.THROTTLED, "50061", 2.0)
     assert len(okx.main.open) == 1
+    await spot.account.cancel(SPOT, "O1")
+    assert not okx.main.open
 
 
 # -- the private stream

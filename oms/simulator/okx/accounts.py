@@ -13,7 +13,7 @@ from oms.simulator.reasons import Refusal
 from . import funds, payloads
 from .errors import ApiError, missing, parameter, setting_leverage, transferring
 from .queries import Query, Rows, market_of, need
-from .state import LONG_SHORT_MODE, MODES, NET_MODE, State
+from .state import LONG_SHORT_MODE, MODES, NET_MODE, PORTFOLIO_LEVEL, State
 from .trading import Trading
 
 WALLETS = {"6": "funding", "18": "unified"}
@@ -157,6 +157,8 @@ class Accounts:
 
     def leverage(self, account: Account, query: Query) -> Rows:
         mode = _mode(query.get("mgnMode"))
+        if mode == "cross" and self._state.settings(account).acct_lv == PORTFOLIO_LEVEL:
+            raise ApiError(59111, "Leverage query isn't supported in portfolio margin account mode")
         return [
             _leverage(symbol, mode, self._leverage(account, symbol, mode))
             for symbol in need(query, "instId").split(",")

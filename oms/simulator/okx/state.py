@@ -15,7 +15,8 @@ LONG_SHORT_MODE = "long_short_mode"
 MODES = ("cross", "isolated")
 # Account modes: spot, futures, multi-currency margin, portfolio margin. The last two trade spot on margin, too.
 SPOT_LEVEL = "1"
-MIXED_LEVELS = ("3", "4")
+PORTFOLIO_LEVEL = "4"
+MIXED_LEVELS = ("3", PORTFOLIO_LEVEL)
 
 
 @attrs.define
