@@ -17,8 +17,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         code: what, such as ``SEAL`` (:class:`oms.journal.errors.JournalFault`) when the journal is broken, or
-            ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment, and
-            ``FACT_REFUSED`` for what a venue says has happened and the engine could not take.
+            ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment,
+            ``FACT_REFUSED`` for what a venue says has happened and the engine could not take, ``SESSION`` for an account
+            that no connector serves, and ``DIFFERENCES`` for a venue that was not as believed.
         sequence: the journal frame where it was seen.
         message: what was expected, and what was found.
         at: wall clock, UTC ns.

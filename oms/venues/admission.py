@@ -3,7 +3,8 @@
 Requests that wait stand in lanes, one for all that take from the same windows. A request that does not fit holds up only
 what comes behind it and takes from the window that it waits for: an order that waits for orders never holds up a cancel,
 nor one account another, until they compete for what their address shares; then the first in rank goes first, whosever
-it is. Everything here happens between two awaits, so that no two callers pass through the same gap.
+it is. Questions leave room for orders (:data:`oms.venues.windows.KEPT`): no number of accounts that compare themselves with
+the venue makes an order wait. Everything here happens between two awaits, so that no two callers pass through the same gap.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from typing import Final
 
 import attrs
 
-from oms.venues.pools import NS, Counts, Limits, Rule
-from oms.venues.windows import NEVER, Gate, Rank, Window
+from oms.venues.pools import DEFAULT, NS, Counts, Limits, Rule
+from oms.venues.windows import KEPT, NEVER, Gate, Rank, Window
 
 SYMBOLS_MAX: Final = 1_000
 """Symbols that an account remembers; beyond it those without a request in their windows are forgotten."""
@@ -54,7 +55,7 @@ class Lane:
         kinds = (None, Counts.REQUESTS, Counts.WEIGHT, Counts.ORDERS)
         self._parts = tuple((gate, kinds.index(counts)) for gate, counts in parts)
         self.live = 0
-        self._lines: tuple[deque[Waiter], ...] = (deque(), deque(), deque())
+        self._lines: tuple[deque[Waiter], ...] = tuple(deque() for _ in KEPT)
 
     def amounts(self, weight: int, orders: int) -> list[tuple[Gate, int]]:
         """What a request takes of each."""
@@ -180,7 +181,8 @@ class Account:
 
 def window(rule: Rule, shared: bool = False) -> Window:
     """An empty one."""
-    return Window(rule.seconds * NS, rule.limit, shared)
+    # Endpoints with a group of their own are either for orders or for questions.
+    return Window(rule.seconds * NS, rule.limit, shared, mixed=not rule.groups or DEFAULT in rule.groups)
 
 
 class Pool:
@@ -290,7 +292,7 @@ def _settle(account: Account, lane: Lane, waiter: Waiter, now: int) -> bool:
             # Who is first there brings about the next look.
             held = True
             short |= gate.shared
-        elif (fits := gate.fits_at(now, amount)) > now:
+        elif (fits := gate.fits_at(now, amount, waiter.rank[0])) > now:
             lacking.append(gate)
             at = max(at, fits)
     if held:
@@ -321,7 +323,8 @@ def take(amounts: Iterable[tuple[Gate, int]], now: int) -> Reservation:
 
 def fits(amounts: Iterable[tuple[Gate, int]], rank: Rank, now: int) -> bool:
     """Whether a request goes at once: there is room for it everywhere, and nobody with a better rank waits for any of it."""
+    priority = rank[0]
     for gate, amount in amounts:
-        if (gate.first is not None and gate.first < rank) or not gate.fits(now, amount):
+        if (gate.first is not None and gate.first < rank) or not gate.fits(now, amount, priority):
             return False
     return True

@@ -244,6 +244,9 @@ def read_instrument(raw: Mapping[str, Any]) -> InstrumentSpec:
 
 # -- how the venue says no
 
+SHUT_OUT: Final[frozenset[int | str]] = frozenset({418, "-1003"})
+"""Of both Binance markets: -1015, an account's own orders, comes with 429 too."""
+
 
 def refusal(status: int, body: str) -> tuple[str, str] | None:
     """Code and message of a refusal. Both Binance markets write it so."""
@@ -254,7 +257,7 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
     return str(found.code), found.msg
 
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS)
+DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT)
 
 
 class BinanceSpotAccount(CcxtAccount):

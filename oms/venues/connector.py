@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
+import msgspec
 import nats.errors
 from nats.aio.client import Client
 
@@ -71,6 +73,7 @@ class Connector:
         self._accounts = tuple(accounts)
         self._settings = settings or Settings()
         self._wallets = Wallets() if wallets is None else wallets
+        self._listed: dict[str, InstrumentSpec] = {}
         self.sessions: dict[str, Session] = {}
         """The session of each account, while it has one."""
 
@@ -116,7 +119,7 @@ class Connector:
         await self._list(instruments)
         accounts = (self._serve(name) for name in self._accounts)
         serving = asyncio.create_task(together(accounts, AGAIN_AFTER_CLEANUP_S))
-        marks = asyncio.create_task(self._marks(instruments))
+        marks = asyncio.create_task(self._marks())
         listing = asyncio.create_task(self._list_again())
         try:
             done, _ = await asyncio.wait([serving, marks, listing], return_when=asyncio.FIRST_COMPLETED)
@@ -137,10 +140,22 @@ class Connector:
 
     async def _list(self, instruments: list[InstrumentSpec]) -> None:
         subject = f"list_instruments.{self._exchange}._.{self._market_name}._"
-        for start in range(0, len(instruments), INSTRUMENTS_PER_MESSAGE):
-            part = instruments[start : start + INSTRUMENTS_PER_MESSAGE]
+        listed = {each.symbol: each for each in instruments if _sayable(each)}
+        if len(listed) < len(instruments):
+            count = len(instruments) - len(listed)
+            log.warning("%s: %d instruments have names that no subject can hold", self._venue, count)
+        # What is not listed any more is not traded any more.
+        gone = [
+            msgspec.structs.replace(each, trading=False)
+            for symbol, each in self._listed.items()
+            if symbol not in listed
+        ]
+        self._listed = listed
+        told = [*listed.values(), *gone]
+        for start in range(0, len(told), INSTRUMENTS_PER_MESSAGE):
+            part = told[start : start + INSTRUMENTS_PER_MESSAGE]
             await ask(self._nc, subject, ListInstruments(instruments=part))
-        log.info("%s: %d instruments", self._venue, len(instruments))
+        log.info("%s: %d instruments", self._venue, len(listed))
 
     def _pauses(self) -> Iterator[float]:
         pause = self._settings.backoff_s
@@ -194,8 +209,8 @@ class Connector:
 
     # -- marks
 
-    async def _marks(self, instruments: list[InstrumentSpec]) -> None:
-        symbols = [each.symbol for each in instruments if each.trading]
+    async def _marks(self) -> None:
+        symbols = [each.symbol for each in self._listed.values() if each.trading]
         latest: dict[str, Decimal] = {}
         changed = asyncio.Event()
         parts = [symbols[i : i + SYMBOLS_PER_STREAM] for i in range(0, len(symbols), SYMBOLS_PER_STREAM)]
@@ -232,6 +247,14 @@ class Connector:
             except (nats.errors.Error, OSError) as error:
                 log.warning("%s: marks were not taken (%r)", self._venue, error)
             await asyncio.sleep(self._settings.marks_s)
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,32}").fullmatch
+
+
+def _sayable(each: InstrumentSpec) -> bool:
+    """Whether its names can be tokens of a subject. Binance lists some in Chinese."""
+    return all(_TOKEN(name) for name in (each.symbol, each.base, each.quote, each.settle))
 
 
 @contextlib.asynccontextmanager

@@ -132,4 +132,10 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
     return None if code == "0" else (code, message)
 
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, retry_after=lambda headers: RETRY_AFTER_S)
+DIALECT: Final = Dialect(
+    refusal=refusal,
+    meanings=MEANINGS,
+    retry_after=lambda headers: RETRY_AFTER_S,
+    # It counts by user: a 429 is of one account.
+    shut_out=frozenset({418}),
+)

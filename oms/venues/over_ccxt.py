@@ -115,13 +115,14 @@ class Dialect:
         refusal: (HTTP status, body) → (code, message), None when the body is not such an answer.
         meanings: of those codes.
         retry_after: headers → seconds to stay away, when throttled.
-        shut_out: HTTP statuses by which the venue throttles our whole address; otherwise it is the account and the group.
+        shut_out: HTTP statuses and codes by which the venue throttles our whole address; otherwise it is the account and
+            the group.
     """
 
     refusal: Callable[[int, str], tuple[str, str] | None]
     meanings: Meanings
     retry_after: Callable[[Mapping[str, str]], float] = lambda headers: seconds(headers.get("retry-after"))
-    shut_out: frozenset[int] = frozenset({418, 429})
+    shut_out: frozenset[int | str] = frozenset({418, 429})
 
     def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
         """What a failed request means, and why. The exception counts only where the venue said nothing."""
@@ -481,7 +482,7 @@ class CcxtAccount:
             retry_after = 0.0
             if kind is Kind.THROTTLED:
                 retry_after = self.dialect.retry_after(call.headers)
-                if call.status in self.dialect.shut_out:
+                if {call.status, reason.split(" ")[0]} & self.dialect.shut_out:
                     self.limiter.pool.hold(retry_after)
                 else:
                     self.limiter.hold(retry_after, group)

@@ -11,6 +11,10 @@ NEVER: Final = 2**63
 GRAINS: Final = 250
 """A window holds at most about so many entries, whatever its limit is."""
 
+KEPT_OF: Final = 4
+KEPT: Final = (0, 0, 1, 2)
+"""By priority, how many parts of :data:`KEPT_OF` of a mixed window stay free for those that go before it."""
+
 Rank = tuple[int, int]
 """Priority and number of a request that waits: the smaller goes first."""
 
@@ -31,11 +35,11 @@ class Gate:
         """Stay closed until then, or for longer if that was said before."""
         self.until = max(self.until, until)
 
-    def fits(self, now: int, amount: int) -> bool:
+    def fits(self, now: int, amount: int, priority: int = 0) -> bool:
         """Whether it is open."""
         return now >= self.until
 
-    def fits_at(self, now: int, amount: int, ahead: int = 0) -> int:
+    def fits_at(self, now: int, amount: int, priority: int = 0, ahead: int = 0) -> int:
         """The earliest time at which it is open."""
         return max(now, self.until)
 
@@ -52,17 +56,23 @@ class Gate:
 
 
 class Window(Gate):
-    """What was let through in the last ``length_ns``, and what waits for it by priority."""
+    """What was let through in the last ``length_ns``, and what waits for it by priority.
 
-    def __init__(self, length_ns: int, limit: int, shared: bool = False) -> None:
+    Args:
+        mixed: requests of all priorities take from it: the later ones leave room for those that go before them, so
+            that however much is looked up, an order or a cancel finds some at once.
+    """
+
+    def __init__(self, length_ns: int, limit: int, shared: bool = False, mixed: bool = False) -> None:
         super().__init__(shared)
         self.limit = limit
+        self.mixed = mixed
         self.length_ns = length_ns
         self._entries: deque[list[int]] = deque()
         """Latest time and amount of what came within one grain: all of it expires with the latest."""
         self._began = 0
         self._used = 0
-        self._waiting = [0, 0, 0]
+        self._waiting = [0] * len(KEPT)
 
     def used(self, now: int) -> int:
         """What counts at that time."""
@@ -89,19 +99,24 @@ class Window(Gate):
         self._used += amount
         return self._used
 
-    def fits(self, now: int, amount: int) -> bool:
-        """Whether there is room for the amount."""
-        return self.used(now) + amount <= self.limit
+    def kept(self, priority: int) -> int:
+        """What has to stay free when a request of this priority is let through."""
+        return self.limit * KEPT[priority] // KEPT_OF if self.mixed else 0
 
-    def fits_at(self, now: int, amount: int, ahead: int = 0) -> int:
+    def fits(self, now: int, amount: int, priority: int = 0) -> bool:
+        """Whether there is room for the amount."""
+        return self.used(now) + amount + self.kept(priority) <= self.limit
+
+    def fits_at(self, now: int, amount: int, priority: int = 0, ahead: int = 0) -> int:
         """The earliest time at which the amount fits behind what is ahead of it, if nothing else comes.
 
         No earlier time is possible; a later one is where amounts larger than 1 leave room unused. NEVER if it cannot.
         """
-        if amount > self.limit:
-            return NEVER
         if amount <= 0:
             return now
+        amount += self.kept(priority)
+        if amount > self.limit:
+            return NEVER
         # Whatever is let through bars the same amount for a whole length: so many rounds follow the first.
         rounds, first = divmod(ahead + amount - 1, self.limit)
         over = self.used(now) + first + 1 - self.limit

@@ -46,6 +46,7 @@ from replay.following.heartbeats import Heartbeats
 from replay.following.keeper import Keeper
 from replay.following.publisher import Publisher
 from replay.following.queries import Queries
+from replay.following.session_alarm import SessionAlarm
 from replay.following.trim import trim
 from replay.history import EventId, History, Watch
 from replay.rebuild import new_history
@@ -149,9 +150,11 @@ class Follower:
         await keeper.attach(self.history)
         await when_there(self._publisher.open)
         await self._heartbeats.listen(self._nc)
+        sessions = SessionAlarm(self._alert, models.partition.ledgers.values())
         await until_first(
             [
-                self._tail(self._watch(self._publisher.watcher(models), stored)),
+                self._tail(self._watch(self._publisher.watcher(models), sessions, stored)),
+                sessions.run(),
                 self._serve(last),
                 keeper.run(),
                 self._write_snapshots(),
@@ -159,8 +162,8 @@ class Follower:
             ]
         )
 
-    def _watch(self, publish: Watch, stored: int) -> Watch:
-        """Tell publisher and keeper of events.
+    def _watch(self, publish: Watch, sessions: SessionAlarm, stored: int) -> Watch:
+        """Tell publisher, keeper and the alarm of sessions of events.
 
         Args:
             stored: sequence of the newest snapshot. Public events up to it were stored before it was written: a stream that
@@ -171,6 +174,7 @@ class Follower:
             if event_id[0] > stored:
                 publish(event, at, event_id)
             self.keeper.watch(event)
+            sessions.watch(event)
 
         return watch
 
