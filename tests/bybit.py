@@ -116,6 +116,8 @@ class Bybit:
                 "apiKey": key,
                 "secret": secret,
                 "enableRateLimit": False,
+                # Its session is closed by whoever made it.
+                "timeout_on_exit": 0,
                 "options": {
                     "defaultType": "spot" if category == "spot" else "swap",
                     "fetchMarkets": {"types": ["spot", "linear"]},

@@ -5,12 +5,13 @@ import asyncio
 import random
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from oms.messages.enums import OrderStatus
 from oms.simulator.orders import Order, OrderRequest
 
-from .conftest import until
+from .conftest import QUICK, until
 from .markets import PLACES, Markets, Place
 
 SPOT, FUTURES = PLACES["bybit.spot"], PLACES["bybit.futures"]
@@ -109,7 +110,9 @@ FAULTS = [
 async def test_a_storm(markets: Markets) -> None:
     """However answers and reports are lost, late, twice or out of order: in the end both sides agree on every order and digit."""
     draw = random.Random(5)
-    await markets.connect(SPOT.venue, FUTURES.venue)
+    # What no report tells is found by comparing.
+    often = attrs.evolve(QUICK, orders_s=1.0, fills_s=0.5, funds_s=1.0, settled_s=0.2)
+    await markets.connect(SPOT.venue, FUTURES.venue, settings=often)
     for place in (SPOT, FUTURES):
         markets.alone(place)
     for kind, endpoint in FAULTS:
