@@ -215,7 +215,7 @@ class LookUps:
             return [r.Absent(order_id=order_id, reason=why, revision=revision)] if absent else None
         terms = (order.quantity, order.price)
         amended = terms == (question.pending_quantity, question.pending_price)
-        waits = question.asked is OrderStatus.PENDING_REPLACE and not amended
+        waits = question.pending_client_id is not None and not amended
         if order.state is State.WORKING and waits and not settled:
             return None
         fills = await self._fills(question, order, Decimal(0), patient)

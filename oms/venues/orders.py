@@ -61,6 +61,7 @@ class Tracked:
         replacing: client id of the venue order whose cancellation is half of an amend, not the end of the order.
         withheld: that cancellation, as the stream told it.
         terms: (quantity, price) as last told to the engine or by it, where the venue amends in place.
+        amending: an amend in place is asked for, and other terms than those before have not been seen since.
     """
 
     order_id: str
@@ -79,6 +80,7 @@ class Tracked:
     replacing: str = ""
     withheld: VenueOrder | None = None
     terms: tuple[Decimal, Decimal | None] | None = None
+    amending: bool = False
 
 
 @attrs.frozen
@@ -368,10 +370,12 @@ class Orders:
 
     async def _amend_in_place(self, tracked: Tracked, amend: Amend) -> Doubt | None:
         order_id, revision = amend.order_id, amend.revision
+        tracked.amending = True
         try:
             order = await self._account.amend(amend)
         except VenueError as error:
             if error.kind in HARMLESS:
+                tracked.amending = False
                 now = time.time_ns()
                 refused = r.AmendRejected(
                     order_id=order_id, reason=_refusal(error), venue_time=now, revision=revision
@@ -532,6 +536,12 @@ class Orders:
         told += [filled(order_id, trade) for trade in order.trades]
         if self._in_place and order.state is not State.REJECTED:
             told += self._terms(tracked, order_id, revision, order)
+            if order.state is State.FILLED and tracked is not None and tracked.amending:
+                # Filled by the old terms or the new, there is nothing left to amend.
+                tracked.amending = False
+                told.append(
+                    r.Finished(order_id=order_id, cumulative=order.cumulative, venue_time=order.time)
+                )
         told += ended(order_id, revision, self._before(tracked, revision, order), order)
         self._report(told)
 
@@ -543,7 +553,7 @@ class Orders:
         if not order.quantity or (tracked is not None and tracked.terms == terms):
             return []
         if tracked is not None:
-            tracked.terms = terms
+            tracked.terms, tracked.amending = terms, False
         return [restated(order_id, revision, order)]
 
     def heard_trade(self, trade: VenueTrade) -> None:
