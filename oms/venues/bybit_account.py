@@ -389,6 +389,7 @@ class BybitAccount(CcxtAccount):
         return {coin: total for coin, total in (await self._wallet()).items() if total}
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
+        """The venue moves funds once for a reference: asked again, it says that it has."""
         unknown = {source, target} - ACCOUNT_TYPES.keys()
         if unknown:
             raise VenueError(

@@ -10,8 +10,9 @@ import pytest
 
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.venues import bybit_payloads as payloads
-from oms.venues.adapter import State, VenueOrder, VenuePosition, VenueTrade
-from oms.venues.bybit_feed import RawBook
+from oms.venues.adapter import FundsMoved, OrderChanged, State, Traded, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.bybit_account import BybitFuturesAccount
+from oms.venues.bybit_feed import Feed, RawBook
 
 ROOT = Path(__file__).parents[2]
 WIRE = Path(os.environ.get("MEXOMS_SHARED", ROOT / ".." / "shared")) / "data" / "wire" / "bybit"
@@ -233,3 +234,55 @@ def test_a_book() -> None:
     assert len(book.bids()) == 3
     book.take("snapshot", {"b": [], "a": [["1", "2"]]})
     assert (book.bids(), book.asks()) == ([], [(D(1), D(2))])
+
+
+async def account() -> BybitFuturesAccount:
+    """A session of the perpetuals that is connected to nothing."""
+    return BybitFuturesAccount("linear", {}, None, None, None, 5.0)
+
+
+async def test_messages_of_the_stream() -> None:
+    """Each captured message of the private stream is the event that it should be, or none."""
+    session = await account()
+    (changed,) = session._read(captured("ws_account_order"))
+    assert isinstance(changed, OrderChanged)
+    (traded,) = session._read(captured("ws_account_execution"))
+    assert isinstance(traded, Traded)
+    position = captured("ws_account_position")
+    # What stands when the stream begins is no change.
+    assert list(session._read(position)) == []
+    position["data"][0]["leverage"] = "31"
+    assert list(session._read(position)) == [FundsMoved("the leverage of ETHUSDT is now 31")]
+    assert list(session._read(captured("ws_account_wallet"))) == []
+    session = await account()
+    assert list(session._read(captured("ws_account_wallet"))) == [FundsMoved("the wallet changed: BTC, USDT")]
+    assert list(session._read(captured("ws_auth_success"))) == []
+
+
+async def test_answers_of_the_stream() -> None:
+    """A subscription that is acknowledged opens the stream; one that is refused loses it."""
+    session = await account()
+    assert list(session._read(captured("ws_subscription_ack"))) == []
+    await session._until_subscribed()
+    session = await account()
+    assert list(session._read(captured("ws_subscription_failure"))) == []
+    assert "Invalid topic" in await session.lost()
+
+
+async def test_public_messages() -> None:
+    """Tickers and books of the public stream are kept as they stand, deltas taken in."""
+
+    class Exchange:
+        clients: dict[str, Any] = {}  # noqa: RUF012
+        on_private: Any = None
+
+    exchange = Exchange()
+    feed = Feed(exchange, "wss://nowhere")
+    ticker = captured("ws_ticker_linear")
+    exchange.on_private(ticker)
+    exchange.on_private({**ticker, "type": "delta", "data": {"symbol": "BTCUSDT", "markPrice": "17218.00"}})
+    kept = feed.tickers["tickers.BTCUSDT"]
+    assert (kept["markPrice"], kept["bid1Price"]) == ("17218.00", "17215.50")
+    for name in ("ws_orderbook_snapshot", "ws_orderbook_delta"):
+        exchange.on_private(captured(name))
+    assert feed.books["orderbook.1.BTCUSDT"].asks() == [(D("27451.50"), D("0.900"))]
