@@ -534,6 +534,8 @@ async def test_transfers(okx: Okx, spot: Connection) -> None:
 async def test_liquidation_and_deleveraging(okx: Okx, swaps: Connection) -> None:
     """The venue's own orders say whose they are; their trades are told by REST, and the stream says that funds moved."""
     await swaps.account.submit(submit("O1", SWAP, type=OrderType.MARKET, price=None, quantity=D(4)))
+    # The venue's times are whole milliseconds: what is asked for begins in a later one.
+    await asyncio.sleep(0.005)
     since = time.time_ns()
     okx.exchange.deleverage(okx.main, SWAP, D(1))
     okx.exchange.liquidate(okx.main, SWAP)
