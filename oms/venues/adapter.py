@@ -114,13 +114,23 @@ class Traded:
 
 
 @attrs.frozen
+class AmendRefused:
+    """The private stream told that an amend in place, taken before, was not done after all."""
+
+    symbol: str
+    client_id: str
+    reason: str
+    time: int
+
+
+@attrs.frozen
 class FundsMoved:
     """The private stream told that funds or positions moved by something else than a trade (a deposit, funding, a setting)."""
 
     reason: str
 
 
-StreamEvent = OrderChanged | Traded | FundsMoved
+StreamEvent = OrderChanged | Traded | AmendRefused | FundsMoved
 
 
 @attrs.frozen

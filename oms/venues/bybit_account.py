@@ -59,6 +59,9 @@ AUTH_EXPIRES_MS: Final = 10_000
 SETTLES_WITHIN_MS: Final = 2_000
 """A wallet that changes so soon after a trade changed because of it."""
 WAIT_MAX_S: Final = 60.0
+SHUT_OUT: Final[frozenset[int | str]] = frozenset({403})
+SHUT_OUT_S: Final = 600.0
+"""Whoever asks too often is shut out by address; Bybit wants ten minutes of silence."""
 TRANSFERS: Final = uuid.UUID("5b1f8a52-0b0f-4f63-9d33-6f2d1c7d5e10")
 """Of the transfer ids that are made from our references."""
 
@@ -68,17 +71,17 @@ SIDE_NAMES: Final = {side: name for name, side in payloads.SIDES.items()}
 _RISES, _FALLS = 1, 2
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def _retry_after(status: int | None, headers: Mapping[str, str]) -> float:
     """When the venue says that its limit is free again, by our clock; it says so in UTC ms."""
+    if status in SHUT_OUT:
+        return SHUT_OUT_S
     reset = headers.get("x-bapi-limit-reset-timestamp", "")
     if not reset.isdecimal():
         return RETRY_AFTER_S
     return min(max(int(reset) / 1000 - time.time(), 0.0), WAIT_MAX_S)
 
 
-DIALECT: Final = Dialect(
-    refusal=refusal, meanings=MEANINGS, retry_after=_retry_after, shut_out=frozenset({403})
-)
+DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, retry_after=_retry_after, shut_out=SHUT_OUT)
 
 
 class BybitAccount(CcxtAccount):

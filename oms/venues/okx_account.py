@@ -15,6 +15,7 @@ import ccxt.pro
 from oms.messages.enums import OrderType, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.venues.adapter import (
+    AmendRefused,
     FundsMoved,
     OrderChanged,
     State,
@@ -187,6 +188,10 @@ class OkxAccount(CcxtAccount):
     def _changed(raw: Raw) -> Iterable[StreamEvent]:
         order, trade = read_change(raw)
         yield OrderChanged(order if trade is None else attrs.evolve(order, trades=(trade,)))
+        if raw.get("amendResult") == "-1":
+            # Taken before, and then not done.
+            reason = f"{raw.get('code', '')} {raw.get('msg', '')}".strip()
+            yield AmendRefused(order.symbol, order.client_id, reason, order.time)
         if trade is None and Decimal(raw["fillSz"] or 0):
             yield FundsMoved(f"order {order.venue_order_id} of {order.symbol} traded without a trade id")
 

@@ -135,7 +135,7 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
 DIALECT: Final = Dialect(
     refusal=refusal,
     meanings=MEANINGS,
-    retry_after=lambda headers: RETRY_AFTER_S,
+    retry_after=lambda status, headers: RETRY_AFTER_S,
     # It counts by user: a 429 is of one account.
     shut_out=frozenset({418}),
 )

@@ -20,7 +20,7 @@ from oms.messages import reports as r
 from oms.messages.enums import OrderStatus
 from oms.messages.instructions import Amend, Cancel, LookUp, Submit, venue_client_id
 from oms.tasks import end
-from oms.venues.adapter import Account, State, VenueOrder, VenueTrade
+from oms.venues.adapter import Account, AmendRefused, State, VenueOrder, VenueTrade
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
 from oms.venues.patience import patiently
@@ -539,9 +539,7 @@ class Orders:
             if order.state is State.FILLED and tracked is not None and tracked.amending:
                 # Filled by the old terms or the new, there is nothing left to amend.
                 tracked.amending = False
-                told.append(
-                    r.Finished(order_id=order_id, cumulative=order.cumulative, venue_time=order.time)
-                )
+                told.append(r.Finished(order_id=order_id, cumulative=order.cumulative, venue_time=order.time))
         told += ended(order_id, revision, self._before(tracked, revision, order), order)
         self._report(told)
 
@@ -555,6 +553,15 @@ class Orders:
         if tracked is not None:
             tracked.terms, tracked.amending = terms, False
         return [restated(order_id, revision, order)]
+
+    def heard_refusal(self, refused: AmendRefused) -> None:
+        """Report an amend in place that was taken, and not done. One of somebody else's is not ours to answer."""
+        order_id = self._by_client.get(refused.client_id) or name_of(refused.client_id)[0]
+        tracked = self._tracked.get(order_id)
+        if tracked is None or not tracked.amending:
+            return
+        tracked.amending = False
+        self._report([r.AmendRejected(order_id=order_id, reason=refused.reason, venue_time=refused.time)])
 
     def heard_trade(self, trade: VenueTrade) -> None:
         """Report a trade that the stream told apart from its order."""

@@ -23,7 +23,15 @@ from oms.messages.commands import CloseSession, ListLive, OpenSession
 from oms.messages.heartbeat import Heartbeat
 from oms.messages.instructions import Instructions, Reconcile, SetTerms, Submit
 from oms.tasks import end, until_first
-from oms.venues.adapter import Account, FundsMoved, Market, OrderChanged, StreamEvent, Traded
+from oms.venues.adapter import (
+    Account,
+    AmendRefused,
+    FundsMoved,
+    Market,
+    OrderChanged,
+    StreamEvent,
+    Traded,
+)
 from oms.venues.errors import Kind, VenueError
 from oms.venues.orders import Orders
 from oms.venues.reconcile import Comparison, Reconciler
@@ -80,7 +88,7 @@ class Session:
         self.reconciler = Reconciler(
             place, self.token, account, market.capabilities, self.orders, self._reporter, wallet, settings
         )
-        self._held: list[OrderChanged | Traded] | None = []
+        self._held: list[OrderChanged | Traded | AmendRefused] | None = []
         self._heard_at = time.time_ns()
         self._funds_moved = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -234,7 +242,8 @@ class Session:
             self.reconciler.moved()
             self._funds_moved.set()
             return
-        for trade in event.order.trades if isinstance(event, OrderChanged) else (event.trade,):
+        trades = event.order.trades if isinstance(event, OrderChanged) else ()
+        for trade in (event.trade,) if isinstance(event, Traded) else trades:
             self.reconciler.heard(trade)
         if self._held is None:
             self._tell(event)
@@ -243,11 +252,13 @@ class Session:
         else:
             self._fail(f"over {HELD_MAX:,} events came while reconciling")
 
-    def _tell(self, event: OrderChanged | Traded) -> None:
+    def _tell(self, event: OrderChanged | Traded | AmendRefused) -> None:
         if isinstance(event, OrderChanged):
             self.orders.heard(event.order)
-        else:
+        elif isinstance(event, Traded):
             self.orders.heard_trade(event.trade)
+        else:
+            self.orders.heard_refusal(event)
 
     # -- the dance
 

@@ -72,7 +72,7 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
     return "used_identifier" if about_identifier else name, error.message
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
+def _retry_after(status: int | None, headers: Mapping[str, str]) -> float:
     """Limits are by the second; only who is shut out is told nothing of them."""
     return seconds(headers.get("retry-after", "1" if "remaining-req" in headers else str(RETRY_AFTER_S)))
 

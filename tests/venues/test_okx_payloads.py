@@ -11,9 +11,10 @@ import pytest
 from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.venues import okx_payloads as payloads
-from oms.venues.adapter import State, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.adapter import AmendRefused, OrderChanged, State, VenueOrder, VenuePosition, VenueTrade
 from oms.venues.errors import Kind
 from oms.venues.okx import _best
+from oms.venues.okx_account import OkxAccount
 from oms.venues.okx_codes import DIALECT, MEANINGS, refusal
 from oms.venues.over_ccxt import Call
 
@@ -86,6 +87,16 @@ def test_a_later_fee_that_is_not_told_is_not_guessed() -> None:
     _, rebated = payloads.read_change({**row, "fillFee": "0.25", "fillFeeCcy": "BTC"})
     assert rebated is not None
     assert (rebated.fee, rebated.fee_asset) == (D("-0.25"), "BTC")
+
+
+def test_an_amend_that_was_taken_and_not_done_is_told() -> None:
+    """The order channel says so with a code; without it there is only the order."""
+    (row,) = captured("ws_orders")["data"]
+    (changed,) = OkxAccount._changed({**row, "amendResult": "0", "fillSz": "", "tradeId": ""})
+    assert isinstance(changed, OrderChanged)
+    failed = {**row, "amendResult": "-1", "code": "51503", "msg": "gone", "fillSz": "", "tradeId": ""}
+    _, refused = OkxAccount._changed(failed)
+    assert refused == AmendRefused(row["instId"], changed.order.client_id, "51503 gone", changed.order.time)
 
 
 def test_orders_of_the_venue_itself() -> None:

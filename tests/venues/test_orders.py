@@ -10,7 +10,8 @@ import pytest
 
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus, OrderType, Side
-from oms.messages.instructions import LookUp, Submit
+from oms.messages.instructions import Amend, LookUp, Submit
+from oms.venues.adapter import AmendRefused
 from oms.venues.orders import Orders
 
 from .conftest import QUICK
@@ -101,4 +102,40 @@ async def test_an_order_taken_over_is_never_submitted(told: list[r.Report]) -> N
     orders.instruct(_submit())
     await asyncio.sleep(0.05)
     assert told == []
+    await orders.close()
+
+
+class Takes(Silent):
+    """A venue that amends in place, and says only that it will."""
+
+    async def amend(self, amend: Amend) -> None:
+        return None
+
+
+async def test_an_amend_that_is_refused_after_it_was_taken_is_answered(told: list[r.Report]) -> None:
+    """The refusal is told once, and one of an amend of somebody else's is not ours."""
+    orders = Orders(Takes(), QUICK, told.extend, lambda reason: None, in_place=True)  # type: ignore[arg-type]
+    orders.ready_at = time.time_ns() - 10**10
+    refused = AmendRefused("BTCUSDT", ORDER_ID, "51503 gone", 7)
+    orders.heard_refusal(refused)
+    assert told == []
+    orders.instruct(
+        Amend(
+            order_id=ORDER_ID,
+            client_id=ORDER_ID,
+            new_client_id=ORDER_ID,
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(2),
+            quantity_before=Decimal(1),
+            price=Decimal(9),
+            revision=0,
+            deadline=time.time_ns() + 10**10,
+        )
+    )
+    await asyncio.sleep(0.05)
+    orders.heard_refusal(refused)
+    orders.heard_refusal(refused)
+    assert told == [r.AmendRejected(order_id=ORDER_ID, reason="51503 gone", venue_time=7)]
     await orders.close()

@@ -315,6 +315,6 @@ def test_every_name_has_a_meaning_for_any_message() -> None:
 
 def test_how_long_to_stay_away() -> None:
     """Limits are by the second; who is shut out without a word stays away long."""
-    assert DIALECT.retry_after({"remaining-req": "group=order; min=720; sec=0"}) == 1
-    assert DIALECT.retry_after({"retry-after": "7", "remaining-req": "x"}) == 7
-    assert DIALECT.retry_after({}) == 30
+    assert DIALECT.retry_after(429, {"remaining-req": "group=order; min=720; sec=0"}) == 1
+    assert DIALECT.retry_after(429, {"retry-after": "7", "remaining-req": "x"}) == 7
+    assert DIALECT.retry_after(429, {}) == 30
