@@ -5,7 +5,9 @@ allows our address (:mod:`oms.venues.pools`). Who goes next is decided in :mod:`
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+import contextvars
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -13,7 +15,7 @@ from oms.venues.admission import Lane, Place, Pool, Reservation, TooLate, Waiter
 from oms.venues.pools import DAY, DEFAULT, MINUTE, NS, Counts, Rule
 from oms.venues.windows import NEVER, Gate, Window
 
-__all__ = ["Limiter", "Pool", "Priority", "Reservation", "TooLate"]
+__all__ = ["Limiter", "Pool", "Priority", "Reservation", "TooLate", "asking", "asking_as"]
 
 MAX_WAITING: Final = 2_000
 """Requests of one account that may wait; beyond it they are refused."""
@@ -31,6 +33,24 @@ class Priority(IntEnum):
     LOOK_UP = 2
     COMPARE = 3
     """Comparisons that nobody waits for: with many accounts they take all that is left to them, all the time."""
+
+
+_ASKING: contextvars.ContextVar[Priority] = contextvars.ContextVar("asking", default=Priority.LOOK_UP)
+
+
+def asking() -> Priority:
+    """What the questions are that are asked here."""
+    return _ASKING.get()
+
+
+@contextlib.contextmanager
+def asking_as(priority: Priority) -> Iterator[None]:
+    """The questions asked within are of this priority, and those of tasks begun within."""
+    token = _ASKING.set(priority)
+    try:
+        yield
+    finally:
+        _ASKING.reset(token)
 
 
 class Limiter:

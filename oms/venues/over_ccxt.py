@@ -26,7 +26,7 @@ from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, Venu
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.limiter import Limiter, Priority, Reservation, TooLate
+from oms.venues.limiter import Limiter, Priority, Reservation, TooLate, asking
 from oms.venues.patience import patiently
 from oms.venues.pools import DEFAULT
 
@@ -114,14 +114,16 @@ class Dialect:
     Args:
         refusal: (HTTP status, body) → (code, message), None when the body is not such an answer.
         meanings: of those codes.
-        retry_after: headers → seconds to stay away, when throttled.
+        retry_after: (HTTP status, headers) → seconds to stay away, when throttled.
         shut_out: HTTP statuses and codes by which the venue throttles our whole address; otherwise it is the account and
             the group.
     """
 
     refusal: Callable[[int, str], tuple[str, str] | None]
     meanings: Meanings
-    retry_after: Callable[[Mapping[str, str]], float] = lambda headers: seconds(headers.get("retry-after"))
+    retry_after: Callable[[int | None, Mapping[str, str]], float] = lambda status, headers: seconds(
+        headers.get("retry-after")
+    )
     shut_out: frozenset[int | str] = frozenset({418, 429})
 
     def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
@@ -427,14 +429,16 @@ class CcxtAccount:
         *,
         group: str = DEFAULT,
         symbol: str = "",
-        priority: Priority = Priority.LOOK_UP,
+        priority: Priority | None = None,
         deadline: int | None = None,
     ) -> Reservation:
-        """Wait for room in the rate limits.
+        """Wait for room in the rate limits. Without a priority it is a question, of the one that is asked as.
 
         Raises:
             VenueError: NOT_SENT, there is none before the deadline.
         """
+        if priority is None:
+            priority = asking()
         try:
             return await self.limiter.reserve(
                 weight, orders, priority=priority, group=group, symbol=symbol, deadline=deadline
@@ -452,7 +456,7 @@ class CcxtAccount:
         orders: int = 0,
         group: str = DEFAULT,
         symbol: str = "",
-        priority: Priority = Priority.LOOK_UP,
+        priority: Priority | None = None,
         deadline: int | None = None,
         reserved: bool = False,
     ) -> T:
@@ -481,7 +485,7 @@ class CcxtAccount:
             kind, reason = self.dialect.meaning(call, error)
             retry_after = 0.0
             if kind is Kind.THROTTLED:
-                retry_after = self.dialect.retry_after(call.headers)
+                retry_after = self.dialect.retry_after(call.status, call.headers)
                 if {call.status, reason.split(" ")[0]} & self.dialect.shut_out:
                     self.limiter.pool.hold(retry_after)
                 else:

@@ -28,6 +28,7 @@ from oms.messages.venues import Capabilities, Feature
 from oms.tasks import together
 from oms.venues.adapter import Account, VenueOrder, VenuePosition, VenueTrade
 from oms.venues.errors import Kind, VenueError
+from oms.venues.limiter import Priority, asking_as
 from oms.venues.lookup import NS, Question
 from oms.venues.orders import Orders
 from oms.venues.patience import patiently
@@ -187,7 +188,8 @@ class Reconciler:
             wanted = {what for what, at in due.items() if at <= now}
             try:
                 comparison = Comparison()
-                await self._compare(wanted, comparison)
+                with asking_as(Priority.COMPARE):
+                    await self._compare(wanted, comparison)
                 if comparison.differences:
                     await self._report(comparison, "")
             except VenueError as error:
@@ -258,12 +260,14 @@ class Reconciler:
         await asyncio.sleep(self._settings.settled_s)
         again, _ = await self._suspects()
         both = {key: again[key] for key in suspects if key in again}
-        for key, (expected, found_there, look_up) in both.items():
-            comparison.differ("order", key, expected, _words(found_there))
-            if look_up is not None:
-                await self._check(look_up, {})
-            elif found_there is not None:
-                await self._adopt(found_there)
+        # What differs is no routine any more.
+        with asking_as(Priority.LOOK_UP):
+            for key, (expected, found_there, look_up) in both.items():
+                comparison.differ("order", key, expected, _words(found_there))
+                if look_up is not None:
+                    await self._check(look_up, {})
+                elif found_there is not None:
+                    await self._adopt(found_there)
 
     async def _suspects(self) -> tuple[dict[str, tuple[str, VenueOrder | None, LookUp | None]], int]:
         """Orders that only one side counts as open, and how many were compared."""
@@ -383,7 +387,8 @@ class Reconciler:
 
     async def _tell_trade(self, trade: VenueTrade) -> None:
         client_id = self._orders.venue_ids.client_id(trade)
-        order_id = await self._orders.order_id_of_trade(trade.symbol, trade.venue_order_id, client_id)
+        with asking_as(Priority.LOOK_UP):
+            order_id = await self._orders.order_id_of_trade(trade.symbol, trade.venue_order_id, client_id)
         self._reporter.put([filled(order_id, trade)])
 
     async def _tell_payments(self) -> int:

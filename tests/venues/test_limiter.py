@@ -20,7 +20,7 @@ from oms.venues.windows import GRAINS, NEVER, Window
 T = TypeVar("T")
 NS = 10**9
 UTC = 1_800_000_000 * NS
-CANCEL, ORDER, LOOK_UP = Priority
+CANCEL, ORDER, LOOK_UP, COMPARE = Priority
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -146,9 +146,9 @@ def test_the_time_told_is_the_first_at_which_it_fits(
         now += wait
         if window.fits_at(now, some) <= now:
             window.add(now, some)
-    told = window.fits_at(now, amount, ahead)
+    told = window.fits_at(now, amount, ahead=ahead)
     assert (told == NEVER) == (amount > limit)
-    one = window.fits_at(now, 1, ahead)
+    one = window.fits_at(now, 1, ahead=ahead)
     for _ in range(ahead):
         now = window.fits_at(now, 1)
         window.add(now, 1)
@@ -272,7 +272,7 @@ def test_a_cancel_overtakes_what_waits() -> None:
 
     async def work() -> list[str]:
         at = limiter(pool(), weight=10)
-        await at.reserve(10, priority=LOOK_UP)
+        await at.reserve(10, priority=ORDER)
         order: list[str] = []
 
         async def ask(name: str, priority: Priority, orders: int) -> None:
@@ -291,8 +291,8 @@ def test_a_cancel_does_not_wait_behind_what_waits_for_more() -> None:
     """A cancel that fits goes at once although a heavier read waits; a read that would fit stands behind it."""
 
     async def work() -> None:
-        at = limiter(pool(), weight=10)
-        await at.reserve(9, priority=LOOK_UP)
+        at = limiter(pool(), weight=12)
+        await at.reserve(8, priority=LOOK_UP)
         heavy = asyncio.ensure_future(at.reserve(5, priority=LOOK_UP))
         await asyncio.sleep(0)
         light = asyncio.ensure_future(at.reserve(1, priority=LOOK_UP))
@@ -354,7 +354,7 @@ def test_what_waits_behind_counts_for_nothing() -> None:
 
     async def work() -> None:
         at = limiter(pool(), weight=10)
-        await at.reserve(10, priority=LOOK_UP)
+        await at.reserve(10, priority=ORDER)
         reads = [asyncio.ensure_future(at.reserve(1, priority=LOOK_UP)) for _ in range(100)]
         await asyncio.sleep(0)
         await at.reserve(1, 1, priority=ORDER, deadline=utc() + 61 * NS)
@@ -386,7 +386,7 @@ def test_who_is_overtaken_beyond_its_deadline_is_refused_then() -> None:
 
     async def work() -> None:
         at = limiter(pool(), weight=2)
-        await at.reserve(2, priority=LOOK_UP)
+        await at.reserve(2, priority=ORDER)
         order = asyncio.ensure_future(at.reserve(1, 1, priority=ORDER, deadline=utc() + 61 * NS))
         await asyncio.sleep(0)
         cancels = [asyncio.ensure_future(at.reserve(1, priority=CANCEL)) for _ in range(4)]
@@ -422,9 +422,9 @@ def test_who_gives_up_leaves_its_place() -> None:
 
     async def work() -> None:
         at = limiter(pool(), weight=10)
-        await at.reserve(2, priority=LOOK_UP)
+        await at.reserve(2, priority=ORDER)
         await asyncio.sleep(30)
-        await at.reserve(8, priority=LOOK_UP)
+        await at.reserve(8, priority=ORDER)
         heavy = asyncio.ensure_future(at.reserve(10, priority=ORDER))
         await asyncio.sleep(0)
         light = asyncio.ensure_future(at.reserve(1, priority=ORDER))
@@ -442,9 +442,9 @@ def test_who_gives_up_leaves_its_place_at_the_address() -> None:
     async def work() -> None:
         at = pool(weighed(10))
         one, other = limiter(at), limiter(at)
-        await one.reserve(2, priority=LOOK_UP)
+        await one.reserve(2, priority=ORDER)
         await asyncio.sleep(30)
-        await one.reserve(8, priority=LOOK_UP)
+        await one.reserve(8, priority=ORDER)
         heavy = asyncio.ensure_future(one.reserve(10, priority=ORDER))
         await asyncio.sleep(0)
         light = asyncio.ensure_future(other.reserve(1, priority=ORDER))
@@ -493,6 +493,99 @@ async def test_a_group_that_the_pool_does_not_know_is_refused() -> None:
     """A misspelt group would go past the exchange's rules: it is an error."""
     with pytest.raises(ValueError, match="a group must be one of cancel, default, order, public, was 'ordr'"):
         await limiter(Pool(LIMITS)).reserve(1, priority=ORDER, group="ordr")
+
+
+# -- room that is left for others
+
+
+MIXED = Limits(
+    address=(Rule("weight 1m", Counts.WEIGHT, 80, 6), Rule("requests 5s", Counts.REQUESTS, 40, 5)),
+    account=(Rule("default", Counts.REQUESTS, 20, 1, frozenset({"default"})),),
+)
+SOON_MS = st.integers(0, 3_000)
+ASKED = st.tuples(
+    SOON_MS, st.sampled_from((1, 5, 25)), st.sampled_from((LOOK_UP, COMPARE)), st.integers(0, 9)
+)
+URGENT = st.tuples(SOON_MS, st.sampled_from((CANCEL, ORDER)), st.integers(0, 9))
+
+
+@given(asked=st.lists(ASKED, min_size=30, max_size=80), urgent=st.lists(URGENT, min_size=2, max_size=5))
+def test_no_number_of_questions_makes_an_order_wait(
+    asked: list[tuple[int, int, Priority, int]], urgent: list[tuple[int, Priority, int]]
+) -> None:
+    """However many accounts ask how much, orders and cancels that take no more than a quarter of a window go at once."""
+
+    async def work() -> None:
+        at = pool(MIXED)
+        accounts = [limiter(at, f"sub_{number}", weight=200) for number in range(10)]
+
+        async def ask(ms: int, weight: int, priority: Priority, number: int) -> None:
+            await asyncio.sleep(ms / 1_000)
+            await accounts[number].reserve(weight, priority=priority)
+
+        async def send(ms: int, priority: Priority, number: int) -> None:
+            await asyncio.sleep(ms / 1_000)
+            before = clock()
+            await accounts[number].reserve(1, int(priority is ORDER), priority=priority)
+            assert clock() == before
+
+        await asyncio.gather(*(ask(*each) for each in asked), *(send(*each) for each in urgent))
+
+    virtually(work)
+
+
+@given(
+    compared=st.lists(st.tuples(SOON_MS, st.sampled_from((1, 5, 25))), min_size=30, max_size=80),
+    at_ms=SOON_MS,
+)
+def test_no_number_of_comparisons_makes_a_look_up_wait(compared: list[tuple[int, int]], at_ms: int) -> None:
+    """An order in doubt is looked up at once, whatever else accounts compare in the background."""
+
+    async def work() -> None:
+        at = pool(MIXED)
+        accounts = [limiter(at, f"sub_{number}") for number in range(len(compared))]
+
+        async def ask(one: Limiter, ms: int, weight: int) -> None:
+            await asyncio.sleep(ms / 1_000)
+            await one.reserve(weight, priority=COMPARE)
+
+        async def look_up() -> None:
+            await asyncio.sleep(at_ms / 1_000)
+            before = clock()
+            await limiter(at).reserve(4, priority=LOOK_UP)
+            assert clock() == before
+
+        asking = (ask(one, *each) for one, each in zip(accounts, compared, strict=True))
+        await asyncio.gather(look_up(), *asking)
+
+    virtually(work)
+
+
+def test_comparisons_take_what_is_left_to_them_and_no_more() -> None:
+    """Of a mixed window look-ups may take three quarters, comparisons half; of one of their own both take all."""
+
+    async def work() -> list[int]:
+        counts = []
+        for priority in (CANCEL, ORDER, LOOK_UP, COMPARE):
+            at = pool(weighed(100))
+            counts.append(await admitted([limiter(at).reserve(1, priority=priority) for _ in range(200)], 5))
+        at = pool(LIMITS)
+        asked = [limiter(at).reserve(0, priority=COMPARE, group="public") for _ in range(9)]
+        return [*counts, await admitted(asked, 0.5)]
+
+    assert virtually(work) == [100, 100, 75, 50, 4]
+
+
+def test_what_is_larger_than_its_share_is_refused() -> None:
+    """A question that would take what is kept for orders cannot go at all, and does not wait."""
+
+    async def work() -> None:
+        one = limiter(pool(weighed(100)))
+        with pytest.raises(TooLate, match="larger than the rate limits"):
+            await one.reserve(76, priority=LOOK_UP)
+        await one.reserve(75, priority=LOOK_UP)
+
+    virtually(work)
 
 
 # -- many accounts
@@ -545,7 +638,7 @@ def test_cancels_of_any_account_go_before_orders_of_any_other() -> None:
     async def work() -> list[str]:
         at = pool(weighed(10))
         one, two = limiter(at, "one"), limiter(at, "two")
-        await one.reserve(10, priority=LOOK_UP)
+        await one.reserve(10, priority=ORDER)
         order: list[str] = []
 
         async def ask(name: str, by: Limiter, priority: Priority) -> None:
@@ -570,7 +663,7 @@ def test_an_account_that_waits_for_itself_does_not_hold_up_another() -> None:
     async def work() -> None:
         at = pool(weighed(1_000))
         one, two = limiter(at, weight=10), limiter(at)
-        await one.reserve(10, priority=LOOK_UP)
+        await one.reserve(10, priority=ORDER)
         waiting = asyncio.ensure_future(one.reserve(1, priority=CANCEL))
         await asyncio.sleep(0)
         await two.reserve(1, priority=LOOK_UP)
@@ -750,7 +843,7 @@ def test_what_an_exchange_lists_takes_the_place_of_the_table() -> None:
         after = limiter(at, "after")
         assert await admitted([before.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
         assert await admitted([after.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
-        assert await admitted([after.reserve(1, priority=LOOK_UP) for _ in range(12)], 1.0) == 9
+        assert await admitted([after.reserve(1, priority=CANCEL) for _ in range(12)], 1.0) == 9
         with pytest.raises(KeyError):
             at.set_limit("orders 1h", 1)
 
