@@ -272,5 +272,5 @@ def _keys(value: Any) -> Iterator[str]:
                 yield from _keys(item)
             else:
                 for each in item.values():
-                    for inner in each.values() if key == "exchanges" else [each]:
+                    for inner in each.values() if key in ("exchanges", "instruments") else [each]:
                         yield from _keys(inner)
