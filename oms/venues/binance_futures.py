@@ -380,7 +380,7 @@ class BinanceFuturesAccount(CcxtAccount):
             log.warning("%s: the venue keeps 90 days, and was asked since %d", name, since)
             start = now - KEPT_MS
         spans = [(first, min(first + window_ms - 1, end)) for first in range(start, end + 1, window_ms)]
-        found: dict[tuple[str, int], dict[str, Any]] = {}
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for _ in range(PAGES_MAX):
             if not spans:
                 return sorted(found.values(), key=lambda row: (row["time"], int(row[id_name])))
@@ -392,7 +392,8 @@ class BinanceFuturesAccount(CcxtAccount):
                 continue
             if len(page) == ROWS:
                 page += await self._rows_of_a_moment(name, base, page, id_name, from_name)
-            found |= {(row["symbol"], int(row[id_name])): row for row in page}
+            # Both sides of a trade with oneself have one id.
+            found |= {(row["symbol"], int(row[id_name]), row.get("side")): row for row in page}
         raise VenueError(Kind.UNKNOWN, f"{name} has more rows since {since} than {PAGES_MAX} requests tell")
 
     async def _rows_of_a_moment(
@@ -403,12 +404,12 @@ class BinanceFuturesAccount(CcxtAccount):
         id_name: str,
         from_name: str | None,
     ) -> list[dict[str, Any]]:
-        """What follows a full page of rows of one millisecond, by id."""
+        """What follows a full page of rows of one millisecond, by id. The last of them is told again: it may have two sides."""
         found: list[dict[str, Any]] = []
         moment = page[0]["time"]
         for _ in range(PAGES_MAX if from_name is not None else 0):
-            following = max(int(row[id_name]) for row in page) + 1
-            page = await self._rows(name, {**base, f"{from_name}": following})
+            last = max(int(row[id_name]) for row in page)
+            page = await self._rows(name, {**base, f"{from_name}": last})
             found += page
             if len(page) < ROWS or page[-1]["time"] != moment:
                 return found
@@ -456,6 +457,8 @@ class BinanceFutures(CcxtMarket):
             "fetchMarkets": {"types": ["linear"]},
             "recvWindow": self.reach.recv_window_ms,
             "warnOnFetchOpenOrdersWithoutSymbol": False,
+            # ccxt would ask for positions by itself, past our limits.
+            "watchPositions": {"fetchPositionsSnapshot": False},
         }
 
     def connection(self, key: Key | None) -> Any:

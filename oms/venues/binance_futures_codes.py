@@ -25,7 +25,7 @@ MEANINGS: Final[Meanings] = {
         Kind.AUTH_FATAL,
         1002, 1022, 1099,             # not authorized, signature not valid, not found or authenticated
         1005, 1011,                   # address not on the allow list, or kept from this route
-        2014, 2015, 2017,             # key format; key, address or permissions; keys locked
+        2008, 2014, 2015, 2017,       # no such key; key format; key, address or permissions; keys locked
         4056, 4057,                   # key type, public key
     ),
     **_all(Kind.THROTTLED, 1003, 1015),  # too much request weight or banned, too many orders

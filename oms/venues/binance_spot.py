@@ -67,6 +67,7 @@ MEANINGS: Final[dict[str, tuple[tuple[str, Kind], ...]]] = {
     **{f"-{code}": (("", Kind.REJECTED),)  # malformed or forbidden parameters
        for code in (*range(1100, 1109), 1111, 1112, 1114, 1115, 1116, 1117, 1118, 1119, 1120, 1121, 1125, 1127, 1128,
                     1130, 1131, 1134, 1135, 1139, 1145, 1151)},
+    "-2008": (("", Kind.AUTH_FATAL),),  # no such API key: one that was deleted
     "-2010": (("Duplicate order sent", Kind.UNKNOWN),  # the id is open at the venue: what stands there has to be seen
               ("", Kind.REJECTED),),                   # would match, would trigger, insufficient balance, ...
     "-2011": (("Unknown order sent", Kind.ALREADY_DONE),
@@ -96,6 +97,7 @@ WEIGHTS: Final = {
     "publicGetTime": 1, "publicGetExchangeInfo": 20,
 }
 ALL_OPEN_ORDERS_WEIGHT: Final = 80
+STREAM_WEIGHT: Final = 4  # 2 for the connection, 2 for the subscription
 # fmt: on
 
 _COUNTED: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders"}
@@ -272,7 +274,7 @@ class BinanceSpotAccount(CcxtAccount):
         self.listen(on_event, self._read)
         # A bad key is told here in the venue's words; on the stream ccxt would answer it with a KeyError.
         await patiently(self.totals)
-        await self.reserve(0, group=CONNECT)
+        await self.reserve(STREAM_WEIGHT, group=CONNECT)
         await self.opened(exchange.authenticate({"type": MARKET}))
         url = exchange.urls["api"]["ws"]["ws-api"]["spot"]
         self.watch(url, exchange.watch_orders)
@@ -381,19 +383,23 @@ class BinanceSpotAccount(CcxtAccount):
         """
         base = {"symbol": symbol, "limit": ROWS}
         newest = await self._rows(name, base)
-        if len(newest) < ROWS or at_ms(newest[0]["time"]) <= since:
+        if len(newest) < ROWS or at_ms(newest[0]["time"]) < since:
             return [row for row in newest if at_ms(row["time"]) >= since - NS_PER_MS]
-        found: list[dict[str, Any]] = []
+        # Both sides of a trade with oneself have one id: the last of a page is asked for again.
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        last = 0
         start = since
         for _ in range(PAGES_MAX):
-            if found:
-                page = await self._rows(name, {**base, from_name: found[-1][id_name] + 1})
+            began = bool(found)
+            if began:
+                page = await self._rows(name, {**base, from_name: last})
             else:
                 page = await self._rows(name, {**base, "startTime": start // NS_PER_MS})
                 start += DAY_NS
-            if found and len(page) < ROWS:
-                return found + page
-            found += page
+            found |= {(row[id_name], row.get("isBuyer")): row for row in page}
+            if began and len(page) < ROWS:
+                return list(found.values())
+            last = max((row[id_name] for row in page), default=last)
         raise VenueError(Kind.UNKNOWN, f"{symbol} has over {PAGES_MAX * ROWS:,} rows since {since}")
 
     async def totals(self) -> dict[str, Decimal]:

@@ -732,6 +732,42 @@ async def test_more_rows_in_one_millisecond_than_a_page(rig: Rig, monkeypatch: p
     assert error.kind is Kind.UNKNOWN
 
 
+@pytest.mark.parametrize("rows", [3, 1_000])
+async def test_both_sides_of_a_trade_with_oneself(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """A trade with oneself has two sides by one id: both are told, once, wherever a page ends."""
+    monkeypatch.setattr(binance_futures, "ROWS", rows)
+    price = rig.exchange.market("futures", SYMBOL).last_price
+    for _ in range(3):
+        await rig.place(side=Side.SELL, price=price)
+        await rig.place(side=Side.BUY, price=price)
+    fills = rig.exchange.accounts["main"].fills["futures", SYMBOL]
+    now = time.time_ns() // NS_PER_MS * NS_PER_MS
+    fills[:] = [attrs.evolve(fill, time_ns=now) for fill in fills]
+    there = [(str(fill.trade_id), fill.is_buyer) for fill in fills]
+    assert len(there) == 6
+    told = await rig.account.trades_since(SYMBOL, now)
+    assert [(trade.trade_id, trade.side is Side.BUY) for trade in told] == there
+
+
+async def test_opening_asks_for_nothing_past_our_limits(
+    unopened: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request that leaves while the account is opened was reserved: ccxt makes none of its own."""
+    account, sent = unopened.account, list[str]()
+    fetch = account.exchange.fetch
+
+    async def listened(url: str, *more: Any) -> Any:
+        sent.append(url.partition("?")[0].rpartition("/")[2])
+        return await fetch(url, *more)
+
+    monkeypatch.setattr(account.exchange, "fetch", listened)
+    await account.open(unopened.events.append)
+    await asyncio.sleep(0.05)
+    assert sent == ["time", "accountConfig", "listenKey"]
+
+
 async def test_trades_of_an_order_of_last_week(rig: Rig) -> None:
     """An order's trades are found when they are older than what the venue shows unasked."""
     order = await rig.trade()

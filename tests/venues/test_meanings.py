@@ -34,6 +34,7 @@ from oms.venues.over_ccxt import Call
         (True, 400, '{"code":-2011,"msg":"Order was not canceled due to"}', Kind.REJECTED),
         (True, 400, '{"code":-2013,"msg":"Order does not exist."}', Kind.NOT_FOUND),
         (True, 401, '{"code":-2015,"msg":"Invalid API-key"}', Kind.AUTH_FATAL),
+        (True, 401, '{"code":-2008,"msg":"Invalid Api-Key ID."}', Kind.AUTH_FATAL),
         (True, 400, '{"code":-1022,"msg":"Signature for this request is not valid."}', Kind.AUTH_FATAL),
     ],
 )
