@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import auditing, core, durable, limiting, replaying, sealing
+from benchmarks import auditing, core, durable, limiting, replaying, sealing, venues
 from benchmarks.figures import Figure
 
 SUITES = {
@@ -22,6 +22,7 @@ SUITES = {
     "limits": limiting.measure,
     "replay": replaying.measure,
     "audit": auditing.measure,
+    "venues": venues.measure,
 }
 
 
