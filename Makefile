@@ -11,7 +11,7 @@ CODE   := $(wildcard oms replay tests benchmarks docs)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench run run-nats fmt lint clean
+.PHONY: help build demo demo-all test bench run run-nats fmt lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: build ## show the whole system at work, in under 30 seconds
 	@$(BIN)/oms demo
+
+demo-all: build ## show every market of every exchange at once, with faults, in a minute
+	@$(BIN)/oms demo --exchange all
 
 test: build ## run the tests, JOBS=3 files at once; ARGS="-k name" goes to pytest
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from rich.console import Console
 
 from oms.aggregates.account import Wallet
 from oms.cli.demo import compare as c
+from oms.cli.demo import markets as m
 from oms.cli.demo.story import Story
+from oms.cli.demo.tally import Tally, funding_agrees
 from oms.client import Result, new_order
 from oms.messages import events as e
+from oms.messages.commands import Difference
 from oms.messages.enums import Side
 from oms.messages.frames import GENESIS, Commit
 from oms.messages.queries import BalanceRow
@@ -204,6 +208,95 @@ def test_the_demonstration_runs_through() -> None:
     assert "✗" not in ran.out
     assert "\x1b[" not in ran.out
     assert ran.err == ""
+
+
+@pytest.mark.timeout(200)
+def test_every_market_agrees_in_the_end() -> None:
+    """With every exchange, every fault and a killed connector it exits 0, every claim checked, none left out."""
+    ran = run_oms("demo", "--exchange", "all", timeout_s=180)
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.out.count("✓") == 14
+    assert "✗" not in ran.out
+    assert "SIGKILL to the connector of okx" in ran.out
+    for place in m.PLACES:
+        (row,) = re.findall(rf"^{re.escape(place.venue)} +(\d+) +(\d+) ", ran.out, re.MULTILINE)
+        assert int(row[0]) > int(row[1]) > 0, f"{place.venue}: {row}"
+    assert max(map(len, ran.out.splitlines())) <= 110
+    assert ran.err == ""
+
+
+def test_another_exchange_is_refused() -> None:
+    """What has no demonstration of its own is a mistake of usage, and the line says what there is."""
+    ran = run_oms("demo", "--exchange", "okx")
+    assert ran.code == 2
+    assert "'okx' is not one of 'binance', 'all'" in ran.err
+
+
+def _tally(*events: Any) -> Tally:
+    tally = Tally()
+    tally.add(Commit(at=1, subject="x", command=msgspec.Raw(b"{}"), events=list(events)))
+    return tally
+
+
+def test_the_table_counts_what_the_journal_says() -> None:
+    """By venue and together: doubts once an order, those that never arrived apart from the venue's rejections."""
+    doubt = e.OrderInDoubt(order_id="o1", reason="timeout")
+    tally = _tally(
+        _placed("o1"),
+        _placed("o2", market="futures"),
+        _placed("o3"),
+        doubt,
+        e.OrderDoubtResolved(order_id="o1"),
+        doubt,
+        e.OrderRejected(order_id="o1", reason="never there"),
+        e.OrderRejected(order_id="o3", reason="too small"),
+        e.OrderInDoubt(order_id="o2", reason="timeout"),
+        _filled("t1"),
+        _reconciled(
+            Difference(kind="trade", key="t1", expected="told by the stream", found="a trade"), more=1
+        ),
+    )
+    futures, spot, total = tally.rows(unsure=["o2"])
+    assert (futures.venue, spot.venue) == ("binance.futures", "binance.spot")
+    assert (spot.orders, spot.fills, spot.rejected, spot.lost, spot.found) == (2, 1, 1, 1, 2)
+    assert (spot.doubted, spot.resolved, futures.doubted, futures.resolved) == ({"o1"}, 1, {"o2"}, 0)
+    assert (total.orders, total.doubted, total.resolved, total.found) == (3, {"o1", "o2"}, 1, 2)
+
+
+def _reconciled(*differences: Difference, more: int) -> e.Reconciled:
+    return e.Reconciled(
+        exchange="binance",
+        account="main",
+        market="spot",
+        request_id="",
+        started_at=1,
+        orders=0,
+        trades=0,
+        balances=0,
+        positions=0,
+        differences=list(differences),
+        more=more,
+    )
+
+
+def test_a_funding_payment_that_differs_is_found() -> None:
+    """One that is not booked, booked twice, or of another amount is a difference."""
+    paid = e.FundingPaid(
+        exchange="okx",
+        account="main",
+        market="futures",
+        symbol="BTC-USDT-SWAP",
+        funding_id="1",
+        amount=Decimal("-1.5"),
+        asset="USDT",
+        venue_time=1,
+    )
+    venue = Counter({("okx", "main", "BTC-USDT-SWAP", "USDT", Decimal("-1.50")): 1})
+    assert funding_agrees(venue, _tally(paid).funding) == []
+    assert len(funding_agrees(venue, _tally().funding)) == 1
+    assert len(funding_agrees(venue, _tally(paid, paid).funding)) == 1
+    other = msgspec.structs.replace(paid, amount=Decimal("-1.6"))
+    assert len(funding_agrees(venue, _tally(other).funding)) == 2
 
 
 def test_a_record_without_a_proof_is_found() -> None:

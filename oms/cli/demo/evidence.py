@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from oms.cli.demo.compare import JournalFacts
 from oms.cli.exits import Exit, StoppedError
 from oms.config import Config
 from oms.journal.reader import read_frames
-from oms.messages.frames import GENESIS
+from oms.messages.frames import GENESIS, Commit
 from oms.simulator.client import ControlClient
 from replay.archive import Archive
 from replay.history import History
@@ -32,12 +32,19 @@ async def read_journal(nc: Client) -> tuple[JournalFacts, int]:
     """Read every frame, its chain checked, and return what they say and the last sequence."""
     facts = JournalFacts()
     _, last = await journal_bounds(nc)
+    async with aclosing(commits(nc, last)) as every:
+        async for commit in every:
+            facts.add(commit)
+    return facts, last
+
+
+async def commits(nc: Client, last: int) -> AsyncGenerator[Commit]:
+    """Every commit up to the frame ``last``, the chain of frames checked."""
     async with aclosing(read_frames(nc, 1, last, GENESIS)) as frames:
         async for batch in frames:
             for stored in batch:
                 for commit in stored.frame.commits:
-                    facts.add(commit)
-    return facts, last
+                    yield commit
 
 
 async def venue_balances(venue: ControlClient, config: Config) -> dict[str, Any]:

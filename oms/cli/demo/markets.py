@@ -164,10 +164,16 @@ async def trouble(stack: Stack) -> None:
 
 async def calm(stack: Stack) -> int:
     """Switch every fault off; return how often they struck."""
-    struck = 0
+    return (await calmed(stack)).total()
+
+
+async def calmed(stack: Stack) -> Counter[str]:
+    """As :func:`calm`, and return how often each kind struck."""
+    struck: Counter[str] = Counter()
     for exchange in EXCHANGES:
         async with ControlClient(stack.ca_path, stack.simulator_port, exchange) as venue:
-            struck += sum(int(str(rule["fired"])) for rule in await venue.faults())
+            for rule in await venue.faults():
+                struck[str(rule["kind"])] += int(str(rule["fired"]))
             await venue.clear_faults()
     return struck
 
