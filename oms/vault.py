@@ -106,32 +106,32 @@ class Login:
         """A secret as errors call it."""
         return f"{self._mount}/{path} of {self._address}"
 
-    def read(self, path: str, shape: str) -> tuple[dict[str, object], int]:
-        """The fields of a secret, and its version.
+    def read(self, path: str, shape: str) -> tuple[dict[str, object], str]:
+        """The fields of a secret, and its version as :meth:`version` tells it.
 
         Args:
             shape: what there should be, in words for an error.
         """
 
-        def ask() -> tuple[dict[str, object], int]:
+        def ask() -> tuple[dict[str, object], str]:
             data = self._client.secrets.kv.v2.read_secret_version(
                 path, mount_point=self._mount, raise_on_deleted_version=True
             )["data"]
-            return dict(data["data"]), int(data["metadata"]["version"])
+            return dict(data["data"]), _version(data["metadata"]["version"], data["metadata"])
 
         return self._ask(ask, self.name(path), shape)
 
-    def version(self, path: str, shape: str) -> int:
-        """The current version of a secret, from its metadata."""
+    def version(self, path: str, shape: str) -> str:
+        """The current version of a secret and when it was written: a secret made anew counts from 1 again."""
 
-        def ask() -> tuple[int, bool]:
+        def ask() -> tuple[str, bool]:
             read = self._client.secrets.kv.v2.read_secret_metadata
             data = read(path, mount_point=self._mount)["data"]
             current = data["versions"][str(data["current_version"])]
             # A time that is still to come is when it will be deleted.
             at = current["deletion_time"]
             deleted = current["destroyed"] or (at and datetime.fromisoformat(at) <= datetime.now(UTC))
-            return int(data["current_version"]), bool(deleted)
+            return _version(data["current_version"], current), bool(deleted)
 
         version, deleted = self._ask(ask, f"{self._mount}/metadata/{path} of {self._address}", shape)
         if deleted:
@@ -209,6 +209,10 @@ class Login:
             return
         self._due_at = math.inf
         log.error("vault: %s cannot be renewed and ends in about %d s: start with a new one", TOKEN, left_s)
+
+
+def _version(number: Any, metadata: Mapping[str, Any]) -> str:
+    return f"{number} of {metadata['created_time']}"
 
 
 def _address(config: VaultConfig, environ: Mapping[str, str]) -> str:

@@ -93,7 +93,7 @@ class VaultCredentials:
         self._login = Login(config, environ)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="vault")
         self._keys: dict[tuple[str, str], Key] = {}
-        self._versions: dict[str, int] = {}
+        self._versions: dict[str, str] = {}
         self._read_at: dict[str, float] = {}
         """When the last reading of a venue's secret began."""
         self._looking = asyncio.Lock()

@@ -232,6 +232,18 @@ async def test_a_secret_is_read_when_its_version_changes(kept: Bao, monkeypatch:
         assert readings == ["exchanges/okx_futures"]
 
 
+async def test_a_secret_made_anew_is_read(kept: Bao) -> None:
+    """A secret that was deleted with all its versions begins at version 1 again, and its key is another one all the same."""
+    make_anew = kept.root.secrets.kv.v2.delete_metadata_and_all_versions
+    make_anew("exchanges/okx_futures")
+    kept.put("exchanges/okx_futures", main=entry("o1"))
+    async with credentials(kept) as (keys, told):
+        make_anew("exchanges/okx_futures")
+        kept.put("exchanges/okx_futures", main=entry("o5"))
+        await until(lambda: told.changes)
+        assert keys.key("okx", "futures", "main").api_key == "o5-api-key"
+
+
 async def test_what_is_taken_away_stays_in_use(kept: Bao, caplog: pytest.LogCaptureFixture) -> None:
     """An entry that is gone, spoilt or deleted with its secret is told loudly, and the known key stays."""
     async with credentials(kept) as (keys, told):
