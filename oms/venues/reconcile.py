@@ -47,6 +47,8 @@ MAX_DIFFERENCES: Final = 500
 FUNDING_LOOKBACK_NS: Final = 7 * 86_400 * NS
 """Payments older than that are not asked for: no venue tells of more at once."""
 
+_Key = tuple[str, str, str]
+
 _read_page = msgspec.json.Decoder(LivePage).decode
 _WORKING: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
@@ -112,7 +114,8 @@ class Reconciler:
         self._settings = settings
         self._since: dict[str, int] = {}
         self._funded_since = time.time_ns() - FUNDING_LOOKBACK_NS
-        self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._told: OrderedDict[_Key, None] = OrderedDict()
+        self._unheard: dict[_Key, VenueTrade] = {}
         self.moves = 0
         self.caught_up = False
         self.compared_at = 0
@@ -130,7 +133,8 @@ class Reconciler:
         """Note a trade that the stream told: its symbol is asked about from then on."""
         self.moves += 1
         self.touch(trade.symbol, trade.time)
-        self._first(trade.symbol, trade.trade_id, trade.side)
+        self._first(*_key(trade))
+        self._unheard.pop(_key(trade), None)
 
     def moved(self) -> None:
         """Note that funds moved."""
@@ -172,6 +176,8 @@ class Reconciler:
         await self._each(belief.live, lambda look_up: self._check(look_up, standing))
         await self._adopt_all(belief.live, standing)
         await self.catch_up()
+        # What happened before the session is news and no difference.
+        self._unheard.clear()
         return len(belief.live)
 
     # -- from time to time
@@ -218,7 +224,7 @@ class Reconciler:
         if "orders" in wanted:
             await self._compare_orders(comparison)
         if "fills" in wanted:
-            await self._tell_trades(comparison)
+            await self._compare_trades(comparison)
         if "funds" in wanted:
             await self.compare_funds(comparison)
         if {"orders", "fills"} & wanted:
@@ -368,22 +374,34 @@ class Reconciler:
 
     async def catch_up(self) -> int:
         """Report the trades and payments since the last time; return how many had not been told in this session."""
-        return await self._tell_trades(Comparison()) + await self._tell_payments()
+        _, unseen = await self._tell_trades()
+        return unseen + await self._tell_payments()
 
-    async def _tell_trades(self, comparison: Comparison) -> int:
-        unseen = 0
+    async def _compare_trades(self, comparison: Comparison) -> None:
+        """Tell what the stream has not, and note as differences what it has had the time to tell."""
+        comparison.trades, _ = await self._tell_trades()
+        settled = comparison.started_at - int(self._settings.settled_s * NS)
+        for key, trade in list(self._unheard.items()):
+            if trade.time < settled:
+                del self._unheard[key]
+                what = f"{trade.side} {trade.quantity} at {trade.price}"
+                comparison.differ("trade", f"{trade.symbol} {trade.trade_id}", "told by the stream", what)
+
+    async def _tell_trades(self) -> tuple[int, int]:
+        """Return how many trades there are, and how many of them had not been told in this session."""
+        count = unseen = 0
         for symbol, start in list(self._since.items()):
             trades = await patiently(partial(self._account.trades_since, symbol, max(start, 0)))
-            comparison.trades += len(trades)
+            count += len(trades)
             for trade in trades:
-                if not self._first(symbol, trade.trade_id, trade.side):
-                    continue
-                unseen += 1
-                if trade.time < comparison.started_at - int(self._settings.settled_s * NS):
-                    what = f"{trade.side} {trade.quantity} at {trade.price}"
-                    comparison.differ("trade", f"{symbol} {trade.trade_id}", "told by the stream", what)
-                await self._tell_trade(trade)
-        return unseen
+                key = _key(trade)
+                if self._first(*key):
+                    unseen += 1
+                    self._unheard[key] = trade
+                    await self._tell_trade(trade)
+        while len(self._unheard) > MAX_TOLD:
+            del self._unheard[next(iter(self._unheard))]
+        return count, unseen
 
     async def _tell_trade(self, trade: VenueTrade) -> None:
         client_id = self._orders.venue_ids.client_id(trade)
@@ -455,6 +473,10 @@ class Reconciler:
         self._since = {s: max(at, read_from) for s, at in self._since.items() if s in live | recent}
         self._funded_since = max(self._funded_since, read_from)
         return True
+
+
+def _key(trade: VenueTrade) -> _Key:
+    return trade.symbol, trade.trade_id, trade.side
 
 
 def _positions(session: str, positions: list[VenuePosition]) -> c.ReportPositions:
