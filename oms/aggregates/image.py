@@ -126,7 +126,8 @@ def load(image: bytes, digest: str | None = None) -> Partition:
     state.ledgers = {account.key: account for account in read.ledgers}
     wallets = _earlier_wallets(image) if read.wallets is None else read.wallets
     state.wallets = {wallet.key: wallet for wallet in wallets}
-    state.positions = {(p.exchange, p.account, p.market, p.symbol): p for p in read.positions}
+    for position in read.positions:
+        state.hold_position((position.exchange, position.account, position.market, position.symbol), position)
     state.windows = {account: Window(entries) for account, entries in read.windows.items()}
     for order in read.orders:
         state.orders[order.order_id] = order

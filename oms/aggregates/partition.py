@@ -43,6 +43,7 @@ class Partition:
         signing_key: public key that receipts are signed with, in hex; empty before one was declared.
         at: UTC nanoseconds of the last commit; event time.
         next_order: number that the next order id is made from.
+        positions_of: account key → its positions by symbol.
         live: account key → its live orders by id, oldest first.
         unanswered: orders that wait for the venue → since when; oldest first, none of them in doubt.
         doubtful: orders in doubt → since when.
@@ -68,6 +69,7 @@ class Partition:
     positions: dict[PositionKey, Position] = attrs.field(factory=dict)
     orders: dict[str, Order] = attrs.field(factory=dict)
     windows: dict[str, Window] = attrs.field(factory=dict)
+    positions_of: dict[AccountKey, dict[str, Position]] = attrs.field(factory=dict)
     live: dict[AccountKey, dict[str, Order]] = attrs.field(factory=dict)
     unanswered: dict[str, int] = attrs.field(factory=dict)
     doubtful: dict[str, int] = attrs.field(factory=dict)
@@ -133,8 +135,14 @@ class Partition:
         self.changes.positions[key] = None
         found = self.positions.get(key)
         if found is None:
-            found = self.positions[key] = Position(*key)
+            found = Position(*key)
+            self.hold_position(key, found)
         return found
+
+    def hold_position(self, key: PositionKey, position: Position) -> None:
+        """Take in a position that is not held yet."""
+        self.positions[key] = position
+        self.positions_of.setdefault(key[:3], {})[key[3]] = position
 
     def order_id(self) -> str:
         """The id of the next order: the journal's own prefix and a number, 16 letters and digits."""

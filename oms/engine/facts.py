@@ -1,7 +1,7 @@
 """Refused facts: what the venue says has happened, and the engine could not take. Each is alerted once, and no flood of them.
 
-A trade of an instrument that nobody listed, one too old to tell from those applied, one on the wrong side: position and
-balance are not what they are at the venue until somebody has looked. The connector goes on; it cannot mend this.
+A trade or position of an instrument that nobody listed, a trade too old to tell from those applied, one on the wrong side:
+position and balance are not what they are at the venue until somebody has looked. The connector goes on; it cannot mend this.
 """
 
 import logging
@@ -14,6 +14,7 @@ import msgspec
 from oms.messages import reports as r
 from oms.messages.alerts import Alert
 from oms.messages.codec import decode_command, encode
+from oms.messages.commands import PositionSpec, ReportPositions
 from oms.messages.replies import RefusedReport
 from oms.messages.subjects import parse_subject
 
@@ -32,6 +33,7 @@ _FACTS: Final[dict[type, str]] = {
     r.Busted: "trade_id",
     r.Funding: "funding_id",
     r.Found: "order_id",
+    PositionSpec: "symbol",
 }
 """Reports that are facts, whatever we make of them, and what names each."""
 
@@ -47,20 +49,22 @@ class RefusedFacts:
     def alerts(
         self, subject: str, raw: bytes, refused: list[RefusedReport], sequence: int, now: int
     ) -> Iterator[bytes]:
-        """The alerts, encoded, that a list of reports gives rise to.
+        """The alerts, encoded, that a list of reports or positions gives rise to.
 
         Args:
             subject, raw: of the command. ``refused``: what was answered.
             now: UTC ns.
         """
-        reports: Any = decode_command("report", raw)
-        place = ".".join(parse_subject(subject)[1:4])
+        parts = parse_subject(subject)
+        command: Any = decode_command(parts.action, raw)
+        said = command.positions if isinstance(command, ReportPositions) else command.reports
+        place = ".".join(parts[1:4])
         for each in refused:
-            report = reports.reports[each.index]
+            report = said[each.index]
             name = _FACTS.get(type(report))
             if name is None:
                 continue
-            kind = str(report.__struct_config__.tag)
+            kind = type(report).__name__
             side = str(getattr(report, "side", ""))
             if not self._new((place, kind, report.symbol, getattr(report, name), side)):
                 continue

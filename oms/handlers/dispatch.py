@@ -172,6 +172,8 @@ def _statement(
     decided: Iterable[list[Event]]
     if isinstance(command, c.SubmitReports):
         decided = venue.decide_reports(state, parts, command, refused)
+    elif isinstance(command, c.ReportPositions):
+        decided = (reconciling.decide_positions(state, parts, command, refused),)
     else:
         decided = (_STATEMENTS[type(command)](state, parts, command),)
     events: list[Event] = []
@@ -194,7 +196,6 @@ _STATEMENTS: Final[dict[type, Any]] = {
     c.ListInstruments: venue.decide_list_instruments,
     c.ReportMarks: venue.decide_marks,
     c.ReportBalances: venue.decide_balances,
-    c.ReportPositions: reconciling.decide_positions,
     c.ReportReconciliation: reconciling.decide_reconciliation,
     c.DoubtOrders: decide_doubt,
     c.ExpireOrders: decide_expire,

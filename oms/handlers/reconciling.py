@@ -11,6 +11,7 @@ from oms.handlers.session import check_amount, check_ready, listed, of_session
 from oms.messages import commands as c
 from oms.messages import events as e
 from oms.messages.codes import Code, Refused
+from oms.messages.replies import ErrorBody, RefusedReport
 from oms.messages.subjects import ANY, Subject
 
 SPOT: Final = "spot"
@@ -72,32 +73,48 @@ def decide_reconciliation(
     ]
 
 
-def decide_positions(state: Partition, subject: Subject, command: c.ReportPositions) -> list[e.Event]:
+def decide_positions(
+    state: Partition, subject: Subject, command: c.ReportPositions, refused: list[RefusedReport]
+) -> list[e.Event]:
     """Adopt the venue's quantities where they differ, and take down what it shows beside them where that is news.
 
+    A position that is not taken is added to ``refused`` and stays as it is; the others stand. What is flat and not listed
+    is nobody's: venues show symbols before they list them.
+
     Raises:
-        Refused: SESSION_STALE, SESSION_CLOSED, INSTRUMENT_UNKNOWN, INVALID_COMMAND, INVALID_DECIMAL.
+        Refused: SESSION_STALE, SESSION_CLOSED, INVALID_COMMAND.
     """
     ledger = of_session(state, subject, command.session)
     if subject.market == SPOT:
         raise Refused(
             Code.INVALID_COMMAND, "spot has no positions at the venue: what is held there are balances"
         )
-    told: dict[str, c.PositionSpec] = {}
-    for spec in command.positions:
-        if spec.symbol in told:
+    held = state.positions_of.get(ledger.key, {})
+    told: list[tuple[Position, c.PositionSpec]] = []
+    seen: set[str] = set()
+    for index, spec in enumerate(command.positions):
+        if spec.symbol in seen:
             raise Refused(Code.INVALID_COMMAND, f"{spec.symbol} stands twice in one list")
-        _check(spec)
-        told[spec.symbol] = spec
-    for key, position in state.positions.items():
-        if key[:3] == ledger.key and position.quantity and key[3] not in told:
-            told[key[3]] = c.PositionSpec(symbol=key[3], quantity=ZERO)
+        seen.add(spec.symbol)
+        try:
+            _check(spec)
+            if spec.quantity:
+                listed(state, ledger, spec.symbol)
+        except Refused as error:
+            refused.append(RefusedReport(index, ErrorBody(error.code, error.message)))
+            continue
+        if (ledger.exchange, ledger.market, spec.symbol) in state.instruments:
+            told.append((held.get(spec.symbol) or Position(*ledger.key, spec.symbol), spec))
+    for symbol, position in held.items():
+        if position.quantity and symbol not in seen:
+            told.append((position, c.PositionSpec(symbol=symbol, quantity=ZERO)))
+    # What is held comes before what is merely shown beside it, should there be more than one report may change.
+    told.sort(key=lambda each: each[0].quantity == each[1].quantity)
     found: list[e.Event] = []
-    for symbol, spec in told.items():
+    for position, spec in told:
         if len(found) >= MAX_EVENTS:
             break
-        instrument = listed(state, ledger, symbol)
-        position = state.positions.get((*ledger.key, symbol)) or Position(*ledger.key, symbol)
+        instrument = state.instruments[ledger.exchange, ledger.market, spec.symbol]
         adjusted = _adjusted(position, instrument, spec)
         found += [*adjusted, *_stated(position, spec, bool(adjusted))]
     return found

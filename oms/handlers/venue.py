@@ -195,9 +195,8 @@ def _totals(state: Partition, key: AccountKey) -> dict[str, Decimal]:
 
 
 def _open_positions(state: Partition, key: AccountKey) -> dict[str, Decimal]:
-    return {
-        each[3]: held.quantity for each, held in state.positions.items() if each[:3] == key and held.quantity
-    }
+    positions = state.positions_of.get(key, {})
+    return {symbol: held.quantity for symbol, held in positions.items() if held.quantity}
 
 
 def decide_reports(

@@ -18,7 +18,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 class RefusedReport(msgspec.Struct, frozen=True):
-    """A report that was not taken: its place in the list and why."""
+    """A report, or a position, that was not taken: its place in the list and why."""
 
     index: int
     error: ErrorBody
@@ -31,7 +31,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         order_id, status: of the order it made or changed, as it was then.
         count: orders that a ``cancel_all`` asked to cancel; events that followed from what a connector said.
         left: orders that a ``cancel_all`` covers beyond its bound: ask again, with a new id.
-        refused: reports of a ``report`` that were not taken, each with its place in the list.
+        refused: reports of a ``report``, or positions of a ``report_positions``, that were not taken, each with its place in
+            the list.
         duplicate: the command_id was known: this is the answer of the first time, and nothing was changed.
     """
 

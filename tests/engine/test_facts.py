@@ -51,6 +51,20 @@ async def test_a_refused_fact_is_alerted_once(venue: Venue, trader: Trader, nc: 
     assert '"trade_id":"t2"' in told[0]["message"]
 
 
+def test_a_refused_position_is_alerted_once() -> None:
+    """A position that nobody can take over is told with what it was; the same one at the next comparison is not."""
+    facts = RefusedFacts()
+    shown = {"symbol": "DOGEUSDT", "quantity": "7"}
+    raw = json.dumps({"session": "s1", "positions": [{"symbol": "BTCUSDT", "quantity": "1"}, shown]}).encode()
+    refused = [RefusedReport(1, ErrorBody(Code.INSTRUMENT_UNKNOWN, "not listed"))]
+    subject = "report_positions.binance.main.futures._"
+    (alert,) = (json.loads(each) for each in facts.alerts(subject, raw, refused, 7, MINUTE))
+    assert alert["message"] == (
+        'binance.main.futures: INSTRUMENT_UNKNOWN: not listed: {"symbol":"DOGEUSDT","quantity":"7"}'
+    )
+    assert not list(facts.alerts(subject, raw, refused, 8, 2 * MINUTE))
+
+
 def refuse(*trade_ids: str, now: int = MINUTE, facts: RefusedFacts) -> list[dict[str, Any]]:
     reports = [filled("web", trade_id, "1", **STRANGE) for trade_id in trade_ids]
     raw = json.dumps({"session": "s1", "reports": reports}).encode()

@@ -192,6 +192,9 @@ UNANSWERED = {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.P
 def check_indexes(state: Partition) -> None:
     """Every index and running total is exactly what a look at all orders and positions would find."""
     orders = state.orders
+    of_accounts = {(*k, symbol): p for k, held in state.positions_of.items() for symbol, p in held.items()}
+    assert of_accounts.keys() == state.positions.keys()
+    assert all(state.positions[key] is position for key, position in of_accounts.items())
     live = {i for i, order in orders.items() if order.live}
     assert {i for found in state.live.values() for i in found} == live
     for key, found in state.live.items():

@@ -505,23 +505,58 @@ def test_liquidation_price_goes_with_the_position(desk: FuturesDesk) -> None:
 
 
 @pytest.mark.parametrize(
-    "specs, code",
+    "spec, code",
     [
-        ([{"symbol": "BTCUSDT", "quantity": "1"}] * 2, "INVALID_COMMAND"),
-        ([{"symbol": "NONE", "quantity": "1"}], "INSTRUMENT_UNKNOWN"),
-        ([{"symbol": "BTCUSDT", "quantity": "1e40"}], "INVALID_DECIMAL"),
-        ([{"symbol": "BTCUSDT", "quantity": "1", "entry_price": "-1"}], "INVALID_COMMAND"),
-        ([{"symbol": "BTCUSDT", "quantity": "1", "leverage": "0"}], "INVALID_COMMAND"),
-        ([{"symbol": "BTCUSDT", "quantity": "1", "margin": "NaN"}], "INVALID_DECIMAL"),
+        ({"symbol": "NONE", "quantity": "1"}, "INSTRUMENT_UNKNOWN"),
+        ({"symbol": "BTCUSDT", "quantity": "1e40"}, "INVALID_DECIMAL"),
+        ({"symbol": "BTCUSDT", "quantity": "1", "entry_price": "-1"}, "INVALID_COMMAND"),
+        ({"symbol": "BTCUSDT", "quantity": "1", "leverage": "0"}, "INVALID_COMMAND"),
+        ({"symbol": "BTCUSDT", "quantity": "1", "margin": "NaN"}, "INVALID_DECIMAL"),
     ],
 )
-def test_positions_that_make_no_sense_are_refused(
-    desk: FuturesDesk, specs: list[dict[str, Any]], code: str
+def test_position_that_makes_no_sense_is_refused_alone(
+    desk: FuturesDesk, spec: dict[str, Any], code: str
 ) -> None:
-    """Nothing of such a report is taken."""
+    """It is answered with its place in the list and not taken for flat; the others of the list stand, and the session goes on."""
+    swap = {**SWAP, "symbol": "ETHUSDT", "base": "ETH"}
+    desk.ask("list_instruments.bybit._.futures._", {"instruments": [swap]})
+    desk.trade("buy", "2", "100")
+    shown = [spec, {"symbol": "ETHUSDT", "quantity": "3", "entry_price": "10"}]
+    if spec["symbol"] == "NONE":
+        shown.append({"symbol": "BTCUSDT", "quantity": "2"})
+    reply = desk.positions(*shown)
+    assert [(each["index"], each["error"]["code"]) for each in reply["refused"]] == [(0, code)]
+    assert desk.position.quantity == 2
+    assert desk.state.positions["bybit", "main", "futures", "ETHUSDT"].quantity == 3
+    desk.check()
+
+
+def test_position_that_stands_twice_is_no_report(desk: FuturesDesk) -> None:
+    """Nothing of a list that contradicts itself is taken."""
     before = desk.digest()
-    assert desk.positions(*specs)["error"]["code"] == code
+    twice = [{"symbol": "BTCUSDT", "quantity": "1"}] * 2
+    assert desk.positions(*twice)["error"]["code"] == "INVALID_COMMAND"
     assert desk.digest() == before
+
+
+def test_flat_symbol_that_is_not_listed_is_nobodys(desk: FuturesDesk) -> None:
+    """Venues show the leverage of symbols that are not listed yet, or that are not traded here: no reason to refuse anything."""
+    reply = desk.positions({"symbol": "NEW", "quantity": "0", "leverage": "20", "margin_mode": "cross"})
+    assert reply == {
+        "ok": True,
+        "command_id": None,
+        "count": 0,
+        "sequence": reply["sequence"],
+        "duplicate": False,
+    }
+
+
+def test_leverage_of_flat_symbols_is_known_before_the_first_order(desk: FuturesDesk) -> None:
+    """What a venue shows of a flat symbol is its leverage: an order reserves by it, not by 1."""
+    desk.positions({"symbol": "BTCUSDT", "quantity": "0", "leverage": "20", "margin_mode": "cross"})
+    assert desk.order("buy", "1000")["ok"]
+    assert desk.balance().locked == D("5100")
+    desk.check()
 
 
 def test_report_of_very_many_positions_is_taken_in_parts(
@@ -535,6 +570,21 @@ def test_report_of_very_many_positions_is_taken_in_parts(
     desk.ask("list_instruments.bybit._.futures._", {"instruments": specs})
     shown = [{"symbol": f"S{n}", "quantity": "1"} for n in range(3)]
     assert [desk.positions(*shown)["count"] for _ in range(3)] == [2, 1, 0]
+
+
+def test_quantities_come_before_what_is_shown_beside_them(
+    desk: FuturesDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong quantity does not wait for the next report because the leverage of many flat symbols is new."""
+    from oms.handlers import reconciling
+
+    monkeypatch.setattr(reconciling, "MAX_EVENTS", 2)
+    specs = [{**SWAP, "symbol": f"S{n}", "base": f"B{n}"} for n in range(3)]
+    desk.ask("list_instruments.bybit._.futures._", {"instruments": specs})
+    desk.trade("buy", "2", "100")
+    flat = {"quantity": "0", "leverage": "20", "margin_mode": "cross"}
+    desk.positions(*({"symbol": f"S{n}", **flat} for n in range(3)))
+    assert desk.position.quantity == 0
 
 
 def test_spot_positions_are_not_the_venues_to_tell(desk: FuturesDesk) -> None:
