@@ -23,7 +23,18 @@ import msgspec
 
 from oms.aggregates import order as orders
 from oms.cli import cli
-from oms.messages import codec, commands, enums, events, instructions, public, queries, replies, reports
+from oms.messages import (
+    codec,
+    commands,
+    enums,
+    events,
+    heartbeat,
+    instructions,
+    public,
+    queries,
+    replies,
+    reports,
+)
 from oms.messages.codes import Code
 from oms.messages.venues import Capabilities, Feature
 from oms.venues.errors import Kind
@@ -38,6 +49,14 @@ HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, t
 WIDTH: Final = 100
 _LISTED: Final[dict[type, str]] = {enums.OrderStatus: "states.md", Code: "codes.md", Feature: "venues.md"}
 """Enums too long for a cell → the page that has them all."""
+_ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
+    Capabilities: ("Capabilities", "commands.md#capabilities"),
+    commands.InstrumentSpec: ("Instrument", "commands.md#instrument"),
+    commands.PositionSpec: ("Position", "commands.md#position"),
+    commands.Difference: ("Difference", "commands.md#difference"),
+    heartbeat.Heartbeat: ("health", "queries.md#health"),
+}
+"""What stands in other structs → its name, and where it is told of."""
 
 # -- words
 
@@ -109,6 +128,9 @@ def type_text(annotation: Any) -> str:
         if len(annotation) > 4:
             return f"[{annotation.__name__}]({_LISTED[annotation]})"
         return " ".join(f"`{member.value}`" for member in annotation)
+    if annotation in _ELSEWHERE:
+        name, place = _ELSEWHERE[annotation]
+        return f"[{name}]({place})"
     return f"`{getattr(annotation, '__name__', annotation)}`"
 
 
@@ -183,7 +205,16 @@ def events_page() -> Iterator[str]:
         yield f"## {kind.__struct_config__.tag}\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
 
 
-_CLIENT: Final = ("place", "amend", "cancel", "cancel_all", "register_account")
+_CLIENT: Final = ("place", "amend", "cancel", "cancel_all", "set_terms", "reconcile", "register_account")
+
+
+_PARTS: Final[dict[str, type]] = {
+    "Capabilities": Capabilities,
+    "Instrument": commands.InstrumentSpec,
+    "Position": commands.PositionSpec,
+    "Difference": commands.Difference,
+}
+"""Heading in the page of commands → what stands in one of them."""
 
 
 def commands_page() -> Iterator[str]:
@@ -198,7 +229,8 @@ def commands_page() -> Iterator[str]:
     for verb in codec.COMMANDS:
         if verb not in _CLIENT and verb not in codec.INTERNAL_VERBS:
             yield from _command(verb)
-    yield f"### Instrument\n\n{prose(commands.InstrumentSpec.__doc__)}\n\n{struct_table(commands.InstrumentSpec)}"
+    for name, kind in _PARTS.items():
+        yield f"### {name}\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
     yield (
         "## The engine's own\n\nThe engine asks these of itself; no endpoint serves them. They stand in the journal"
         " beside the events they caused.\n\n"
@@ -253,6 +285,8 @@ def queries_page() -> Iterator[str]:
         if verb == "show_status":
             yield f"A row of `sessions`: {_lower(prose(queries.SessionRow.__doc__))}\n\n"
             yield struct_table(queries.SessionRow, required="")
+            yield f"### health\n\n{prose(heartbeat.Heartbeat.__doc__)}\n\n"
+            yield struct_table(heartbeat.Heartbeat, required="")
     for kind in (queries.Answer, queries.PnlAnswer, queries.QueryFailed):
         yield f"## `{kind.__name__}`\n\n{prose(kind.__doc__)}\n\n{struct_table(kind, required='')}"
     yield f"An answer holds at most {queries.MAX_ROWS} rows and {queries.MAX_ANSWER_BYTES:,} bytes of them.\n"
@@ -266,7 +300,12 @@ _TOLD: Final = {
     "ORDERS": [public.OrderChanged],
     "TRADES": [public.TradeHappened],
     "POSITIONS": [public.PositionChanged],
-    "ACCOUNTS": [public.BalanceChanged, public.SessionChanged, public.AccountKnown],
+    "ACCOUNTS": [
+        public.BalanceChanged,
+        public.SessionChanged,
+        public.AccountReconciled,
+        public.AccountKnown,
+    ],
 }
 
 
