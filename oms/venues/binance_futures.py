@@ -43,7 +43,7 @@ from oms.venues.binance_futures_payloads import (
     read_update,
     venue_id_in,
 )
-from oms.venues.binance_spot import SHUT_OUT, refusal
+from oms.venues.binance_spot import CLOCK, SHUT_OUT, refusal
 from oms.venues.binance_wallets import transfer
 from oms.venues.credentials import Key
 from oms.venues.errors import Kind, StreamLost, VenueError
@@ -112,7 +112,7 @@ CAPABILITIES: Final = Capabilities(
     wallet=MARKET,
 )
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT)
+DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT, clock=CLOCK)
 
 _COUNTED: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders"}
 _MODES: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}

@@ -259,7 +259,9 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
     return str(found.code), found.msg
 
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT)
+CLOCK: Final = frozenset({"-1021"})
+
+DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT, clock=CLOCK)
 
 
 class BinanceSpotAccount(CcxtAccount):

@@ -81,7 +81,13 @@ def _retry_after(status: int | None, headers: Mapping[str, str]) -> float:
     return min(max(int(reset) / 1000 - time.time(), 0.0), WAIT_MAX_S)
 
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, retry_after=_retry_after, shut_out=SHUT_OUT)
+DIALECT: Final = Dialect(
+    refusal=refusal,
+    meanings=MEANINGS,
+    retry_after=_retry_after,
+    shut_out=SHUT_OUT,
+    clock=frozenset({"10002"}),
+)
 
 
 class BybitAccount(CcxtAccount):

@@ -117,6 +117,7 @@ class Dialect:
         retry_after: (HTTP status, headers) → seconds to stay away, when throttled.
         shut_out: HTTP statuses and codes by which the venue throttles our whole address; otherwise it is the account and
             the group.
+        clock: codes by which the venue does not take our timestamps.
     """
 
     refusal: Callable[[int, str], tuple[str, str] | None]
@@ -125,6 +126,7 @@ class Dialect:
         headers.get("retry-after")
     )
     shut_out: frozenset[int | str] = frozenset({418, 429})
+    clock: frozenset[str] = frozenset()
 
     def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
         """What a failed request means, and why. The exception counts only where the venue said nothing."""
@@ -242,17 +244,27 @@ def make_exchange(kind: type[Any], reach: Reach, options: Mapping[str, Any], key
 
 
 async def listing(exchange: Any, read: Callable[[Any], T]) -> list[T]:
-    """What the venue lists now, each read from the venue's own words.
+    """What the venue lists now, each read from the venue's own words. One that cannot be read keeps no other from being traded.
 
     Raises:
-        VenueError: it cannot be had.
+        VenueError: it cannot be had, or none of it be read.
     """
     try:
         markets = await exchange.load_markets(True)
-        return [read(market["info"]) for market in markets.values()]
     except ccxt.BaseError as error:
         why = f"the markets cannot be read: {type(error).__name__}: {error}"
         raise VenueError(Kind.UNKNOWN, why[:REASON_MAX]) from None
+    found: list[T] = []
+    why = ""
+    for market in markets.values():
+        try:
+            found.append(read(market["info"]))
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            why = f"{market['id']} cannot be read: {type(error).__name__}: {error}"
+            log.error("%s: it is not traded", why)
+    if why and not found:
+        raise VenueError(Kind.UNKNOWN, why[:REASON_MAX])
+    return found
 
 
 async def stream(watch: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
@@ -354,6 +366,8 @@ class CcxtAccount:
         self.limiter = limiter
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._watchers: list[asyncio.Task[None]] = []
+        self._server_ms: Callable[[], Awaitable[int]] | None = None
+        self._learning: asyncio.Task[None] | None = None
 
     # -- the private stream
 
@@ -410,15 +424,29 @@ class CcxtAccount:
 
     async def close(self) -> None:
         self.exchange.on_private = None
-        await end(self._watchers)
+        await end([*self._watchers, *([] if self._learning is None else [self._learning])])
         await self.exchange.close()
 
     async def learn_time(self, server_ms: Callable[[], Awaitable[int]]) -> None:
-        """Take the difference of the venue's clock from ours into the timestamps of requests."""
+        """Take the difference of the venue's clock from ours into the timestamps of requests, now and when they are refused."""
+        self._server_ms = server_ms
         before = self.exchange.milliseconds()
         server = await patiently(server_ms)
         # Half the round trip is the best guess of when the server read its clock.
         self.exchange.options["timeDifference"] = (before + self.exchange.milliseconds()) // 2 - server
+
+    def _learn_time_again(self) -> None:
+        """Our clock was set since the time was learned, or one of the two goes wrong."""
+
+        async def learn(server_ms: Callable[[], Awaitable[int]]) -> None:
+            try:
+                await self.learn_time(server_ms)
+            except VenueError as error:
+                self.lose(f"the venue's time cannot be learned: {error}")
+
+        if self._server_ms is not None and (self._learning is None or self._learning.done()):
+            log.warning("the venue does not take our timestamps: learning its time again")
+            self._learning = asyncio.create_task(learn(self._server_ms))
 
     # -- requests
 
@@ -483,10 +511,12 @@ class CcxtAccount:
             return read(await getattr(self.exchange, name)(dict(params)))
         except Exception as error:  # noqa: BLE001 - raised again as what it means
             kind, reason = self.dialect.meaning(call, error)
-            retry_after = 0.0
+            retry_after, code = 0.0, reason.split(" ")[0]
+            if code in self.dialect.clock:
+                self._learn_time_again()
             if kind is Kind.THROTTLED:
                 retry_after = self.dialect.retry_after(call.status, call.headers)
-                if {call.status, reason.split(" ")[0]} & self.dialect.shut_out:
+                if {call.status, code} & self.dialect.shut_out:
                     self.limiter.pool.hold(retry_after)
                 else:
                     self.limiter.hold(retry_after, group)

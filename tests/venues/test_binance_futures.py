@@ -473,6 +473,17 @@ async def test_our_clock_may_be_wrong(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     await account.close()
 
 
+async def test_our_clock_may_be_set(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When timestamps are refused the venue's time is learned again: it costs one request, not the session."""
+    real = rig.account.exchange.milliseconds
+    monkeypatch.setattr(rig.account.exchange, "milliseconds", lambda: real() - 60_000)
+    error = await refused(rig.place())
+    assert (error.kind, error.reason.split()[0]) == (Kind.REJECTED, "-1021")
+    await rig.until(lambda: rig.account.exchange.options["timeDifference"] < -50_000)
+    await rig.place()
+    assert len(rig.there()) == 1
+
+
 async def test_rate_limits_of_the_venue(rig: Rig) -> None:
     """New and amended orders count, here as at the venue; when it throttles, we stay away as long as it says."""
     placed = await rig.place()

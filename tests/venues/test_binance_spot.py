@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from decimal import Decimal as D
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -20,6 +21,7 @@ from oms.venues.admission import Pool
 from oms.venues.binance_spot import BinanceSpot, BinanceSpotAccount
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import FixedCredentials, Key
+from oms.venues.errors import VenueError
 from oms.venues.over_ccxt import Reach
 from oms.venues.pools import POOLS
 
@@ -131,3 +133,26 @@ async def test_what_a_private_stream_weighs(rig: Rig) -> None:
     await rig.account.open(lambda event: None)
     by_rest = binance_spot.WEIGHTS["publicGetTime"] + binance_spot.WEIGHTS["privateGetAccount"]
     assert rig.market.limits_left("main")["own weight 1m"]["used"] - before == by_rest + 4
+
+
+async def test_an_instrument_that_cannot_be_read_hinders_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a new kind of symbol lacks keeps it alone from being traded, loudly; when nothing can be read it is an error."""
+    load = rig.market.public.load_markets
+    spoilt: list[str] = []
+
+    async def loaded(reload: bool) -> Any:
+        markets = await load(reload)
+        for market in markets.values():
+            if not spoilt or market["id"] in spoilt:
+                market["info"]["filters"] = []
+        return markets
+
+    monkeypatch.setattr(rig.market.public, "load_markets", loaded)
+    spoilt.append("ETHUSDT")
+    assert [each.symbol for each in await rig.market.open()] == [SYMBOL]
+    assert "ETHUSDT cannot be read: KeyError: 'PRICE_FILTER': it is not traded" in caplog.text
+    spoilt.clear()
+    with pytest.raises(VenueError, match="cannot be read"):
+        await rig.market.open()

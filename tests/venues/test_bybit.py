@@ -350,12 +350,14 @@ async def test_a_bad_key(bybit: Bybit) -> None:
 
 @pytest.mark.parametrize("off_s", [-3_600, 3_600])
 async def test_a_clock_that_is_off(bybit: Bybit, off_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests and the log-in are stamped with the venue's time, however wrong our clock is."""
+    """Requests and the log-in are stamped with the venue's time, however wrong our clock is, and when it is set again."""
     monkeypatch.setattr(bybit.wire.exchange, "clock", lambda: time.time_ns() + off_s * S)
     async with connected(bybit, "spot") as desk:
         await desk.account.submit(submit("clock1"))
         monkeypatch.setattr(bybit.wire.exchange, "clock", time.time_ns)
         assert await kind_of(desk.account.submit(submit("clock2"))) == (Kind.REJECTED, "10002")
+        await asyncio.sleep(0.2)
+        await desk.account.submit(submit("clock3"))
 
 
 def test_every_code_means_what_the_table_says() -> None:
