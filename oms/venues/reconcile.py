@@ -121,11 +121,11 @@ class Reconciler:
         self.compared_at = 0
         """UTC ns of the last comparison of orders and trades that came to its end."""
         self.funds_compared_at = 0
-        wallet.members.append(self)
+        wallet.join(self)
 
     def close(self) -> None:
         """Leave the wallet."""
-        self._wallet.members.remove(self)
+        self._wallet.leave(self)
 
     # -- what the stream tells
 

@@ -115,6 +115,12 @@ class Reporter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._sending = asyncio.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing is sent any more: nobody has to wait for it."""
+        self._closed = True
+        self._idle.set()
 
     def put(self, reports: Iterable[Report]) -> None:
         """Report, after everything put before."""
@@ -130,7 +136,8 @@ class Reporter:
 
     def _add(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
-        self._idle.clear()
+        if not self._closed:
+            self._idle.clear()
         self._wake.set()
         if len(self._waiting) == MAX_WAITING:
             self._on_full(f"{MAX_WAITING:,} reports wait for the engine")
@@ -141,16 +148,16 @@ class Reporter:
         return len(self._waiting)
 
     async def flushed(self) -> None:
-        """Wait until everything put so far is confirmed."""
+        """Wait until everything put so far is confirmed, or never will be."""
         await self._idle.wait()
 
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Have everything put so far confirmed, and send nothing more until the block ends."""
+        """Have everything put so far confirmed, and send nothing more until the block ends. Once closed nothing is sent anyway."""
         while True:
             await self.flushed()
             async with self._sending:
-                if not self._waiting:
+                if self._closed or not self._waiting:
                     yield
                     return
 

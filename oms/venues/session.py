@@ -89,7 +89,7 @@ class Session:
             place, self.token, account, market.capabilities, self.orders, self._reporter, wallet, settings
         )
         self._held: list[OrderChanged | Traded | AmendRefused] | None = []
-        self._heard_at = time.time_ns()
+        self._heard_at = 0
         self._funds_moved = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
         self.ready = asyncio.Event()
@@ -134,6 +134,7 @@ class Session:
         finally:
             self.ready.clear()
             self.reconciler.close()
+            self._reporter.close()
             for task in tasks:
                 task.cancel()
             await self._close(reason)
