@@ -216,10 +216,12 @@ class Order:
 
     @property
     def reduces(self) -> Decimal:
-        """What an order that only closes may still take off the position, with what is asked for."""
-        if not self.closes:
-            return ZERO
-        return self.leaves if self.amend is None else max(self.leaves, self.amend.quantity - self.cumulative)
+        """What an order that only closes, or is asked to become one, may still take off the position."""
+        closes, amend = self.closes, self.amend
+        held = self.leaves if closes else ZERO
+        if amend is None or not (closes or amend.reserve_price == ZERO):
+            return held
+        return max(held, amend.quantity - self.cumulative)
 
     # -- decide
 

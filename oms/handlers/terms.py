@@ -75,18 +75,17 @@ def decide_statement(
     }
     if isinstance(report, r.TermsRefused):
         return [e.TermsRefused(**place, reason=report.reason)] if asked else []
-    _check_leverage(report.leverage)
-    terms = (report.leverage, report.margin_mode)
-    if not asked and position is not None and (position.leverage, position.margin_mode) == terms:
-        return []
-    return [
-        e.TermsSet(
-            **place,
-            leverage=report.leverage,
-            margin_mode=report.margin_mode,
-            venue_time=report.venue_time,
-        )
-    ]
+    leverage, mode = report.leverage, report.margin_mode
+    if leverage is None and mode is None:
+        raise Refused(Code.INVALID_COMMAND, f"terms of {report.symbol} need leverage, margin_mode or both")
+    if leverage is not None:
+        _check_leverage(leverage)
+    if position is not None:
+        # What is not shown is what it was.
+        leverage, mode = leverage or position.leverage, mode or position.margin_mode
+        if not asked and (position.leverage, position.margin_mode) == (leverage, mode):
+            return []
+    return [e.TermsSet(**place, leverage=leverage, margin_mode=mode, venue_time=report.venue_time)]
 
 
 def _funding(ledger: Account, report: r.Funding) -> list[e.Event]:

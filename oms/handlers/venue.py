@@ -268,11 +268,19 @@ def _decide_fill(state: Partition, ledger: Account, report: r.Filled, order: Ord
 def _decide_bust(state: Partition, ledger: Account, report: r.Busted, order: Order | None) -> list[e.Event]:
     """A trade taken back is undone once, whatever has become of its order."""
     _check_trade(state, ledger, report, order)
-    if order is not None and order.cumulative < report.quantity:
-        # Not this order's: outside, the client id of an earlier one may be used again.
-        order = None
-    event = e.TradeBusted(**_trade(state, ledger, report, order), reason=report.reason)
-    return [event] if needs_undoing(ledger, event) else []
+    lacking = order if order is not None and order.cumulative < report.quantity else None
+    # Not this order's: outside, the client id of an earlier one may be used again.
+    of = None if lacking is not None else order
+    event = e.TradeBusted(**_trade(state, ledger, report, of), reason=report.reason)
+    if not needs_undoing(ledger, event):
+        return []
+    if lacking is not None and lacking.order_id == report.order_id:
+        raise Refused(
+            Code.TRADE_UNKNOWN,
+            f"trade {report.trade_id} of {report.quantity:f} was taken back of order {lacking.order_id}, which has"
+            f" traded {lacking.cumulative:f}",
+        )
+    return [event]
 
 
 def _check_trade(state: Partition, ledger: Account, report: r.Filled | r.Busted, order: Order | None) -> None:

@@ -204,14 +204,14 @@ class TermsRequested(_Event, frozen=True, kw_only=True, tag="TermsRequested.1"):
 
 
 class TermsSet(_Event, frozen=True, kw_only=True, tag="TermsSet.1"):
-    """The symbol has these terms at the venue, asked for by us or not."""
+    """The symbol has these terms at the venue, asked for by us or not. None: it has never shown them."""
 
     exchange: str
     account: str
     market: str
     symbol: str
-    leverage: Decimal
-    margin_mode: MarginMode
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
     venue_time: int = 0
 
 

@@ -184,11 +184,11 @@ class Funding(_Statement, frozen=True, kw_only=True, tag="funding"):
 
 
 class Terms(_Statement, frozen=True, kw_only=True, tag="terms"):
-    """Leverage and margin mode of a symbol, as the venue shows them."""
+    """Leverage and margin mode of a symbol, as the venue shows them; None, for one of the two, where it does not show it."""
 
     symbol: Name
-    leverage: Decimal
-    margin_mode: MarginMode
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
     venue_time: Time = 0
 
 

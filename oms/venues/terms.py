@@ -4,11 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 from oms.messages import reports as r
-from oms.messages.enums import MarginMode
 from oms.messages.instructions import SetTerms
 from oms.venues.adapter import Account
 from oms.venues.errors import HARMLESS, Kind, VenueError
@@ -68,8 +66,8 @@ async def _tell(
         return
     terms = r.Terms(
         symbol=asked.symbol,
-        leverage=leverage or Decimal(1),
-        margin_mode=mode or MarginMode.CROSS,
+        leverage=leverage,
+        margin_mode=mode,
         venue_time=time.time_ns(),
     )
     report([terms])

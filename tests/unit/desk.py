@@ -209,9 +209,10 @@ def check_indexes(state: Partition) -> None:
     assert set(state.venue_ids.values()) <= {i for i, o in orders.items() if o.strategy == "external"}
     taken: dict[str, dict[tuple[str, ...], Decimal]] = {"reducing": {}, "closing": {}}
     for order in orders.values():
-        closes = order.market != "spot" and not order.reserve_price
-        if (order.reduce_only or closes) and order.live:
-            asked = order.leaves
+        closes = order.reduce_only or (order.market != "spot" and not order.reserve_price)
+        will_close = order.amend is not None and (closes or order.amend.reserve_price == 0)
+        if (closes or will_close) and order.live:
+            asked = order.leaves if closes else Decimal(0)
             if order.amend is not None:
                 asked = max(asked, order.amend.quantity - order.cumulative)
             counted = taken["reducing" if order.reduce_only else "closing"]

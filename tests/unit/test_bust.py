@@ -126,6 +126,22 @@ def test_what_cannot_be_undone_is_refused(change: dict[str, Any], code: str) -> 
     assert desk.digest() == before
 
 
+@pytest.mark.parametrize("filled", ["0", "1"])
+def test_a_bust_of_more_than_its_order_traded_is_refused(filled: str) -> None:
+    """What names another order, or another quantity, than the trade had must not take from an order what it never got."""
+    desk = Desk()
+    traded, named = (desk.place(quantity="3")["order_id"] for _ in range(2))
+    desk.report("accepted", named, venue_order_id="v2", venue_time=1)
+    desk.report("filled", traded, **trade("a", "2", "100"))
+    if filled != "0":
+        desk.report("filled", named, **trade("b", filled, "100"))
+    before = desk.digest()
+    (refused,) = bust(desk, named, trade("a", "2", "100"))["refused"]
+    assert refused["error"]["code"] == "TRADE_UNKNOWN"
+    assert desk.digest() == before
+    check_indexes(desk.state)
+
+
 def test_a_bust_of_a_forgotten_trade_is_refused() -> None:
     """When it can no longer be told whether the trade was applied, undoing it is refused, and says so."""
     desk = Desk()

@@ -210,6 +210,37 @@ def test_order_that_closes_may_be_amended_to_close_still(desk: FuturesDesk) -> N
     desk.check()
 
 
+def test_order_that_is_amended_to_close_counts_at_once(desk: FuturesDesk) -> None:
+    """Until the venue has answered, no other order may be let through without margin to close the same part."""
+    desk.terms("10")
+    desk.trade("buy", "1", "100")
+    order = desk.order("sell", "2", "200")["order_id"]
+    desk.say("accepted", order_id=order, venue_order_id="v1", venue_time=1)
+    asked = {"command_id": "a1", "order_id": order, "quantity": "1"}
+    assert desk.reply("amend.bybit.main.futures._", asked)["ok"]
+    assert desk.position.closing == 1
+    desk.check()
+    desk.order("sell", "1", "200")
+    desk.say("restated", order_id=order, quantity="1", price="200", venue_time=2)
+    assert (desk.position.closing, desk.balance().locked) == (D(1), D("20.2"))
+    desk.check()
+    desk.say("canceled", order_id=order, reason="", venue_time=3)
+    assert desk.position.closing == 0
+    desk.check()
+
+
+def test_amend_to_close_that_is_refused_counts_no_more(desk: FuturesDesk) -> None:
+    """An order that stays what it was reserves its margin, and closes nothing that others may not."""
+    desk.trade("buy", "1", "100")
+    order = desk.order("sell", "2", "200")["order_id"]
+    desk.say("accepted", order_id=order, venue_order_id="v1", venue_time=1)
+    asked = {"command_id": "a1", "order_id": order, "quantity": "1"}
+    assert desk.reply("amend.bybit.main.futures._", asked)["ok"]
+    desk.say("amend_rejected", order_id=order, reason="no", venue_time=2)
+    assert (desk.position.closing, desk.balance().locked) == (D(0), D("400.4"))
+    desk.check()
+
+
 def test_restated_by_the_venue_reserves_in_proportion(desk: FuturesDesk) -> None:
     """Another price that nobody asked for changes what a unit reserves as it changes the price."""
     desk.terms("10")
@@ -319,6 +350,18 @@ def test_terms_are_asked_for_and_set(desk: FuturesDesk) -> None:
     assert desk.terms("5", "isolated")["count"] == 0
     assert ask_terms(desk, leverage="5")["ok"]
     assert desk.terms("5", "isolated")["count"] == 1
+    desk.check()
+
+
+def test_terms_that_are_not_known_stay_what_they_were(desk: FuturesDesk) -> None:
+    """A margin mode that was set, and a leverage that the venue does not show: the leverage known stands, and none is made up."""
+    desk.say("terms", symbol="BTCUSDT", margin_mode="isolated")
+    assert (desk.position.leverage, desk.position.margin_mode) == (None, "isolated")
+    desk.say("terms", symbol="BTCUSDT", leverage="5")
+    assert (desk.position.leverage, desk.position.margin_mode) == (D(5), "isolated")
+    desk.say("terms", symbol="BTCUSDT", margin_mode="cross")
+    assert (desk.position.leverage, desk.position.margin_mode) == (D(5), "cross")
+    assert desk.say("terms", symbol="BTCUSDT")["refused"][0]["error"]["code"] == "INVALID_COMMAND"
     desk.check()
 
 

@@ -83,7 +83,8 @@ def test_table_has_every_base_state() -> None:
 
 def test_every_command_is_decided() -> None:
     """Every verb's command is one that dispatch knows."""
-    statements = set(dispatch._STATEMENTS) | {commands.SubmitReports, commands.ListLive}
+    lists = {commands.SubmitReports, commands.ReportPositions}
+    statements = set(dispatch._STATEMENTS) | lists | {commands.ListLive}
     clients = {kind for kind in codec.COMMANDS.values() if issubclass(kind, commands.ClientCommand)}
     assert set(codec.COMMANDS.values()) == statements | clients
     bases = {commands.Command, commands.ClientCommand, commands.Placed}
