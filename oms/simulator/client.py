@@ -42,7 +42,8 @@ class _Loopback(AbstractResolver):
 
 def _connector(ca_path: Path, port: int) -> aiohttp.TCPConnector:
     context = ssl.create_default_context(cafile=str(ca_path))
-    return aiohttp.TCPConnector(ssl=context, resolver=_Loopback(port), use_dns_cache=False)
+    # Each account keeps a private stream: with aiohttp's bound of 100 the hundredth would wait for ever.
+    return aiohttp.TCPConnector(ssl=context, resolver=_Loopback(port), use_dns_cache=False, limit=0)
 
 
 def ccxt_session(ca_path: Path, port: int) -> aiohttp.ClientSession:
