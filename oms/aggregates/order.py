@@ -349,9 +349,7 @@ def _resolved(order: Order) -> Iterable[e.Event]:
 def _rejected(order: Order, report: r.Rejected) -> Iterable[e.Event]:
     if _replaces(order, report.revision):
         # The order that was to replace it is refused; what became of this one is told under its own revision.
-        return [
-            e.OrderAmendRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)
-        ]
+        return _not_amended(order, report.reason, report.venue_time)
     if order.cumulative or report.revision < order.revision or not order.allows(e.OrderRejected):
         return ()
     return [e.OrderRejected(order_id=order.order_id, reason=report.reason, venue_time=report.venue_time)]
@@ -382,6 +380,14 @@ def _amend_failed(order: Order, reason: str, venue_time: int) -> list[e.Event]:
     if order.amend is None:
         return []
     return [e.OrderAmendRejected(order_id=order.order_id, reason=reason, venue_time=venue_time)]
+
+
+def _not_amended(order: Order, reason: str, venue_time: int) -> list[e.Event]:
+    """The venue's refusal of an amend settles what was unknown of it, and nothing of an order that has ended short of trades."""
+    found = _amend_failed(order, reason, venue_time)
+    if found and order.in_doubt and not order.working:
+        found.append(e.OrderInDoubt(order_id=order.order_id, reason="trades may be missing"))
+    return found
 
 
 def _doubted(order: Order, reason: str) -> Iterable[e.Event]:
@@ -461,7 +467,7 @@ def _restated(order: Order, report: r.Restated) -> Iterable[e.Event]:
 def _amend_rejected(order: Order, report: r.AmendRejected) -> Iterable[e.Event]:
     if order.amend is not None and report.revision not in (None, order.amend.revision):
         return ()
-    return _amend_failed(order, report.reason, report.venue_time)
+    return _not_amended(order, report.reason, report.venue_time)
 
 
 def _in_doubt(order: Order, report: r.InDoubt) -> Iterable[e.Event]:

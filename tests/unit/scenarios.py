@@ -316,6 +316,15 @@ SCENARIOS: Final[dict[str, str]] = {
         venue  fill 2               | PARTIALLY_FILLED  10  2  8  800
         wire   accept               | PARTIALLY_FILLED  10  2  8  800
     """,
+    "F9 a refused amend settles no doubt about missing trades": """
+        client place 10 @100        | PENDING_NEW       10  0 10 1000
+        wire   accept               | NEW               10  0 10 1000
+        client amend 12             | PENDING_REPLACE   10  0 10 1200
+        wire   cancelled cum=2      | PENDING_REPLACE   10  0  0 1200 doubt
+        wire   amend-rejected       | CANCELED          10  0  0    0 doubt
+        wire   fill 2               | CANCELED          10  2  0    0 doubt
+        wire   cancelled cum=2      | CANCELED          10  2  0    0
+    """,
     # -- G: doubt and look-ups
     "G1 in doubt, found working": """
         client place 10 @100        | PENDING_NEW       10  0 10 1000
