@@ -57,6 +57,7 @@ from oms.venues.over_ccxt import (
     listing,
     make_exchange,
     read_book,
+    readings,
     stream,
     text,
 )
@@ -283,11 +284,11 @@ class BinanceFuturesAccount(CcxtAccount):
         rows = await self._rows_since(
             "fapiPrivateGetAllOrders", {"symbol": symbol}, since, "orderId", "orderId"
         )
-        return [read_order(row) for row in rows]
+        return readings(read_order, rows)
 
     async def trades_since(self, symbol: str, since: int) -> list[VenueTrade]:
         rows = await self._rows_since("fapiPrivateGetUserTrades", {"symbol": symbol}, since, "id", "fromId")
-        return [read_trade(row) for row in rows]
+        return readings(read_trade, rows)
 
     async def trades_of(self, symbol: str, venue_order_id: str) -> list[VenueTrade]:
         """The venue lists those of the last seven days unless it is asked for other times, which takes the order's."""
@@ -301,7 +302,7 @@ class BinanceFuturesAccount(CcxtAccount):
         if older or len(rows) == ROWS:
             since = placed * NS_PER_MS
             rows = await self._rows_since("fapiPrivateGetUserTrades", params, since, "id", "fromId")
-        return [read_trade(row) for row in sorted(rows, key=lambda row: int(row["id"]))]
+        return readings(read_trade, sorted(rows, key=lambda row: int(row["id"])))
 
     async def totals(self) -> dict[str, Decimal]:
         def read(rows: Any) -> dict[str, Decimal]:
@@ -323,7 +324,7 @@ class BinanceFuturesAccount(CcxtAccount):
     async def funding_since(self, since: int) -> list[VenueFunding]:
         params = {"incomeType": "FUNDING_FEE"}
         rows = await self._rows_since("fapiPrivateGetIncome", params, since, "tranId", window_ms=KEPT_MS)
-        return [read_funding(row) for row in rows]
+        return readings(read_funding, rows)
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         if leverage != leverage.to_integral_value():

@@ -37,6 +37,7 @@ from oms.venues.over_ccxt import (
     optional,
     plain,
     read_book,
+    readings,
     stream,
     text,
 )
@@ -354,11 +355,11 @@ class BinanceSpotAccount(CcxtAccount):
 
     async def orders_since(self, symbol: str, since: int) -> list[VenueOrder]:
         rows = await self._rows_since("privateGetAllOrders", symbol, since, "orderId", "orderId")
-        return [read_order(row) for row in rows]
+        return readings(read_order, rows)
 
     async def trades_since(self, symbol: str, since: int) -> list[VenueTrade]:
         rows = await self._rows_since("privateGetMyTrades", symbol, since, "fromId", "id")
-        return [read_trade(row) for row in rows]
+        return readings(read_trade, rows)
 
     async def trades_of(self, symbol: str, venue_order_id: str) -> list[VenueTrade]:
         found: list[dict[str, Any]] = []
@@ -367,7 +368,7 @@ class BinanceSpotAccount(CcxtAccount):
             page = await self._rows("privateGetMyTrades", params)
             found += page
             if len(page) < ROWS:
-                return [read_trade(row) for row in found]
+                return readings(read_trade, found)
             params = {**params, "fromId": page[-1]["id"] + 1}
         raise VenueError(
             Kind.UNKNOWN, f"order {venue_order_id} of {symbol} has over {PAGES_MAX * ROWS:,} trades"

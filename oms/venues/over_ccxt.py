@@ -243,6 +243,10 @@ def make_exchange(kind: type[Any], reach: Reach, options: Mapping[str, Any], key
     return exchange
 
 
+UNREADABLE: Final = (LookupError, TypeError, ValueError, ArithmeticError)
+"""What reading raises when a venue writes what nobody knew."""
+
+
 async def listing(exchange: Any, read: Callable[[Any], T]) -> list[T]:
     """What the venue lists now, each read from the venue's own words. One that cannot be read keeps no other from being traded.
 
@@ -259,7 +263,7 @@ async def listing(exchange: Any, read: Callable[[Any], T]) -> list[T]:
     for market in markets.values():
         try:
             found.append(read(market["info"]))
-        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        except UNREADABLE as error:
             why = f"{market['id']} cannot be read: {type(error).__name__}: {error}"
             log.error("%s: it is not traded", why)
     if why and not found:
@@ -278,6 +282,19 @@ async def stream(watch: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
             yield await watch()
     except ccxt.BaseError as error:
         raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
+
+
+def readings(read: Callable[[Any], T], rows: Iterable[Any]) -> list[T]:
+    """What rows say that were asked for in more than one request, and so are not read by it.
+
+    Raises:
+        VenueError: UNKNOWN, one cannot be read.
+    """
+    try:
+        return [read(row) for row in rows]
+    except UNREADABLE as error:
+        why = f"an answer cannot be read: {type(error).__name__}: {error}"
+        raise VenueError(Kind.UNKNOWN, why[:REASON_MAX]) from None
 
 
 def words_of(error: Exception) -> str:

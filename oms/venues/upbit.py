@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import ccxt.pro
@@ -54,6 +55,7 @@ from oms.venues.over_ccxt import (
     listing,
     middles,
     nameless,
+    readings,
     stream,
 )
 from oms.venues.patience import patiently
@@ -370,9 +372,10 @@ class UpbitSpotAccount(CcxtAccount):
         raw = await self.request("privateGetOrder", params, _object, priority=priority)
         try:
             try:
-                return read_order(raw)
+                return readings(read_order, [raw])[0]
             except FeesUnclear:
-                return read_order(raw, await self._rates_of(raw["market"]))
+                rates = await self._rates_of(raw["market"])
+                return readings(partial(read_order, rates=rates), [raw])[0]
         except TradesMissing as missing:
             raise VenueError(Kind.UNKNOWN, str(missing)) from None
 
@@ -382,13 +385,13 @@ class UpbitSpotAccount(CcxtAccount):
         )
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
-        return [read_order(row) for row in await self._open_rows(symbol)]
+        return readings(read_order, await self._open_rows(symbol))
 
     async def orders_since(self, symbol: str, since: int) -> list[VenueOrder]:
         rows = [row for row in await self._open_rows(symbol) if at(row["created_at"]) + SECOND_NS > since]
         # An order that ends in between stands in both; the later word counts.
         found = {row["uuid"]: row for row in (*rows, *await self._closed_rows(symbol, since))}
-        return [read_order(row) for row in found.values()]
+        return readings(read_order, found.values())
 
     async def trades_since(self, symbol: str, since: int) -> list[VenueTrade]:
         rows = await self._open_rows(symbol) + await self._closed_rows(symbol, since - LOOK_BACK_NS)

@@ -14,6 +14,7 @@ from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.messages.venues import Feature
 from oms.simulator.orders import Order
+from oms.simulator.upbit import payloads
 from oms.simulator.upbit.payloads import order_uuid
 from oms.venues import upbit as adapter
 from oms.venues.adapter import FundsMoved, OrderChanged, State, StreamEvent, Traded, VenueOrder, VenueTrade
@@ -392,9 +393,10 @@ async def test_too_many_orders_at_once_are_not_passed_over(
 ) -> None:
     """Where a page is full of orders of one moment, nobody knows what else there is: that is an error, not an answer."""
     monkeypatch.setattr(adapter, "CLOSED_ROWS", 3)
+    since = time.time_ns()
     for number in range(4):
         desk.upbit.place("main", client_order_id=f"c{number}", price=PRICE + 10**6)
-    error = await refused(desk.account.orders_since(BTC, time.time_ns() - 10**6))
+    error = await refused(desk.account.orders_since(BTC, since))
     assert (error.kind, "can be listed" in error.reason) == (Kind.UNKNOWN, True)
 
 
@@ -546,6 +548,21 @@ async def test_subscription_that_is_not_listed(
         await asyncio.sleep(0.01 if not events else 0)
     assert events
     await account.close()
+
+
+async def test_orders_that_cannot_be_read_are_unknown(
+    desk: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order in a state that nobody knew is an answer lost: no question ends in anything but a VenueError."""
+    order = await desk.send()
+    monkeypatch.setitem(payloads.STATES, "NEW", "frozen")
+    for work in (
+        desk.account.order(BTC, order.client_id),
+        desk.account.open_orders(),
+        desk.account.orders_since(BTC, order.time - NS),
+    ):
+        error = await refused(work)
+        assert (error.kind, "cannot be read" in error.reason) == (Kind.UNKNOWN, True)
 
 
 async def test_stream_that_does_not_open(upbit: Upbit, market: UpbitSpot) -> None:
