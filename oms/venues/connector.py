@@ -26,7 +26,7 @@ from oms.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
 from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.reporter import EngineRefused, SessionOver, ask
+from oms.venues.reporter import LATER, EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
 from oms.venues.wallet import Wallet
@@ -74,8 +74,14 @@ class Connector:
         self._settings = settings or Settings()
         self._wallets = Wallets() if wallets is None else wallets
         self._listed: dict[str, InstrumentSpec] = {}
+        self._relisted = asyncio.Event()
+        for name in self._accounts:
+            self._wallet(name).markets += 1
         self.sessions: dict[str, Session] = {}
         """The session of each account, while it has one."""
+
+    def _wallet(self, name: str) -> Wallet:
+        return self._wallets[name, self._market.capabilities.wallet]
 
     @property
     def ready(self) -> bool:
@@ -137,9 +143,11 @@ class Connector:
                 await self._list(await self._market.open())
             except VenueError as error:
                 log.error("%s: %s", self._venue, error)
+            except Exception:
+                # What is listed anew may be unlike everything before: what is traded already goes on.
+                log.exception("%s: what is listed cannot be read", self._venue)
 
     async def _list(self, instruments: list[InstrumentSpec]) -> None:
-        subject = f"list_instruments.{self._exchange}._.{self._market_name}._"
         listed = {each.symbol: each for each in instruments if _sayable(each)}
         if len(listed) < len(instruments):
             count = len(instruments) - len(listed)
@@ -151,11 +159,24 @@ class Connector:
             if symbol not in listed
         ]
         self._listed = listed
+        self._relisted.set()
         told = [*listed.values(), *gone]
         for start in range(0, len(told), INSTRUMENTS_PER_MESSAGE):
-            part = told[start : start + INSTRUMENTS_PER_MESSAGE]
-            await ask(self._nc, subject, ListInstruments(instruments=part))
+            await self._tell_listed(told[start : start + INSTRUMENTS_PER_MESSAGE])
         log.info("%s: %d instruments", self._venue, len(listed))
+
+    async def _tell_listed(self, part: list[InstrumentSpec]) -> None:
+        """List these; one that the engine refuses is not traded, and keeps no other from it."""
+        subject = f"list_instruments.{self._exchange}._.{self._market_name}._"
+        try:
+            await ask(self._nc, subject, ListInstruments(instruments=part))
+        except EngineRefused as refused:
+            if len(part) == 1:
+                log.error("%s: %s is not listed: %s", self._venue, part[0].symbol, refused)
+                return
+            half = len(part) // 2
+            await self._tell_listed(part[:half])
+            await self._tell_listed(part[half:])
 
     def _pauses(self) -> Iterator[float]:
         pause = self._settings.backoff_s
@@ -177,7 +198,7 @@ class Connector:
                     place,
                     self._market.account(name),
                     self._market,
-                    self._wallets[name, self._market.capabilities.wallet],
+                    self._wallet(name),
                     self._settings,
                     partial(self._market.limits_left, name),
                 )
@@ -186,6 +207,7 @@ class Connector:
             except SessionOver as over:
                 if over.replaced:
                     log.critical("%s: another connector serves it: this one stops (%s)", place, over)
+                    self._wallet(name).markets -= 1
                     return
                 log.error("%s: the engine closed the session (%s)", place, over)
             except (SessionLost, VenueError, EngineRefused, CredentialsMissing) as error:
@@ -210,43 +232,78 @@ class Connector:
     # -- marks
 
     async def _marks(self) -> None:
-        symbols = [each.symbol for each in self._listed.values() if each.trading]
         latest: dict[str, Decimal] = {}
         changed = asyncio.Event()
-        parts = [symbols[i : i + SYMBOLS_PER_STREAM] for i in range(0, len(symbols), SYMBOLS_PER_STREAM)]
-        works = [self._watch(part, latest, changed) for part in parts]
-        await together([self._tell_marks(latest, changed), *works])
+        await together([self._tell_marks(latest, changed), self._watch_listed(latest, changed)])
+
+    async def _watch_listed(self, latest: dict[str, Decimal], changed: asyncio.Event) -> None:
+        """Watch what is traded, and what comes to be."""
+        watched: set[str] = set()
+        watching: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                self._relisted.clear()
+                symbols = [s for s, each in self._listed.items() if each.trading and s not in watched]
+                watched |= set(symbols)
+                for start in range(0, len(symbols), SYMBOLS_PER_STREAM):
+                    part = symbols[start : start + SYMBOLS_PER_STREAM]
+                    watching.append(asyncio.create_task(self._watch(part, latest, changed)))
+                await self._relisted.wait()
+        finally:
+            await end(watching)
 
     async def _watch(self, symbols: list[str], latest: dict[str, Decimal], changed: asyncio.Event) -> None:
         pauses = self._pauses()
-        while True:
+        # One that is not listed any more would keep the others from being asked for.
+        while wanted := [symbol for symbol in symbols if symbol in self._listed]:
             try:
-                async with _closing(self._market.marks(symbols)) as stream:
+                async with _closing(self._market.marks(wanted)) as stream:
                     async for marks in stream:
-                        latest |= marks
+                        # What is not traded yet, or not any more, is marked with nothing.
+                        latest |= {symbol: mark for symbol, mark in marks.items() if mark > 0}
                         changed.set()
                         pauses = self._pauses()
             except StreamLost as error:
-                pause = next(pauses)
-                log.warning("%s: marks are lost (%s): again in %.1f s", self._venue, error, pause)
-                await asyncio.sleep(pause)
+                log.warning("%s: marks are lost (%s)", self._venue, error)
+            except Exception:
+                # A defect in reading marks must not end the sessions of the exchange.
+                log.exception("%s: marks cannot be read", self._venue)
+            await asyncio.sleep(next(pauses))
 
     async def _tell_marks(self, latest: dict[str, Decimal], changed: asyncio.Event) -> None:
         """Report what changed, at most once in ``marks_s``. A mark not taken is replaced by the next one."""
-        subject = f"report_marks.{self._exchange}._.{self._market_name}._"
         told: dict[str, Decimal] = {}
         while True:
             await changed.wait()
             changed.clear()
             fresh = {symbol: mark for symbol, mark in latest.items() if told.get(symbol) != mark}
-            try:
-                await self._nc.request(
-                    subject, encode(ReportMarks(marks=fresh)), timeout=self._settings.probe_s
-                )
+            if await self._report_marks(fresh):
                 told |= fresh
-            except (nats.errors.Error, OSError) as error:
-                log.warning("%s: marks were not taken (%r)", self._venue, error)
+            else:
+                changed.set()
             await asyncio.sleep(self._settings.marks_s)
+
+    async def _report_marks(self, marks: dict[str, Decimal]) -> bool:
+        """Whether the engine answered for them; one that it refuses keeps no other from being taken."""
+        subject = f"report_marks.{self._exchange}._.{self._market_name}._"
+        try:
+            answer = await self._nc.request(
+                subject, encode(ReportMarks(marks=marks)), timeout=self._settings.probe_s
+            )
+        except (nats.errors.Error, OSError) as error:
+            log.warning("%s: marks were not taken (%r)", self._venue, error)
+            return False
+        refused = msgspec.json.decode(answer.data).get("error")
+        if refused is None:
+            return True
+        log.warning("%s: %d marks were not taken (%s)", self._venue, len(marks), refused["message"])
+        if refused["code"] in LATER:
+            return False
+        half = len(marks) // 2
+        if not half:
+            return True
+        parts = list(marks.items())
+        return await self._report_marks(dict(parts[:half])) and await self._report_marks(dict(parts[half:]))
 
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,32}").fullmatch

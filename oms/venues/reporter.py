@@ -32,7 +32,7 @@ REQUEST_TIMEOUT_S: Final = 5.0
 RETRY_S: Final = 0.25
 RETRY_MAX_S: Final = 2.0
 
-_LATER: Final = frozenset({Code.NOT_READY, Code.OVERLOADED, Code.JOURNAL_UNAVAILABLE})
+LATER: Final = frozenset({Code.NOT_READY, Code.OVERLOADED, Code.JOURNAL_UNAVAILABLE})
 """The engine did nothing, or does not know: ask again with the same content."""
 
 
@@ -83,7 +83,7 @@ async def ask(nc: Client, subject: str, command: Command) -> bytes:
             code, message = answer.error.code, answer.error.message
             if code in (Code.SESSION_STALE, Code.SESSION_CLOSED):
                 raise SessionOver(message, replaced=code is Code.SESSION_STALE)
-            if code not in _LATER:
+            if code not in LATER:
                 raise EngineRefused(f"{subject}: {code}: {message}")
             log.warning("the engine cannot take %s now (%s: %s): asking again", subject, code, message)
         await asyncio.sleep(pause)
