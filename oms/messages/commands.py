@@ -184,7 +184,7 @@ class ReportBalances(Command, frozen=True, kw_only=True, tag="report_balances.1"
     """Total balances by asset, taken while nothing moved. Differences are adopted as ``BalanceAdjusted``."""
 
     session: Token
-    totals: dict[Token, Decimal]
+    totals: Annotated[dict[Token, Decimal], msgspec.Meta(max_length=2000)]
 
 
 class PositionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from oms.aggregates import image
+from oms.engine.engine import _commit_bound
 from oms.messages import events as e
 from oms.messages.instructions import Reconcile, SetTerms
 from tests.unit.desk import Desk
@@ -628,6 +629,32 @@ def test_quantities_come_before_what_is_shown_beside_them(
     flat = {"quantity": "0", "leverage": "20", "margin_mode": "cross"}
     desk.positions(*({"symbol": f"S{n}", **flat} for n in range(3)))
     assert desk.position.quantity == 0
+
+
+def test_largest_statements_fit_a_frame(desk: FuturesDesk) -> None:
+    """However much a connector may say at once, the commit that comes of it stays within what is kept free for it."""
+    # 8 digits and 18 places: what a wallet or a position of a market maker needs at most.
+    amount = "12345678.123456789012345678"
+    bound = _commit_bound("report_balances.bybit.main.spot._")
+    assets = [f"TOKEN{n:05}" for n in range(2_000)]
+    assert desk.balances(dict.fromkeys(assets, amount))["count"] == 2_002
+    assert len(desk.frames[-1]) < bound
+    assert desk.balances({})["count"] == 2_000
+    assert len(desk.frames[-1]) < bound
+    over = desk.balances(dict.fromkeys([*assets, "ONE"], "1"))
+    assert over["error"]["code"] == "INVALID_COMMAND"
+    symbols = [f"TOKEN{n:05}-USDT" for n in range(1_000)]
+    for start in (0, 500):
+        specs = [{**SWAP, "symbol": symbol} for symbol in symbols[start : start + 500]]
+        desk.ask("list_instruments.bybit._.futures._", {"instruments": specs})
+    told = {
+        "entry_price": amount,
+        "liquidation_price": amount,
+        "quantity": "-1234567.125",
+        "leverage": "12.5",
+    }
+    desk.positions(*({"symbol": symbol, "margin_mode": "cross", **told} for symbol in symbols))
+    assert len(desk.frames[-1]) < bound
 
 
 def test_spot_positions_are_not_the_venues_to_tell(desk: FuturesDesk) -> None:
