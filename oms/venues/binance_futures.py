@@ -43,7 +43,7 @@ from oms.venues.binance_futures_payloads import (
     read_update,
     venue_id_in,
 )
-from oms.venues.binance_spot import CLOCK, SHUT_OUT, refusal
+from oms.venues.binance_spot import CLOCK, SHUT_OUT, refusal, retry_after
 from oms.venues.binance_wallets import transfer
 from oms.venues.credentials import Key
 from oms.venues.errors import Kind, StreamLost, VenueError
@@ -95,6 +95,7 @@ WEIGHTS: Final = {
     "fapiPrivatePostListenKey": 1, "fapiPrivatePutListenKey": 1, "fapiPublicGetTime": 1,
 }
 ALL_OPEN_ORDERS_WEIGHT: Final = 40
+LISTING_WEIGHT: Final = 1
 # fmt: on
 
 CAPABILITIES: Final = Capabilities(
@@ -113,7 +114,9 @@ CAPABILITIES: Final = Capabilities(
     wallet=MARKET,
 )
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT, clock=CLOCK)
+DIALECT: Final = Dialect(
+    refusal=refusal, meanings=MEANINGS, retry_after=retry_after, shut_out=SHUT_OUT, clock=CLOCK
+)
 
 _COUNTED: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders"}
 _MODES: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
@@ -472,6 +475,7 @@ class BinanceFutures(CcxtMarket):
         return exchange
 
     async def open(self) -> list[InstrumentSpec]:
+        await self.reserve(2 * LISTING_WEIGHT)
         found = await listing(self.public, _read_listed)
         try:
             limits = (await self.public.fapiPublicGetExchangeInfo())["rateLimits"]

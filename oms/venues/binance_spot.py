@@ -38,6 +38,7 @@ from oms.venues.over_ccxt import (
     plain,
     read_book,
     readings,
+    seconds,
     stream,
     text,
 )
@@ -95,8 +96,10 @@ TYPES: Final = {
 WEIGHTS: Final = {
     "privatePostOrder": 1, "privateDeleteOrder": 1, "privateGetOrder": 4, "privateGetOpenOrders": 6,
     "privateGetAllOrders": 20, "privateGetMyTrades": 20, "privateGetAccount": 20,
-    "publicGetTime": 1, "publicGetExchangeInfo": 20,
+    "publicGetTime": 1,
 }
+LISTING_WEIGHT: Final = 20
+QUOTES_WEIGHT: Final = 4
 ALL_OPEN_ORDERS_WEIGHT: Final = 80
 STREAM_WEIGHT: Final = 4  # 2 for the connection, 2 for the subscription
 # fmt: on
@@ -251,6 +254,11 @@ SHUT_OUT: Final[frozenset[int | str]] = frozenset({418, "-1003"})
 """Of both Binance markets: -1015, an account's own orders, comes with 429 too."""
 
 
+def retry_after(status: int | None, headers: Mapping[str, str]) -> float:
+    """What the venue says; who is banned without being told for how long is so for two minutes at least."""
+    return seconds(headers.get("retry-after", BAN_S if status == 418 else None))
+
+
 def refusal(status: int, body: str) -> tuple[str, str] | None:
     """Code and message of a refusal. Both Binance markets write it so."""
     try:
@@ -261,8 +269,11 @@ def refusal(status: int, body: str) -> tuple[str, str] | None:
 
 
 CLOCK: Final = frozenset({"-1021"})
+BAN_S: Final = "120"
 
-DIALECT: Final = Dialect(refusal=refusal, meanings=MEANINGS, shut_out=SHUT_OUT, clock=CLOCK)
+DIALECT: Final = Dialect(
+    refusal=refusal, meanings=MEANINGS, retry_after=retry_after, shut_out=SHUT_OUT, clock=CLOCK
+)
 
 
 class BinanceSpotAccount(CcxtAccount):
@@ -466,6 +477,7 @@ class BinanceSpot(CcxtMarket):
         }
 
     async def open(self) -> list[InstrumentSpec]:
+        await self.reserve(2 * LISTING_WEIGHT)
         found = await listing(self.public, read_instrument)
         try:
             limits = (await self.public.publicGetExchangeInfo())["rateLimits"]
@@ -490,11 +502,12 @@ class BinanceSpot(CcxtMarket):
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         wanted = list(symbols)
         try:
+            await self.reserve(QUOTES_WEIGHT)
             # The stream tells changes alone: what stands now has to be asked for.
             rows = await self.public.publicGetTickerBookTicker(
                 {"symbols": msgspec.json.encode(wanted).decode()}
             )
-        except ccxt.BaseError as error:
+        except (ccxt.BaseError, VenueError) as error:
             raise StreamLost(f"{type(error).__name__}: {error}") from None
         yield middles((row["symbol"], row["bidPrice"], row["askPrice"]) for row in rows)
         async for quote in self.quotes(wanted):

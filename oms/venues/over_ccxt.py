@@ -81,6 +81,8 @@ def seconds(value: str | None) -> float:
 
 
 NAMELESS: Final = "#"
+NOBODY: Final = ""
+"""The account of requests without a key."""
 
 
 def named(client_id: str | None, venue_order_id: str) -> str:
@@ -358,6 +360,17 @@ class CcxtMarket:
 
     def limits_left(self, name: str) -> dict[str, dict[str, int]]:
         return self.budgets.of(name).left()
+
+    async def reserve(self, weight: int, group: str = DEFAULT) -> None:
+        """Wait for room for what is asked without a key: it counts by our address as all else, and stays away when that must.
+
+        Raises:
+            VenueError: NOT_SENT, there is none.
+        """
+        try:
+            await self.budgets.of(NOBODY).reserve(weight, priority=Priority.LOOK_UP, group=group)
+        except TooLate as late:
+            raise VenueError(Kind.NOT_SENT, str(late)) from None
 
     def names(self, symbols: Iterable[str]) -> list[str]:
         """ccxt's own names of symbols."""

@@ -156,3 +156,25 @@ async def test_an_instrument_that_cannot_be_read_hinders_no_other(
     spoilt.clear()
     with pytest.raises(VenueError, match="cannot be read"):
         await rig.market.open()
+
+
+async def test_who_is_banned_asks_for_nothing(rig: Rig) -> None:
+    """What is asked without a key waits for the end of a ban as all else does, and counts by address."""
+    used = rig.market.limits_left("main")["address weight 1m"]["used"]
+    rig.market.budgets.pool.hold(0.3)
+    before = time.monotonic()
+    await rig.market.open()
+    assert time.monotonic() - before >= 0.3
+    assert rig.market.limits_left("main")["address weight 1m"]["used"] - used == 40
+    before = time.monotonic()
+    rig.market.budgets.pool.hold(0.3)
+    marks = await anext(rig.market.marks([SYMBOL]))
+    assert time.monotonic() - before >= 0.3
+    assert marks.keys() == {SYMBOL}
+
+
+def test_how_long_a_ban_is() -> None:
+    """As long as the venue says, else as long as its shortest."""
+    assert binance_spot.retry_after(418, {"retry-after": "7"}) == 7
+    assert binance_spot.retry_after(418, {}) == 120
+    assert binance_spot.retry_after(429, {}) == 30
