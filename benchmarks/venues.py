@@ -67,6 +67,7 @@ class Size:
     accounts: int = ACCOUNTS
     watched_s: float = WATCHED_S
     open_orders: int = OPEN_ORDERS
+    quiet: int = PLACES_QUIET
     reconciliations: int = RECONCILIATIONS
 
 
@@ -285,7 +286,7 @@ async def _many_orders(size: Size) -> AsyncIterator[Figure]:
             await until(lambda: on.journal.accepted > first - IN_FLIGHT, "room")  # noqa: B023
             await on.ask("place.binance.main.spot.BTCUSDT", bulk(first, 100, "open"))
         await until(lambda: on.journal.accepted >= size.open_orders, "acknowledgement of every order")
-        quiet = [await _placed(on, number, "quiet") for number in range(PLACES_QUIET)]
+        quiet = [await _placed(on, number, "quiet") for number in range(size.quiet)]
         busy: list[float] = []
         taken: list[float] = []
         for turn in range(size.reconciliations):
