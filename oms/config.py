@@ -30,6 +30,7 @@ SUPPORTED_VENUES = (
     "upbit.spot",
 )
 
+WITHOUT_TEST_NET = ("upbit.spot",)
 SUB_ACCOUNTS_MAX = 200
 FILE_BYTES_MAX = 256 * 1024
 _SECRET_PATH = r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,199}"
@@ -278,6 +279,12 @@ def _check(config: Config) -> Config:
             raise ConfigError(
                 f"exchanges.{name}.enabled",
                 f"must be false: {name} is not supported by this version, which has {', '.join(SUPPORTED_VENUES)}",
+            )
+    for name, venue in config.venues.items():
+        if venue.test_net and not config.simulator.enabled and name in WITHOUT_TEST_NET:
+            raise ConfigError(
+                f"exchanges.{name}.test_net",
+                "must be false while simulator.enabled is false: this exchange has no test network",
             )
     _check_nats(config.nats)
     _check_accounts(config)

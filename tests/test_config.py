@@ -483,3 +483,18 @@ def test_a_dump_reads_back_as_the_same(
     path.write_text(dump_config(config), encoding="utf-8")
     assert load_config(path) == config
     assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_an_exchange_without_a_test_network_says_so(tmp_path: Path) -> None:
+    """Upbit with test_net, and no simulator in its place, is refused before anything starts."""
+    text = """
+simulator: {enabled: false}
+exchanges: {upbit: {spot: {enabled: true}}}
+accounts: {main: {kind: MAIN, venues: [upbit.spot]}}
+"""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"exchanges\.upbit\.spot\.test_net: must be false"):
+        load_config(path)
+    path.write_text(text.replace("enabled: true", "enabled: true, test_net: false"))
+    assert not load_config(path).venues["upbit.spot"].test_net

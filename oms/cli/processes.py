@@ -204,6 +204,8 @@ def connector(
             credentials = await stack.enter_async_context(
                 open_credentials(config, exchange, simulated=simulator_port is not None, stop=stop)
             )
+            if stop.is_set():
+                return
             reconcile = config.reconcile
             settings = Settings(
                 orders_s=reconcile.orders / 1e9, fills_s=reconcile.fills / 1e9, funds_s=reconcile.funds / 1e9

@@ -183,7 +183,8 @@ ORDERS: Final = (
     Column("STRATEGY", lambda r: r.strategy),
     Column("REF", lambda r: r.client_order_id),
     Column("UPDATED (UTC)", lambda r: time_text(r.updated_at)),
-    Column("REASON", lambda r: r.reason, lambda _: _DIM),
+    # What once was doubtful about an order that works is over.
+    Column("REASON", lambda r: r.reason if r.in_doubt or not r.open else "", lambda _: _DIM),
 )
 TRADES: Final = (
     Column("TIME (UTC)", lambda r: time_text(r.venue_time)),
@@ -227,9 +228,16 @@ BALANCES: Final = (
     Column("MARGIN", lambda r: r.margin),
     Column("FREE", lambda r: r.free),
 )
+
+
+def _pnl_venue(row: q.PnlRow) -> str:
+    return "" if row.exchange == "_" else f"{row.exchange}.{row.market}"
+
+
 PNL: Final = (
     Column("ACCOUNT", lambda r: _dimension(r.account)),
     Column("STRATEGY", lambda r: _dimension(r.strategy or "(none)")),
+    Column("VENUE", _pnl_venue),
     Column("SYMBOL", lambda r: _dimension(r.symbol)),
     Column("DAY (UTC)", lambda r: _dimension(r.day)),
     Column("TRADES", lambda r: r.trades),

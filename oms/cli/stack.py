@@ -34,6 +34,7 @@ class Stack:
         self.processes = Supervisor(say)
         self.nats: EmbeddedNats | None = None
         self.simulator_port = 0
+        self._stopping = False
         self._run_dir = config.storage.data_dir / "run"
         self._keys: dict[str, str] = {}
 
@@ -114,10 +115,13 @@ class Stack:
     async def _nats_ended(self) -> None:
         while self.nats is None or self.nats.running:  # noqa: ASYNC110 - a process is not an event
             await asyncio.sleep(_POLL_S)
+        if self._stopping:
+            await asyncio.Event().wait()
         raise StoppedError(Exit.NO_ANSWER, f"nats-server ended; its log is {self.nats.log_path}")
 
     async def stop(self) -> None:
         """Stop everything that runs, in order: nobody loses the one it depends on."""
+        self._stopping = True
         await self.processes.stop_all()
         if self.nats is not None:
             await self.nats.stop()
