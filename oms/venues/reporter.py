@@ -17,7 +17,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from oms.messages.codec import encode
+from oms.messages.codec import MAX_LIST_BYTES, encode
 from oms.messages.codes import Code
 from oms.messages.commands import Command, SubmitReports
 from oms.messages.replies import ErrorBody, RefusedReport
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 100_000
 MAX_BATCH: Final = 1_000
-MAX_BATCH_BYTES: Final = 256 * 1024
+MAX_BATCH_BYTES: Final = MAX_LIST_BYTES - 1024
+"""Of the reports alone: the command around them needs its part of what the engine takes."""
 REQUEST_TIMEOUT_S: Final = 5.0
 RETRY_S: Final = 0.25
 RETRY_MAX_S: Final = 2.0

@@ -10,7 +10,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from oms.messages import reports as r
+from oms.messages.codec import MAX_LIST_BYTES, encode
 from oms.messages.codes import Code
+from oms.messages.commands import SubmitReports
 from oms.nats_server import EmbeddedNats
 from oms.venues import reporter as module
 from oms.venues.reporter import MAX_BATCH_BYTES, Reporter, SessionOver
@@ -61,6 +63,16 @@ async def test_a_batch_is_repeated_as_it_was_until_it_is_confirmed(
     assert len(set(seen[:4])) == 1
     told = [each["order_id"] for message in seen[3:] for each in msgspec.json.decode(message)["reports"]]
     assert told == [f"o{i}" for i in range(2_500)]
+
+
+def test_a_full_batch_is_within_what_the_engine_takes() -> None:
+    """Whatever the reports' lengths come to, the command around them counts too: one byte over would end the session."""
+    for length in range(0, 512, 8):
+        reporter = Reporter(None, PLACE, "s" * 32, pytest.fail)  # type: ignore[arg-type]
+        reporter.put([*_reports(1, "x" * length), *_reports(1_000, "y" * 300)])
+        batch = [waiting.report for waiting in reporter._take()]
+        command = SubmitReports(session="s" * 32, reports=batch)
+        assert len(encode(command)) <= MAX_LIST_BYTES
 
 
 async def test_batches_fit_a_message(nc: Client) -> None:
