@@ -114,7 +114,7 @@ class Orders:
         self._fail = fail
         self._in_place = in_place
         self.venue_ids = VenueIds()
-        self.look_ups = LookUps(account, settings, self._found_out, self.venue_ids, in_place)
+        self.look_ups = LookUps(account, settings, self.found_out, self.venue_ids, in_place)
         self._tracked: OrderedDict[str, Tracked] = OrderedDict()
         self._by_client: dict[str, str] = {}
         self._adopted: OrderedDict[str, str] = OrderedDict()
@@ -454,10 +454,16 @@ class Orders:
         if withheld is not None:
             self.heard(withheld)
 
-    def _found_out(self, reports: list[r.Report]) -> None:
+    def found_out(self, reports: list[r.Report]) -> None:
+        """Report what looking up came to."""
         for report in reports:
             if isinstance(report, r.Amended):
                 self._track(report.order_id).revision = report.revision
+            elif isinstance(report, r.Restated):
+                tracked = self._track(report.order_id)
+                tracked.terms, tracked.amending = (report.quantity, report.price), False
+            elif isinstance(report, r.AmendRejected):
+                self._track(report.order_id).amending = False
         self._report(reports)
 
     async def _look_up(self, tracked: Tracked, look_up: LookUp) -> None:
@@ -612,7 +618,13 @@ class Orders:
     async def order_id_of_trade(self, symbol: str, venue_order_id: str, client_id: str | None) -> str:
         """Whose trade it is; the venue is asked when no order seen lately has that id."""
         if client_id is None:
-            order = await patiently(partial(self._account.order_by_venue_id, symbol, venue_order_id))
+            try:
+                order = await patiently(partial(self._account.order_by_venue_id, symbol, venue_order_id))
+            except VenueError as error:
+                if error.kind is not Kind.NOT_FOUND:
+                    raise
+                # Orders are forgotten before trades are: the trade is a fact nevertheless.
+                return venue_order_id
             self.venue_ids.see(order)
             client_id = order.client_id
         return self._by_client.get(client_id) or name_of(client_id)[0]

@@ -35,7 +35,7 @@ from oms.venues.patience import patiently
 from oms.venues.reporter import Reporter
 from oms.venues.settings import Settings
 from oms.venues.translate import accepted, filled, found, funded, is_ours, name_of
-from oms.venues.wallet import Wallet
+from oms.venues.wallet import Member, Wallet
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ MAX_TOLD: Final = 200_000
 MAX_DIFFERENCES: Final = 500
 FUNDING_LOOKBACK_NS: Final = 7 * 86_400 * NS
 """Payments older than that are not asked for: no venue tells of more at once."""
+FUNDING_OVERLAP_NS: Final = 3_600 * NS
+"""Venues list payments minutes after they moved the funds."""
 
 _Key = tuple[str, str, str]
 
@@ -113,15 +115,21 @@ class Reconciler:
         self._wallet = wallet
         self._settings = settings
         self._since: dict[str, int] = {}
+        self._touched: set[str] = set()
         self._funded_since = time.time_ns() - FUNDING_LOOKBACK_NS
         self._told: OrderedDict[_Key, None] = OrderedDict()
         self._unheard: dict[_Key, VenueTrade] = {}
         self.moves = 0
         self.caught_up = False
-        self.compared_at = 0
-        """UTC ns of the last comparison of orders and trades that came to its end."""
+        self._compared = {"orders": 0, "fills": 0}
         self.funds_compared_at = 0
+        self._gap: dict[tuple[str, str], Decimal] = {}
         wallet.join(self)
+
+    @property
+    def compared_at(self) -> int:
+        """UTC ns up to which both orders and trades were compared."""
+        return min(self._compared.values())
 
     def close(self) -> None:
         """Leave the wallet."""
@@ -143,6 +151,7 @@ class Reconciler:
     def touch(self, symbol: str, since: int) -> None:
         """Ask about the symbol's trades from then on; ``since`` is UTC ns."""
         self._since.setdefault(symbol, since)
+        self._touched.add(symbol)
 
     def _first(self, *key: str) -> bool:
         """Whether a trade or payment is told for the first time in this session."""
@@ -166,7 +175,8 @@ class Reconciler:
         for look_up in belief.live:
             self._orders.take_over(look_up)
         overlap = int(self._settings.overlap_s * NS)
-        since = self._since = {symbol: until - overlap for symbol, until in belief.filled_until.items()}
+        since = self._since
+        since |= {symbol: until - overlap for symbol, until in belief.filled_until.items()}
         for look_up in belief.live:
             if look_up.symbol not in belief.filled_until:
                 first = min(since.get(look_up.symbol, look_up.since), look_up.since - overlap)
@@ -178,6 +188,7 @@ class Reconciler:
         await self.catch_up()
         # What happened before the session is news and no difference.
         self._unheard.clear()
+        self._compared |= dict.fromkeys(self._compared, time.time_ns())
         return len(belief.live)
 
     # -- from time to time
@@ -223,12 +234,12 @@ class Reconciler:
     async def _compare(self, wanted: set[str], comparison: Comparison) -> None:
         if "orders" in wanted:
             await self._compare_orders(comparison)
+            self._compared["orders"] = time.time_ns()
         if "fills" in wanted:
             await self._compare_trades(comparison)
+            self._compared["fills"] = time.time_ns()
         if "funds" in wanted:
             await self.compare_funds(comparison)
-        if {"orders", "fills"} & wanted:
-            self.compared_at = time.time_ns()
 
     async def _report(self, comparison: Comparison, request_id: str) -> None:
         for difference in comparison.differences:
@@ -265,11 +276,19 @@ class Reconciler:
         # What was under way while they were read has arrived by then.
         await asyncio.sleep(self._settings.settled_s)
         again, _ = await self._suspects()
-        both = {key: again[key] for key in suspects if key in again}
+        # Open there alone and then here alone is an order that moved on between two readings, twice.
+        both = {
+            key: again[key]
+            for key, (_, there, _) in suspects.items()
+            if key in again and (again[key][1] is None) == (there is None)
+        }
         # What differs is no routine any more.
         with asking_as(Priority.LOOK_UP):
             for key, (expected, found_there, look_up) in both.items():
                 comparison.differ("order", key, expected, _words(found_there))
+                if self._orders.busy(name_of(key)[0]):
+                    # What is being done about it by now finds out what it has become.
+                    continue
                 if look_up is not None:
                     await self._check(look_up, {})
                 elif found_there is not None:
@@ -336,7 +355,7 @@ class Reconciler:
             self._reporter.put([r.InDoubt(order_id=look_up.order_id, reason="not certain when compared")])
             self._orders.instruct(look_up)
             return
-        self._reporter.put(reports)
+        self._orders.found_out(reports)
         self._orders.settle(look_up)
 
     async def _order(self, symbol: str, client_id: str) -> VenueOrder | None:
@@ -395,10 +414,13 @@ class Reconciler:
             count += len(trades)
             for trade in trades:
                 key = _key(trade)
+                if key in self._told:
+                    continue
+                # Told, and only then noted: it must not be taken for told when its order cannot be asked for.
+                await self._tell_trade(trade)
                 if self._first(*key):
                     unseen += 1
                     self._unheard[key] = trade
-                    await self._tell_trade(trade)
         while len(self._unheard) > MAX_TOLD:
             del self._unheard[next(iter(self._unheard))]
         return count, unseen
@@ -433,7 +455,10 @@ class Reconciler:
             for _ in range(self._settings.balance_attempts):
                 if await self._compare_funds(comparison):
                     self.funds_compared_at = time.time_ns()
+                    self._gap = {}
                     return
+                if self._gap:
+                    await asyncio.sleep(self._settings.settled_s)
         log.error("%s: funds were never quiet enough to be compared with the engine's", self._place)
 
     async def _others(self) -> None:
@@ -448,31 +473,53 @@ class Reconciler:
         totals = await patiently(self._account.totals)
         unseen = 0
         for member in list(self._wallet.members):
-            unseen += await member.catch_up()
+            unseen += await self._catch_up_of(member)
         positions = await patiently(self._account.positions) if self._has_positions else []
         if unseen or await patiently(self._account.totals) != totals or self._wallet.moves() != moves:
             return False
         async with self._wallet.held():
             if self._wallet.moves() != moves:
                 return False
+            self._touched.clear()
             expected = await self._belief()
+            gap = _gap("balance", expected.balances, totals)
+            if self._has_positions:
+                gap |= _gap("position", expected.positions, _quantities(positions))
+            # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while.
+            lasts, self._gap = gap == self._gap or not self.funds_compared_at, gap
+            if gap and not lasts:
+                return False
             command = c.ReportBalances(session=self._session, totals=totals)
             await self._reporter.tell("report_balances", command)
             if self._has_positions:
                 await self._reporter.tell("report_positions", _positions(self._session, positions))
-        comparison.balances, comparison.positions = len(totals), len(positions)
+        comparison.balances = len(totals)
+        comparison.positions = sum(1 for each in positions if each.quantity)
         # Before the first comparison nothing is expected yet.
         if self.funds_compared_at:
             _differ("balance", expected.balances, totals, comparison)
             if self._has_positions:
-                open_there = {each.symbol: each.quantity for each in positions}
-                _differ("position", expected.positions, open_there, comparison)
+                _differ("position", expected.positions, _quantities(positions), comparison)
         # A symbol without orders is asked about again when an order or a trade in it is heard of.
         live = {look_up.symbol for look_up in expected.live}
         recent = {s for s, until in expected.filled_until.items() if until >= read_from}
-        self._since = {s: max(at, read_from) for s, at in self._since.items() if s in live | recent}
-        self._funded_since = max(self._funded_since, read_from)
+        kept = live | recent | self._touched
+        self._since = {s: max(at, read_from) for s, at in self._since.items() if s in kept}
+        self._funded_since = max(self._funded_since, read_from - FUNDING_OVERLAP_NS)
         return True
+
+    async def _catch_up_of(self, member: Member) -> int:
+        if member is self:
+            return await self.catch_up()
+        if not member.caught_up:
+            # It does not know yet what has been told; it compares funds itself once it has.
+            return 0
+        try:
+            return await member.catch_up()
+        except VenueError as error:
+            # What it means for that session, that session finds out by itself.
+            why = f"another market of the wallet cannot be asked: {error.reason}"
+            raise VenueError(Kind.UNKNOWN, why) from None
 
 
 def _key(trade: VenueTrade) -> _Key:
@@ -497,6 +544,19 @@ def _positions(session: str, positions: list[VenuePosition]) -> c.ReportPosition
 
 def _rounded(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else round(amount, 18)
+
+
+def _quantities(positions: list[VenuePosition]) -> dict[str, Decimal]:
+    return {each.symbol: each.quantity for each in positions}
+
+
+def _gap(
+    kind: str, expected: dict[str, Decimal], there: dict[str, Decimal]
+) -> dict[tuple[str, str], Decimal]:
+    """By how much they differ, where they do."""
+    keys = {*expected, *there}
+    apart = {(kind, key): there.get(key, Decimal(0)) - expected.get(key, Decimal(0)) for key in keys}
+    return {key: by for key, by in apart.items() if by}
 
 
 def _differ(

@@ -48,6 +48,7 @@ QUICK = Settings(
     heartbeat_s=0.5,
     probe_s=0.5,
     marks_s=0.1,
+    settled_s=0.2,
 )
 RECV_WINDOW_MS = 500
 TIMEOUT_S = 0.5

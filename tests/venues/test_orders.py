@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from oms.messages import reports as r
-from oms.messages.enums import OrderStatus, OrderType, Side
+from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, LookUp, Submit
-from oms.venues.adapter import AmendRefused
+from oms.venues.adapter import AmendRefused, State, VenueOrder
 from oms.venues.orders import Orders
 
 from .conftest import QUICK
@@ -138,4 +139,36 @@ async def test_an_amend_that_is_refused_after_it_was_taken_is_answered(told: lis
     orders.heard_refusal(refused)
     orders.heard_refusal(refused)
     assert told == [r.AmendRejected(order_id=ORDER_ID, reason="51503 gone", venue_time=7)]
+    await orders.close()
+
+
+def _seen(price: str, time_ns: int) -> VenueOrder:
+    return VenueOrder(
+        client_id=ORDER_ID,
+        venue_order_id="1",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=Decimal(1),
+        price=Decimal(price),
+        trigger_price=None,
+        state=State.WORKING,
+        cumulative=Decimal(0),
+        time=time_ns,
+    )
+
+
+async def test_terms_that_a_look_up_told_are_those_told_last(told: list[r.Report]) -> None:
+    """Amended there and back, with only the look-up telling of there, the way back is told like any change."""
+    orders = Orders(Takes(), QUICK, told.extend, lambda reason: None, in_place=True)  # type: ignore[arg-type]
+    orders.ready_at = time.time_ns() - 10**10
+    orders.take_over(msgspec.structs.replace(_look_up(), price=Decimal(9)))
+    there = r.Restated(order_id=ORDER_ID, quantity=Decimal(1), price=Decimal(8), venue_time=2)
+    orders.found_out([there])
+    orders.heard(_seen("9", 3))
+    assert [each for each in told if isinstance(each, r.Restated)] == [
+        there,
+        r.Restated(order_id=ORDER_ID, quantity=Decimal(1), price=Decimal(9), venue_time=3),
+    ]
     await orders.close()

@@ -1,0 +1,100 @@
+"""What comparing must not get wrong: trades whose order cannot be asked for, funds that are ahead of every list, symbols
+that are touched meanwhile."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from oms.venues.reconcile import Comparison
+
+from .conftest import QUICK, Desk, until
+
+OFTEN = attrs.evolve(QUICK, orders_s=60.0, fills_s=0.3, funds_s=60.0, settled_s=0.4)
+MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
+
+
+def applied(desk: Desk) -> int:
+    """Trades that the engine knows of the account."""
+    return len(desk.state.ledgers["binance", "main", "spot"].trade_ids)
+
+
+async def test_a_trade_is_told_though_its_order_could_not_be_asked_for_at_first(bare_desk: Desk) -> None:
+    """A trade from elsewhere that no report told, while the venue does not answer questions about its order, comes later."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    connector.sessions["main"].reconciler.touch("BTCUSDT", 0)
+    bare_desk.fault("drop_report")
+    bare_desk.fault("server_error_before", endpoint="GET /api/v3/order", count=6, status=502)
+    bare_desk.external("main", **MARKET)
+    await until(lambda: applied(bare_desk) == 1, 15, what="the trade")
+
+
+async def test_a_trade_of_an_order_that_the_venue_has_forgotten_is_told(bare_desk: Desk) -> None:
+    """Orders are forgotten before trades are: the trade alone is applied."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    reconciler = connector.sessions["main"].reconciler
+    account = connector.sessions["main"]._account
+    bare_desk.external("main", **MARKET)
+    await until(lambda: applied(bare_desk) == 1, what="the trade")
+    (trade,) = await account.trades_since("BTCUSDT", 0)
+    unknown = attrs.evolve(trade, venue_order_id="987654321", trade_id="777", client_id="")
+    await reconciler._tell_trade(unknown)
+    await until(lambda: applied(bare_desk) == 2, what="the trade of the forgotten order")
+
+
+async def test_funds_that_are_ahead_of_the_lists_are_not_adopted(bare_desk: Desk) -> None:
+    """A balance that differs for a moment, and is explained the next, moves nothing; one that stays is adopted."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    reconciler = connector.sessions["main"].reconciler
+    account = bare_desk.wire.exchange.accounts["main"]
+    held = account.wallets["spot"]["BTC"]
+    funds = bare_desk.state.wallets["binance", "main", "spot"].balances
+    before = funds["BTC"].total
+    held.free += Decimal(1)
+    comparing = asyncio.create_task(reconciler.compare_funds(Comparison()))
+    await asyncio.sleep(0.2)
+    held.free -= Decimal(1)
+    seen = set()
+    while not comparing.done():
+        seen.add(funds["BTC"].total)
+        await asyncio.sleep(0.01)
+    assert seen == {before}
+    held.free += Decimal(1)
+    await reconciler.compare_funds(Comparison())
+    assert funds["BTC"].total == before + 1
+
+
+async def test_a_symbol_touched_while_funds_are_compared_is_asked_about_from_then_on(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order that goes out while the funds are being told is not forgotten with the symbols of which nothing is left."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    session = connector.sessions["main"]
+    tell = session._reporter.tell
+
+    async def telling(verb: str, command: Any) -> bytes:
+        if verb == "report_balances":
+            session.reconciler.touch("ETHUSDT", 1)
+        return await tell(verb, command)
+
+    session.reconciler.touch("ETHUSDT", 0)
+    await session.reconciler.compare_funds(Comparison())
+    assert "ETHUSDT" not in session.reconciler._since
+    monkeypatch.setattr(session._reporter, "tell", telling)
+    await session.reconciler.compare_funds(Comparison())
+    assert "ETHUSDT" in session.reconciler._since
+
+
+async def test_what_was_compared_at_the_start_is_known_as_compared(bare_desk: Desk) -> None:
+    """A session that is ready has compared orders, trades and funds; orders alone do not stand for trades, nor trades for orders."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    reconciler = connector.sessions["main"].reconciler
+    began = reconciler.compared_at
+    assert began
+    assert reconciler.funds_compared_at
+    await reconciler._compare({"fills"}, Comparison())
+    assert reconciler.compared_at == began
+    await reconciler._compare({"orders"}, Comparison())
+    assert reconciler.compared_at > began
