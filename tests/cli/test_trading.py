@@ -82,7 +82,7 @@ def test_a_trade_shows_everywhere(oms: Callable[..., Ran]) -> None:
     assert Decimal(position["quantity"]) > 0
     assert re.search(r"^main +binance.spot +BTCUSDT ", oms("positions").out, re.MULTILINE)
     assert re.search(r"^main +binance.spot +USDT +99,", oms("balances", "--asset", "USDT").out, re.MULTILINE)
-    assert re.search(r"^main +alpha +BTCUSDT +\d+ ", oms("pnl").out, re.MULTILINE)
+    assert re.search(r"^main +alpha +binance\.spot +BTCUSDT +\d+ ", oms("pnl").out, re.MULTILINE)
     by_day = _read(oms, "pnl", "--by", "day")
     assert {row["day"] for row in by_day["rows"]} >= {"open"}
     assert by_day["totals"][0]["settle"] == "USDT"

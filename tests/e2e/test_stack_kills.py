@@ -28,7 +28,7 @@ from oms.messages.subjects import ANY
 from oms.nats_server import EmbeddedNats
 from oms.simulator.client import ControlClient
 
-CONNECTOR = "connector binance.spot"
+CONNECTOR = "connector binance"
 WORKERS = 4
 pytestmark = pytest.mark.timeout(240)
 

@@ -92,7 +92,7 @@ class Run:
         self.order_id = ""
         self.last: tuple[str, dict[str, Any]] = ("", {})
         self.done: set[int] = set()
-        self.trades = 0
+        self.halted = False
 
     def units(self, text: str) -> Decimal:
         return Decimal(text) * self.place.unit
@@ -110,7 +110,11 @@ class Run:
             await self._tidy()
 
     async def _tidy(self) -> None:
+        halted = self.halted
         self._set_status("TRADING")
+        if halted:
+            # A list that was read while it was halted may still be on its way.
+            await asyncio.sleep(0.5)
         key = (self.place.exchange, self.place.market, self.place.symbol)
         await until(lambda: self.markets.state.instruments[key].trading, what="trading again")
         venue = self.markets.venue(self.place)
@@ -120,7 +124,9 @@ class Run:
                     venue.cancel(venue.accounts[name], order)
         live = self.markets.state.live
         await until(
-            lambda: not live.get((self.place.exchange, "main", self.place.market)), what="no live order"
+            lambda: not live.get((self.place.exchange, "main", self.place.market)),
+            what="no live order",
+            within_s=30,
         )
 
     async def _check(self, index: int, row: Row) -> None:
@@ -227,6 +233,7 @@ class Run:
 
     def _set_status(self, status: Any) -> None:
         venue = self.markets.venue(self.place)
+        self.halted |= status == "HALTED"
         venue.set_status(venue.market(self.place.market, self.place.symbol), status)
 
     async def _venue(self, index: int, row: Row) -> None:
