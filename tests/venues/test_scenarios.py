@@ -117,17 +117,21 @@ class Run:
             await asyncio.sleep(0.5)
         key = (self.place.exchange, self.place.market, self.place.symbol)
         await until(lambda: self.markets.state.instruments[key].trading, what="trading again")
+        place = (self.place.exchange, "main", self.place.market)
+
+        def gone() -> bool:
+            # An amend under way may place another order after the first is canceled.
+            self._cancel_everything()
+            return not self.markets.state.live.get(place)
+
+        await until(gone, 30, "no live order")
+
+    def _cancel_everything(self) -> None:
         venue = self.markets.venue(self.place)
         for name in ("main", "sub_arb"):
             for order in list(venue.accounts[name].all_orders()):
                 if order.is_open:
                     venue.cancel(venue.accounts[name], order)
-        live = self.markets.state.live
-        await until(
-            lambda: not live.get((self.place.exchange, "main", self.place.market)),
-            what="no live order",
-            within_s=30,
-        )
 
     async def _check(self, index: int, row: Row) -> None:
         at_once = {"IOC", "FOK"} & set(self.steps[0].action.split())
