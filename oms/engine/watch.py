@@ -93,15 +93,20 @@ class Watch:
         self._looked_up = {
             o: at for o, at in self._looked_up.items() if o in doubtful or now - at < LOOK_UP_PAUSE_NS
         }
-        for order_id, since in islice(doubtful.items(), AT_ONCE):
+        found = 0
+        for order_id, since in doubtful.items():
             if now - self._looked_up.get(order_id, since) <= LOOK_UP_AGAIN_NS:
                 continue
             order = self._state.orders[order_id]
             key = (order.exchange, order.account, order.market)
             ledger = self._state.ledgers[key]
+            # Those of accounts that nobody serves hold up no others, however many.
             if ledger.ready:
                 self._looked_up[order_id] = now
                 yield key, ledger.session, look_up(order)
+                found += 1
+                if found == AT_ONCE:
+                    return
 
     def _by_account(self, order_ids: Iterable[str]) -> list[tuple[AccountKey, list[str]]]:
         found: dict[AccountKey, list[str]] = defaultdict(list)

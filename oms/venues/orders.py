@@ -119,6 +119,7 @@ class Orders:
         self._by_client: dict[str, str] = {}
         self._adopted: OrderedDict[str, str] = OrderedDict()
         self._strays: set[asyncio.Task[None]] = set()
+        self._meeting: dict[tuple[str, str], list[VenueTrade]] = {}
         self._slots = asyncio.Semaphore(settings.concurrent)
         self._cancel_slots = asyncio.Semaphore(settings.concurrent)
         self._opened_at = time.time()
@@ -578,25 +579,49 @@ class Orders:
             self._report([filled(client_id, trade)])
         else:
             # The order is from elsewhere and has not been seen yet: without it the trade would be nobody's.
+            of = (trade.symbol, trade.venue_order_id)
+            if of in self._meeting:
+                self._meeting[of].append(trade)
+                return
+            self._meeting[of] = [trade]
             stray = asyncio.create_task(self._meet(trade))
             self._strays.add(stray)
-            stray.add_done_callback(self._strays.discard)
+            stray.add_done_callback(self._met)
+
+    def _met(self, stray: asyncio.Task[None]) -> None:
+        self._strays.discard(stray)
+        if not stray.cancelled() and (error := stray.exception()) is not None:
+            # The next session asks for the trade again.
+            log.error("a trade could not be told", exc_info=error)
+            self._fail(f"a trade could not be told: {error!r}")
 
     async def _meet(self, trade: VenueTrade) -> None:
+        """See the order of trades that nobody knows, once for all that come meanwhile, and tell it before them."""
+        of = (trade.symbol, trade.venue_order_id)
+        try:
+            told = await self._order_of(trade)
+        finally:
+            trades = self._meeting.pop(of)
+        if told is None:
+            self._report([filled(each.client_id or each.venue_order_id, each) for each in trades])
+            return
+        order, order_id = told
+        self._report([filled(order_id, each) for each in trades])
+        self.heard(attrs.evolve(order, trades=()))
+
+    async def _order_of(self, trade: VenueTrade) -> tuple[VenueOrder, str] | None:
+        """The order of a trade, told if it is from elsewhere, and our id of it; None when it cannot be seen."""
         try:
             order = await patiently(
                 partial(self._account.order_by_venue_id, trade.symbol, trade.venue_order_id)
             )
         except VenueError as error:
             log.warning("the order of trade %s cannot be seen (%s)", trade.trade_id, error)
-            self._report([filled(trade.client_id or trade.venue_order_id, trade)])
-            return
+            return None
         self.venue_ids.see(order)
         if not is_ours(order.client_id) and order.client_id not in self._by_client and self._adopt(order):
             self._report([found(order)])
-        order_id = self._by_client.get(order.client_id) or name_of(order.client_id)[0]
-        self._report([filled(order_id, trade)])
-        self.heard(attrs.evolve(order, trades=()))
+        return order, self._by_client.get(order.client_id) or name_of(order.client_id)[0]
 
     def _adopt(self, order: VenueOrder) -> bool:
         """Note an order from elsewhere; whether it is new to this session. Client ids may be used again there."""

@@ -12,7 +12,7 @@ import pytest
 from oms.messages import reports as r
 from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, LookUp, Submit
-from oms.venues.adapter import AmendRefused, State, VenueOrder
+from oms.venues.adapter import AmendRefused, State, VenueOrder, VenueTrade
 from oms.venues.orders import Orders
 
 from .conftest import QUICK
@@ -171,4 +171,60 @@ async def test_terms_that_a_look_up_told_are_those_told_last(told: list[r.Report
         there,
         r.Restated(order_id=ORDER_ID, quantity=Decimal(1), price=Decimal(9), venue_time=3),
     ]
+    await orders.close()
+
+
+class Knows(Silent):
+    """A venue that knows one order, of somebody else's, and counts who asks for it."""
+
+    def __init__(self, answer: VenueOrder | Exception) -> None:
+        self.asked = 0
+        self.answer = answer
+
+    async def order_by_venue_id(self, symbol: str, venue_order_id: str) -> VenueOrder:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def _trade(number: int) -> VenueTrade:
+    return VenueTrade(
+        venue_order_id="1",
+        client_id="",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        trade_id=str(number),
+        quantity=Decimal("0.1"),
+        price=Decimal(9),
+        fee=Decimal(0),
+        fee_asset="",
+        maker=False,
+        time=number,
+    )
+
+
+async def test_many_trades_of_a_strangers_order_ask_for_it_once(told: list[r.Report]) -> None:
+    """A sweep through the book tells hundreds of trades at once: their order is asked for once, and told before them all."""
+    venue = Knows(attrs.evolve(_seen("9", 1), client_id="web_1"))
+    orders = Orders(venue, QUICK, told.extend, lambda reason: None)  # type: ignore[arg-type]
+    for number in range(100):
+        orders.heard_trade(_trade(number))
+    await asyncio.sleep(0.1)
+    assert venue.asked == 1
+    assert isinstance(told[0], r.Found)
+    assert [each.trade_id for each in told if isinstance(each, r.Filled)] == [str(n) for n in range(100)]
+    assert not orders._meeting
+    await orders.close()
+
+
+async def test_a_trade_that_cannot_be_told_ends_the_session(told: list[r.Report]) -> None:
+    """Whatever goes wrong in telling a trade of a stranger's order, the next session has to ask for it again."""
+    failed: list[str] = []
+    orders = Orders(Knows(KeyError("side")), QUICK, told.extend, failed.append)  # type: ignore[arg-type]
+    orders.heard_trade(_trade(1))
+    await asyncio.sleep(0.1)
+    assert len(failed) == 1
+    assert not orders._meeting
     await orders.close()
