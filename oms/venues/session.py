@@ -6,6 +6,7 @@ a new session, with a new token, goes through all of it again.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -139,7 +140,9 @@ class Session:
                 task.cancel()
             await self._close(reason)
             if subscription is not None and not self._nc.is_closed:
-                await subscription.unsubscribe()
+                # A connection that goes down at this moment must not keep the account's from being closed.
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
             await self.orders.close()
             await end(tasks)
             await self._account.close()

@@ -7,6 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import nats
+import nats.aio.subscription
+import nats.errors
 import pytest
 
 from oms.messages.codec import encode
@@ -234,6 +237,28 @@ async def test_marks_follow_the_market(desk: Desk) -> None:
     desk.wire.driver.set_price("ETHUSDT", Decimal(3_100))
     instrument = desk.state.instruments["binance", "spot", "ETHUSDT"]
     await until(lambda: instrument.mark == 3_100, what="the mark")
+
+
+async def test_a_session_closes_its_account_whatever_becomes_of_nats(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that cannot even unsubscribe sends nothing more and leaves no connection to the venue behind."""
+    session = desk.connectors[0][0].sessions["main"]
+    closed = asyncio.Event()
+    close = session._account.close
+
+    async def draining(subscription: Any, limit: int = 0) -> None:
+        raise nats.errors.ConnectionDrainingError
+
+    async def closing() -> None:
+        await close()
+        closed.set()
+
+    monkeypatch.setattr(session._account, "close", closing)
+    monkeypatch.setattr(nats.aio.subscription.Subscription, "unsubscribe", draining)
+    session.end("test")
+    await asyncio.wait_for(closed.wait(), 5)
+    monkeypatch.undo()
 
 
 async def test_a_fence_holds_before_the_stream_is_open(desk: Desk) -> None:
