@@ -20,7 +20,7 @@ from oms.tasks import end
 from oms.venues.adapter import Account, State, VenueOrder
 from oms.venues.errors import Kind, VenueError
 from oms.venues.settings import Settings
-from oms.venues.translate import VenueIds, accepted, ended, filled, restated
+from oms.venues.translate import VenueIds, accepted, ended, filled, is_ours, restated
 
 log = logging.getLogger(__name__)
 
@@ -201,9 +201,7 @@ class LookUps:
         told: list[r.Report] = [accepted(order_id, revision, old), *fills]
         if replacing:
             told.append(self._not_amended(question, old))
-        if old.state is State.FILLED:
-            return [*told, self._finished(question, old, before)]
-        return [*told, *ended(order_id, revision, before, old)]
+        return [*told, *self._over(question, old, before, fills)]
 
     async def _judge_in_place(
         self, question: Question, order: VenueOrder | None, *, settled: bool, absent: bool, patient: bool
@@ -228,9 +226,7 @@ class LookUps:
             told.append(restated(order_id, revision, order))
         if waits:
             told.append(self._not_amended(question, order))
-        if order.state is State.FILLED:
-            return [*told, self._finished(question, order, Decimal(0))]
-        return [*told, *ended(order_id, revision, Decimal(0), order)]
+        return [*told, *self._over(question, order, Decimal(0), fills)]
 
     async def _amended(
         self,
@@ -274,6 +270,20 @@ class LookUps:
         # What earlier revisions filled is counted in only where it is known: too little asks for no trade that is not.
         total = order.cumulative + (before or Decimal(0))
         return r.Finished(order_id=question.order_id, cumulative=total, venue_time=order.time)
+
+    def _over(
+        self, question: Question, order: VenueOrder, before: Decimal | None, fills: list[r.Report]
+    ) -> list[r.Report]:
+        """How an order ended whose trades are told."""
+        told = sum((each.quantity for each in fills if isinstance(each, r.Filled)), Decimal(0))
+        if not is_ours(order.client_id) and told >= order.cumulative:
+            # Trades that were told before the order was found were nobody's, and stay so: it does not wait for them.
+            before = None
+            if order.state is State.FILLED:
+                order = attrs.evolve(order, state=State.CANCELED, reason="filled")
+        if order.state is State.FILLED:
+            return [self._finished(question, order, before)]
+        return list(ended(question.order_id, question.revision, before, order))
 
     @staticmethod
     def _before(revision: int, total: Decimal | None, order: VenueOrder | None) -> Decimal | None:

@@ -13,6 +13,7 @@ from oms.messages import reports as r
 from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, LookUp, Submit
 from oms.venues.adapter import AmendRefused, State, VenueOrder, VenueTrade
+from oms.venues.lookup import Question
 from oms.venues.orders import Orders
 
 from .conftest import QUICK
@@ -227,4 +228,32 @@ async def test_a_trade_that_cannot_be_told_ends_the_session(told: list[r.Report]
     await asyncio.sleep(0.1)
     assert len(failed) == 1
     assert not orders._meeting
+    await orders.close()
+
+
+class Filled(Silent):
+    """A venue where an order was filled, in trades that it lists."""
+
+    async def trades_of(self, symbol: str, venue_order_id: str) -> list[VenueTrade]:
+        return [_trade(number) for number in range(10)]
+
+
+async def test_a_strangers_order_does_not_wait_for_trades_told_before_it_was_found(
+    told: list[r.Report],
+) -> None:
+    """Its trades are told again, and it ends, whether or not they were applied to it; one of ours waits for them."""
+    orders = Orders(Filled(), QUICK, told.extend, lambda reason: None)  # type: ignore[arg-type]
+    filled = attrs.evolve(_seen("9", 3), state=State.FILLED, cumulative=Decimal(1))
+    question = Question.of(_look_up(), 0.0)
+    last = []
+    for order in (attrs.evolve(filled, client_id="web_1"), filled):
+        asked = attrs.evolve(question, client_id=order.client_id)
+        reports = await orders.look_ups.judge(asked, order, None, settled=True, absent=False, patient=True)
+        assert reports is not None
+        assert sum(isinstance(each, r.Filled) for each in reports) == 10
+        last.append(reports[-1])
+    assert last == [
+        r.Canceled(order_id=ORDER_ID, reason="filled", venue_time=3),
+        r.Finished(order_id=ORDER_ID, cumulative=Decimal(1), venue_time=3),
+    ]
     await orders.close()
