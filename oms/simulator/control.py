@@ -121,7 +121,7 @@ class Control:
 
     @staticmethod
     async def _body(request: web.BaseRequest) -> _Body:
-        raw = await request.read() if request.can_read_body else b""
+        raw = await request.read() if request.body_exists else b""
         if not raw:
             return {}
         try:

@@ -15,6 +15,7 @@ class Fault(enum.StrEnum):
     """What can go wrong. The stage says when: see `STAGE`."""
 
     DROP_REQUEST = "drop_request"  # connection dropped, nothing done
+    LATE_REQUEST = "late_request"  # connection dropped, and done `delay_ms` later
     RATE_LIMITED = "rate_limited"  # 429 with Retry-After, nothing done
     BANNED = "banned"  # 418 with Retry-After, nothing done
     SERVER_ERROR_BEFORE = "server_error_before"  # 5xx with an HTML body, nothing done
@@ -34,6 +35,7 @@ class Fault(enum.StrEnum):
 class Stage(enum.Enum):
     """Where in a request's life a fault may strike."""
 
+    ARRIVAL = enum.auto()
     BEFORE = enum.auto()
     DELAY = enum.auto()
     AFTER = enum.auto()
@@ -42,6 +44,7 @@ class Stage(enum.Enum):
 
 
 STAGE = {
+    Fault.LATE_REQUEST: Stage.ARRIVAL,
     Fault.DROP_REQUEST: Stage.BEFORE,
     Fault.RATE_LIMITED: Stage.BEFORE,
     Fault.BANNED: Stage.BEFORE,

@@ -13,7 +13,8 @@ from aiohttp import hdrs, web
 
 from .config import SimulatorConfig
 from .control import Control
-from .http import Dropped
+from .faults import Stage
+from .http import Dropped, drop
 from .wire import Wire, make_wire
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
@@ -118,6 +119,12 @@ class Simulator:
             wire = self._wire_for(request.headers.get(hdrs.HOST, ""), path)
             if wire is None:
                 return web.Response(status=404, text=f"no exchange here is at {request.host}{path}\n")
+            late = wire.faults.draw(Stage.ARRIVAL, f"{request.method} {path}")
+            if late is not None:
+                # What was sent is on its way; only its sender has gone.
+                await request.read()
+                drop(request)
+                await asyncio.sleep(late.delay_ms / 1000)
             return await wire.serve(request, path, query)
         except Dropped:
             return web.Response()

@@ -57,6 +57,7 @@ EXCHANGES: Final = tuple(dict.fromkeys(place.exchange for place in PLACES))
 
 FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "drop_request", "probability_percent": 2},
+    {"kind": "late_request", "probability_percent": 2, "delay_ms": 1_500},
     {"kind": "server_error_before", "probability_percent": 2},
     {"kind": "rate_limited", "probability_percent": 1, "retry_after_s": 1},
     {"kind": "lost_reply", "probability_percent": 3},
@@ -69,7 +70,7 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "reorder_report", "probability_percent": 10, "delay_ms": 400},
     {"kind": "drop_report", "probability_percent": 3},
 )
-"""Everything that can go wrong at an exchange, together: a request in seven meets something, a report in three."""
+"""Everything that can go wrong at an exchange, together: a request in six meets something, a report in three."""
 
 
 def all_markets(config: Config) -> Config:

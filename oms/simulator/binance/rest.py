@@ -41,7 +41,7 @@ class RestApi:
             endpoint = BY_ROUTE.get((request.method, path))
             if endpoint is None:
                 raise errors.unknown_path(request.method, path)
-            body = (await request.read()).decode("utf-8", "surrogateescape") if request.can_read_body else ""
+            body = (await request.read()).decode("utf-8", "surrogateescape") if request.body_exists else ""
             pairs = split_form(query) + split_form(body)
             self._limiter.spend(address, endpoint.weigh([name for name, _ in pairs]))
             failed = fail_before(request, self._faults, endpoint.labels, self._refuse)

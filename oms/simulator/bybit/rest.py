@@ -50,7 +50,7 @@ class RestApi:
             before = fail_before(request, self._faults, (endpoint.label,), self._refuse)
             if before is not None:
                 return before
-            body = await request.read() if request.can_read_body else b""
+            body = await request.read() if request.body_exists else b""
             account = None
             if endpoint.group:
                 payload = query.encode() if request.method == "GET" else body

@@ -92,7 +92,7 @@ class RestApi:
         if failed is not None:
             return failed
         # Read whole before anything is done: from here to the answer nothing else happens.
-        body = await request.read() if request.can_read_body else b""
+        body = await request.read() if request.body_exists else b""
         key = request.remote or ""
         try:
             if len(body) > MAX_BODY_BYTES:
