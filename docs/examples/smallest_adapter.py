@@ -24,9 +24,11 @@ from oms.venues.adapter import (
     VenueOrder,
     VenueTrade,
 )
+from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
-from oms.venues.over_ccxt import CcxtAccount, CcxtMarket, Dialect, hooked, listing, named, stream, text
+from oms.venues.notation import named, text
+from oms.venues.over_ccxt import CcxtAccount, CcxtMarket, hooked, listing, stream
 from oms.venues.upbit_codes import MEANINGS, refusal
 
 # 1. How the exchange says no: a name → what it means. What is not here leaves the outcome unknown.

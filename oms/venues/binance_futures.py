@@ -46,23 +46,22 @@ from oms.venues.binance_futures_payloads import (
 from oms.venues.binance_spot import CLOCK, SHUT_OUT, refusal, retry_after
 from oms.venues.binance_wallets import transfer
 from oms.venues.credentials import Key
+from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
+from oms.venues.notation import NS_PER_MS, text
 from oms.venues.over_ccxt import (
-    NS_PER_MS,
     CcxtAccount,
     CcxtMarket,
-    Dialect,
     hooked,
     listing,
     make_exchange,
     read_book,
     readings,
     stream,
-    text,
 )
 from oms.venues.patience import patiently
-from oms.venues.pools import CONNECT
+from oms.venues.pools import CONNECT, ORDER
 
 log = logging.getLogger(__name__)
 
@@ -242,6 +241,7 @@ class BinanceFuturesAccount(CcxtAccount):
             read_order,
             priority=Priority.ORDER,
             orders=1,
+            group=ORDER,
             deadline=order.deadline,
         )
 
@@ -265,6 +265,7 @@ class BinanceFuturesAccount(CcxtAccount):
             read_order,
             priority=Priority.ORDER,
             orders=1,
+            group=ORDER,
             deadline=amend.deadline,
         )
 

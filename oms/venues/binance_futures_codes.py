@@ -7,8 +7,8 @@ overloaded).
 from typing import Final
 
 from oms.venues.binance_wallets import REFUSED_TRANSFERS
+from oms.venues.dialect import Meanings
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import Meanings
 
 
 def _all(kind: Kind, *codes: int) -> dict[str, tuple[tuple[str, Kind], ...]]:

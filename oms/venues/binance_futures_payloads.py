@@ -15,7 +15,7 @@ from oms.venues.adapter import (
     VenuePosition,
     VenueTrade,
 )
-from oms.venues.over_ccxt import at_ms, optional, plain
+from oms.venues.notation import at_ms, optional, plain
 
 MAKER_FEE: Final = Decimal("0.0002")
 TAKER_FEE: Final = Decimal("0.0005")

@@ -23,27 +23,22 @@ from oms.venues.adapter import (
     VenueTrade,
 )
 from oms.venues.binance_wallets import REFUSED_TRANSFERS, transfer
+from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
+from oms.venues.notation import NS_PER_MS, at_ms, optional, plain, seconds, text
 from oms.venues.over_ccxt import (
-    NS_PER_MS,
     CcxtAccount,
     CcxtMarket,
-    Dialect,
-    at_ms,
     hooked,
     listing,
     middles,
-    optional,
-    plain,
     read_book,
     readings,
-    seconds,
     stream,
-    text,
 )
 from oms.venues.patience import patiently
-from oms.venues.pools import CONNECT
+from oms.venues.pools import CONNECT, ORDER
 
 T = TypeVar("T")
 
@@ -328,6 +323,7 @@ class BinanceSpotAccount(CcxtAccount):
             read_order,
             priority=Priority.ORDER,
             orders=1,
+            group=ORDER,
             deadline=order.deadline,
         )
 
@@ -336,7 +332,7 @@ class BinanceSpotAccount(CcxtAccount):
         return await self._request("privateDeleteOrder", params, read_order, priority=Priority.CANCEL)
 
     async def reserve_amend(self, deadline: int) -> None:
-        await self.reserve(2, 1, priority=Priority.ORDER, deadline=deadline)
+        await self.reserve(2, 1, group=ORDER, priority=Priority.ORDER, deadline=deadline)
 
     async def cancel_for_amend(self, symbol: str, client_id: str) -> VenueOrder:
         params = {"symbol": symbol, "origClientOrderId": client_id}
@@ -345,7 +341,7 @@ class BinanceSpotAccount(CcxtAccount):
     async def submit_for_amend(self, amend: Amend, quantity: Decimal) -> VenueOrder:
         params = _new_order(amend, amend.new_client_id, quantity)
         return await self._request(
-            "privatePostOrder", params, read_order, reserved=True, deadline=amend.deadline
+            "privatePostOrder", params, read_order, group=ORDER, reserved=True, deadline=amend.deadline
         )
 
     async def order(self, symbol: str, client_id: str) -> VenueOrder:

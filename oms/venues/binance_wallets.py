@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from oms.venues.dialect import Meanings
 from oms.venues.errors import Kind, VenueError
-from oms.venues.over_ccxt import Meanings, text
+from oms.venues.notation import text
 
 WALLETS: Final = {"spot": "MAIN", "futures": "UMFUTURE", "funding": "FUNDING"}
 """Our name → the venue's, of wallets that any two of can exchange funds."""

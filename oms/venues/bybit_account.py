@@ -28,17 +28,11 @@ from oms.venues.adapter import (
     VenueTrade,
 )
 from oms.venues.bybit_meanings import LEVERAGE_STANDS, MARGIN_MODE_STANDS, MEANINGS, NOT_PERMITTED, refusal
+from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
-from oms.venues.over_ccxt import (
-    NS_PER_MS,
-    RETRY_AFTER_S,
-    CcxtAccount,
-    Dialect,
-    at_ms,
-    nameless,
-    text,
-)
+from oms.venues.notation import NS_PER_MS, RETRY_AFTER_S, at_ms, nameless, text
+from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.patience import patiently
 from oms.venues.pools import CONNECT
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from oms.venues.dialect import Meanings
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import Meanings
 
 LEVERAGE_STANDS: Final = "110043"
 MARGIN_MODE_STANDS: Final = "110026"

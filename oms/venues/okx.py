@@ -8,10 +8,11 @@ from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.venues import Capabilities, Feature
 from oms.venues.adapter import Book, PublicTrade, Quote
+from oms.venues.notation import at_ms
 from oms.venues.okx_account import okx
 from oms.venues.okx_accounts import OkxFuturesAccount, OkxSpotAccount
 from oms.venues.okx_payloads import Raw, read_instrument
-from oms.venues.over_ccxt import CcxtMarket, at_ms, hooked, listing, middles, read_book, stream
+from oms.venues.over_ccxt import CcxtMarket, hooked, listing, middles, read_book, stream
 
 EXCHANGE: Final = "okx"
 BOOK_LEVELS: Final = 20

@@ -25,6 +25,7 @@ from oms.venues.adapter import (
 )
 from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter, Priority
+from oms.venues.notation import NS_PER_MS, at_ms, nameless, text
 from oms.venues.okx_codes import CLOCK_CODES, DIALECT
 from oms.venues.okx_payloads import (
     Raw,
@@ -34,13 +35,7 @@ from oms.venues.okx_payloads import (
     read_trade,
     trade_time,
 )
-from oms.venues.over_ccxt import (
-    NS_PER_MS,
-    CcxtAccount,
-    at_ms,
-    nameless,
-    text,
-)
+from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.patience import patiently
 from oms.venues.pools import CONNECT
 

@@ -12,9 +12,9 @@ from oms.messages.instructions import Submit
 from oms.venues.adapter import VenueFunding, VenuePosition
 from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter
+from oms.venues.notation import NS_PER_MS, at_ms, optional, text
 from oms.venues.okx_account import OkxAccount, rows_of
 from oms.venues.okx_payloads import MARGIN, SPOT, SWAP, Raw, read_funding, read_positions
-from oms.venues.over_ccxt import NS_PER_MS, at_ms, optional, text
 
 LEVERAGES_AT_ONCE: Final = 20
 

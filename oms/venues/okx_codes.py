@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from oms.venues.dialect import Dialect, Meanings
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import Dialect, Meanings
 
 RETRY_AFTER_S: Final = 2.0
 """OKX counts by two seconds and tells nothing of when there is room again."""

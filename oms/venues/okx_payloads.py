@@ -7,7 +7,7 @@ from typing import Any, Final
 from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.venues.adapter import State, VenueFunding, VenueOrder, VenuePosition, VenueTrade
-from oms.venues.over_ccxt import at_ms, named, optional, plain
+from oms.venues.notation import at_ms, named, optional, plain
 
 Raw = Mapping[str, Any]
 

@@ -25,6 +25,7 @@ from oms.tasks import end
 from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, VenuePosition
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
+from oms.venues.dialect import Call, Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority, Reservation, TooLate, asking
 from oms.venues.patience import patiently
@@ -35,118 +36,13 @@ log = logging.getLogger(__name__)
 REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_MS: Final = 5_000
 """A socket that answers no ping twice in a row is taken for dead; ccxt's own 180 s would hide it for minutes."""
-RETRY_AFTER_S: Final = 30.0
-"""How long to stay away when the venue throttles without saying until when."""
-NS_PER_MS: Final = 1_000_000
 REASON_MAX: Final = 400
+NOBODY: Final = ""
+"""The account of requests without a key."""
 
 _ADDRESS: Final = re.compile(r"(wss?|https?)://\S+")
 
 T = TypeVar("T")
-
-Meanings = Mapping[str, tuple[tuple[str, Kind], ...]]
-"""Venue's code → what its messages begin with → what it means; "" is any message. A code that is not there is UNKNOWN."""
-
-
-# -- what venues write
-
-
-def at_ms(milliseconds: int | str) -> int:
-    """UTC ns of a venue's milliseconds."""
-    return int(milliseconds) * NS_PER_MS
-
-
-def optional(amount: str | None) -> Decimal | None:
-    """An amount that a venue leaves out, or writes as nothing or zero, where it has none."""
-    return (Decimal(amount) or None) if amount else None
-
-
-def plain(amount: str) -> Decimal:
-    """Without the zeros that venues pad with, and never with an exponent."""
-    value = Decimal(amount).normalize()
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]
-
-
-def text(amount: Decimal) -> str:
-    """As venues take it: digits, never an exponent."""
-    return format(amount, "f")
-
-
-def seconds(value: str | None) -> float:
-    """A waiting time from a header, :data:`RETRY_AFTER_S` where there is none."""
-    try:
-        return max(float(value), 0.0)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return RETRY_AFTER_S
-
-
-NAMELESS: Final = "#"
-NOBODY: Final = ""
-"""The account of requests without a key."""
-
-
-def named(client_id: str | None, venue_order_id: str) -> str:
-    """The client id of an order, or one made of the venue's own id where nobody gave it one."""
-    return client_id or f"{NAMELESS}{venue_order_id}"
-
-
-def nameless(client_id: str) -> str | None:
-    """The venue's id of an order that nobody gave a client id; None for one that has one."""
-    return client_id.removeprefix(NAMELESS) if client_id.startswith(NAMELESS) else None
-
-
-# -- requests
-
-
-@attrs.define
-class Call:
-    """What happened to one request: whether it was begun, and what came back."""
-
-    begun: bool = False
-    status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    """Names in lower case."""
-    body: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Dialect:
-    """How one exchange says no, and what it tells about its limits.
-
-    Args:
-        refusal: (HTTP status, body) → (code, message), None when the body is not such an answer.
-        meanings: of those codes.
-        retry_after: (HTTP status, headers) → seconds to stay away, when throttled.
-        shut_out: HTTP statuses and codes by which the venue throttles our whole address; otherwise it is the account and
-            the group.
-        clock: codes by which the venue does not take our timestamps.
-    """
-
-    refusal: Callable[[int, str], tuple[str, str] | None]
-    meanings: Meanings
-    retry_after: Callable[[int | None, Mapping[str, str]], float] = lambda status, headers: seconds(
-        headers.get("retry-after")
-    )
-    shut_out: frozenset[int | str] = frozenset({418, 429})
-    clock: frozenset[str] = frozenset()
-
-    def meaning(self, call: Call, error: Exception) -> tuple[Kind, str]:
-        """What a failed request means, and why. The exception counts only where the venue said nothing."""
-        if not call.begun:
-            return Kind.NOT_SENT, f"{type(error).__name__}: {error}"
-        if call.status is None:
-            return Kind.UNKNOWN, f"no answer ({type(error).__name__})"
-        refusal = self.refusal(call.status, call.body)
-        words = f"HTTP {call.status}" if refusal is None else " ".join(refusal)
-        if call.status in (418, 429):
-            return Kind.THROTTLED, words
-        if call.status >= 500 or refusal is None:
-            return Kind.UNKNOWN, words
-        code, message = refusal
-        for begins, kind in self.meanings.get(code, ()):
-            if message.startswith(begins):
-                return kind, words
-        return Kind.UNKNOWN, words
 
 
 _CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("venue_call", default=None)

@@ -14,6 +14,8 @@ DEFAULT: Final = "default"
 """The group of requests that no rule tells apart."""
 CONNECT: Final = "connect"
 """The group of WebSocket connections."""
+ORDER: Final = "order"
+"""The group of new and amended orders where cancels are not limited with them."""
 NS: Final = 10**9
 MINUTE: Final = 60
 DAY: Final = 86_400
@@ -130,14 +132,20 @@ POOLS: Final[Mapping[str, Limits]] = {
     # connections in 5 minutes by address), with the figures that GET /api/v3/exchangeInfo lists.
     "binance.spot": Limits(
         address=(Rule("weight 1m", _WEIGHT, 6_000, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
-        account=(Rule("orders 10s", _ORDERS, 100, 10), Rule("orders 1d", _ORDERS, 200_000, DAY)),
+        account=(
+            Rule("orders 10s", _ORDERS, 100, 10, frozenset({ORDER})),
+            Rule("orders 1d", _ORDERS, 200_000, DAY, frozenset({ORDER})),
+        ),
         read=read_binance,
     ),
     # binance.com support, "Rate Limits on Binance Futures" (25 October 2024): 2,400 by address, 1,200 and 300 by sub-account.
     # A new or amended order weighs nothing by address and counts in both of the account's. Connections as on spot.
     "binance.futures": Limits(
         address=(Rule("weight 1m", _WEIGHT, 2_400, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
-        account=(Rule("orders 10s", _ORDERS, 300, 10), Rule("orders 1m", _ORDERS, 1_200, MINUTE)),
+        account=(
+            Rule("orders 10s", _ORDERS, 300, 10, frozenset({ORDER})),
+            Rule("orders 1m", _ORDERS, 1_200, MINUTE, frozenset({ORDER})),
+        ),
         read=read_binance,
     ),
     # bybit-exchange.github.io/docs/v5/rate-limit: 600 in any 5 s and 500 connections in 5 minutes by address, each endpoint by

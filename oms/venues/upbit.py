@@ -45,16 +45,15 @@ from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority
+from oms.venues.notation import at_ms, nameless
 from oms.venues.over_ccxt import (
     REASON_MAX,
     CcxtAccount,
     CcxtMarket,
     Reach,
-    at_ms,
     hooked,
     listing,
     middles,
-    nameless,
     readings,
     stream,
 )

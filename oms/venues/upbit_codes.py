@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import RETRY_AFTER_S, Dialect, seconds
+from oms.venues.notation import RETRY_AFTER_S, seconds
 
 # fmt: off
 # docs.upbit.com/kr/reference/rest-api-guide, error.name. The list there is not complete: what is not here is UNKNOWN.

@@ -18,7 +18,7 @@ from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.venues.adapter import OrderChanged, State, Traded, VenueOrder, VenueTrade
-from oms.venues.over_ccxt import at_ms, named, nameless, text
+from oms.venues.notation import at_ms, named, nameless, text
 
 log = logging.getLogger(__name__)
 

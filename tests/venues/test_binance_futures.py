@@ -499,6 +499,19 @@ async def test_rate_limits_of_the_venue(rig: Rig) -> None:
     assert len(rig.there()) == 1
 
 
+async def test_too_many_orders_hold_up_no_cancel(simulator: Simulator, rig: Rig) -> None:
+    """An account that may place no more orders for now cancels all the same: the venue does not count cancels."""
+    placed = await rig.place()
+    limits = rig.wire.limits
+    limits.pools["futures_orders_10s"] = attrs.evolve(limits.pools["futures_orders_10s"], limit=1)
+    error = await refused(rig.place())
+    assert (error.kind, error.reason.split()[0]) == (Kind.THROTTLED, "-1015")
+    async with asyncio.timeout(0.5):
+        canceled = await rig.account.cancel(SYMBOL, placed.client_id)
+    assert canceled.state is State.CANCELED
+    assert rig.market.limits_left("main")["held"]["ms"] > 0
+
+
 # -- faults
 
 

@@ -28,8 +28,8 @@ from oms.venues.adapter import (
 )
 from oms.venues.bybit_meanings import MEANINGS, SAID, refusal
 from oms.venues.credentials import Key
+from oms.venues.dialect import Call
 from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.over_ccxt import Call
 from tests.bybit import BTC, PRICE, Bybit, Connected, S, connected, running, submit
 
 MARKETS = {"spot": "spot", "linear": "futures"}

@@ -7,8 +7,8 @@ import pytest
 
 from oms.venues.binance_spot import DIALECT, MEANINGS
 from oms.venues.credentials import CredentialsMissing, EnvironmentCredentials, Key
+from oms.venues.dialect import Call
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import Call
 
 
 @pytest.mark.parametrize(

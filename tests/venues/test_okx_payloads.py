@@ -12,11 +12,11 @@ from oms.messages.commands import InstrumentSpec
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.venues import okx_payloads as payloads
 from oms.venues.adapter import AmendRefused, OrderChanged, State, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.dialect import Call
 from oms.venues.errors import Kind
 from oms.venues.okx import _best
 from oms.venues.okx_account import OkxAccount
 from oms.venues.okx_codes import DIALECT, MEANINGS, refusal
-from oms.venues.over_ccxt import Call
 
 ROOT = Path(__file__).parents[2]
 WIRE = Path(os.environ.get("MEXOMS_SHARED", ROOT / ".." / "shared")) / "data" / "wire" / "okx"

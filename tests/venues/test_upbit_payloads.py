@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from oms.aggregates.instrument import listing
 from oms.messages.enums import OrderType, Side, TimeInForce
 from oms.venues.adapter import OrderChanged, State, Traded
+from oms.venues.dialect import Call
 from oms.venues.errors import Kind
-from oms.venues.over_ccxt import Call
 from oms.venues.upbit import _read_text
 from oms.venues.upbit_codes import DIALECT, MEANINGS
 from oms.venues.upbit_payloads import (
