@@ -732,7 +732,7 @@ def test_binance_is_believed_when_it_has_counted_more() -> None:
         assert left["account orders 1d"]["left"] == 199_600
         assert left["own orders 1d"] == {"limit": 1_000, "used": 400, "left": 600, "seconds": 86_400}
         assert left["own weight 1m"]["used"] == 0
-        assert await admitted([one.reserve(1, 1, priority=ORDER) for _ in range(3)], 9.9) == 2
+        assert await admitted([one.reserve(1, 1, priority=ORDER, group="order") for _ in range(3)], 9.9) == 2
 
     virtually(work)
 
@@ -841,8 +841,12 @@ def test_what_an_exchange_lists_takes_the_place_of_the_table() -> None:
         at.set_limit("orders 10s", 3)
         at.set_limit("weight 1m", 9)
         after = limiter(at, "after")
-        assert await admitted([before.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
-        assert await admitted([after.reserve(0, 1, priority=ORDER) for _ in range(5)], 1.0) == 3
+        assert (
+            await admitted([before.reserve(0, 1, priority=ORDER, group="order") for _ in range(5)], 1.0) == 3
+        )
+        assert (
+            await admitted([after.reserve(0, 1, priority=ORDER, group="order") for _ in range(5)], 1.0) == 3
+        )
         assert await admitted([after.reserve(1, priority=CANCEL) for _ in range(12)], 1.0) == 9
         with pytest.raises(KeyError):
             at.set_limit("orders 1h", 1)
