@@ -300,6 +300,28 @@ class Reconciler:
                     await self._check(look_up, {})
                 elif found_there is not None:
                     await self._adopt(found_there)
+            await self._end_strays([there for _, there, _ in both.values() if there is not None])
+
+    async def _end_strays(self, found_there: list[VenueOrder]) -> None:
+        """Cancel orders of ours that work at the venue and have ended for the engine: nobody would ever end them."""
+        ours = [order for order in found_there if is_ours(order.client_id)]
+        if not ours:
+            return
+        await self._reporter.flushed()
+        live: set[str | None] = set()
+        for look_up in (await self._belief()).live:
+            live |= {look_up.client_id, look_up.pending_client_id}
+        for order in ours:
+            if order.client_id in live or self._orders.busy(name_of(order.client_id)[0]):
+                continue
+            log.error("%s: %s has ended for the engine: canceling it", self._place, order.client_id)
+            try:
+                await self._account.cancel(order.symbol, order.client_id)
+            except VenueError as error:
+                if error.kind is Kind.AUTH_FATAL:
+                    raise
+                # It is found again at the next comparison, if it is still there.
+                log.error("%s: %s: %s", self._place, order.client_id, error)
 
     async def _suspects(self) -> tuple[dict[str, tuple[str, VenueOrder | None, LookUp | None]], int]:
         """Orders that only one side counts as open, and how many were compared."""

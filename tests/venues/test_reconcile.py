@@ -11,6 +11,9 @@ import pytest
 
 from oms.journal.reader import read_frames
 from oms.messages import events as e
+from oms.messages import reports as r
+from oms.messages.codec import encode
+from oms.messages.commands import SubmitReports
 from oms.messages.enums import OrderStatus
 from oms.messages.frames import GENESIS
 from oms.simulator.ledger import Balance
@@ -128,3 +131,24 @@ async def test_a_reconciliation_is_asked_for(markets: Markets, place: Place) -> 
     assert done.differences == []
     assert done.orders == 1
     assert done.balances >= 2
+
+
+@every_place
+async def test_an_order_that_ended_here_and_works_there_is_canceled(markets: Markets, place: Place) -> None:
+    """An order of ours that the engine was wrongly told has ended is nobody's: it is found, told and canceled."""
+    await markets.connect(place.venue, settings=OFTEN)
+    markets.alone(place)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    session = markets.running[0][0].connectors[place.venue].sessions["main"]
+    wrong = r.Canceled(order_id=order_id, reason="so it was said", venue_time=1)
+    command = SubmitReports(session=session.token, reports=[wrong])
+    subject = f"report.{place.exchange}.main.{place.market}._"
+    await markets.nc.request(subject, encode(command), timeout=5)
+    assert markets.order(order_id).status is S.CANCELED
+    await until(lambda: not any(each.is_open for each in markets.at_venue(place, order_id)), 15)
+
+    async def told() -> bool:
+        return ("order", order_id) in {(each.kind, each.key) for each in await _differences(markets)}
+
+    await _until(told)
