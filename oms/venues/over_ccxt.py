@@ -437,6 +437,7 @@ class CcxtAccount:
             return read(await getattr(self.exchange, name)(dict(params)))
         except Exception as error:  # noqa: BLE001 - raised again as what it means
             kind, reason = self.dialect.meaning(call, error)
+            reason = self._without_keys(reason)
             retry_after, code = 0.0, reason.split(" ")[0]
             if code in self.dialect.clock:
                 self._learn_time_again()
@@ -452,6 +453,14 @@ class CcxtAccount:
             _CALL.reset(token)
             if call.headers:
                 self.limiter.learn(call.headers, group, room)
+
+    def _without_keys(self, words: str) -> str:
+        """Bybit repeats what was signed, the key included, when a signature does not fit."""
+        exchange = self.exchange
+        for secret in (exchange.apiKey, exchange.secret, exchange.password):
+            if secret:
+                words = words.replace(secret, "…")
+        return words
 
     # -- what some venues do not have
 

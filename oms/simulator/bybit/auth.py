@@ -31,7 +31,8 @@ def authenticate(exchange: Exchange, headers: Mapping[str, str], payload: bytes)
         raise ApiError(10003, "API key is invalid.")
     signed = f"{timestamp}{key}{window}".encode() + payload
     if not fits(account, signed, signature):
-        raise ApiError(10004, "error sign! Error sign, please check your signature generation algorithm.")
+        # It repeats what should have been signed, the key included.
+        raise ApiError(10004, f"error sign! origin_string[{signed.decode('utf-8', 'replace')}]")
     now_ms, sent_ms = exchange.clock() // NS_PER_MS, int(timestamp)
     if not now_ms - int(window) <= sent_ms < now_ms + AHEAD_MS:
         raise ApiError(
