@@ -121,7 +121,7 @@ class Execution:
 
     def amended(self, market: Market, account: Account, order: Order) -> None:
         """Say that an order was amended."""
-        order.updated_ns = order.amended_ns = self._clock()
+        order.updated_ns = self._clock()
         self.report(order, "AMENDED")
 
     def decrease(self, market: Market, account: Account, order: Order, quantity: Decimal) -> None:

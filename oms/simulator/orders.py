@@ -84,7 +84,7 @@ class Order:
     `order_id` is unique at the exchange. `locked` is what the account has reserved for it now: quote asset for a spot
     buy, base asset for a spot sell, nothing for futures. `working_ns` is when it reached the book or matched, -1 before
     that. `status` is NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED or REJECTED; `reason` says why, where the owner
-    did not ask for it. `amended_ns` is -1 for an order never amended.
+    did not ask for it.
     """
 
     account: str
@@ -105,7 +105,6 @@ class Order:
     reduce_only: bool = False
     origin: str = CLIENT
     working_ns: int = -1
-    amended_ns: int = -1
     status: str = "NEW"
     reason: Reason | None = None
     executed: Decimal = ZERO

@@ -128,17 +128,16 @@ class BinanceFuturesAccount(CcxtAccount):
     """One account's private connection to Binance USD-M futures. See :class:`oms.venues.adapter.Account`."""
 
     dialect = DIALECT
+    weights = WEIGHTS
 
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
         await self.learn_time(
-            lambda: self._request("fapiPublicGetTime", {}, lambda raw: int(raw["serverTime"]))
+            lambda: self.request("fapiPublicGetTime", {}, lambda raw: int(raw["serverTime"]))
         )
         exchange.set_markets_from_exchange(self.public)
         hedged = await patiently(
-            lambda: self._request(
-                "fapiPrivateGetAccountConfig", {}, lambda raw: bool(raw["dualSidePosition"])
-            )
+            lambda: self.request("fapiPrivateGetAccountConfig", {}, lambda raw: bool(raw["dualSidePosition"]))
         )
         if hedged:
             raise VenueError(
@@ -147,7 +146,7 @@ class BinanceFuturesAccount(CcxtAccount):
             )
         # Asked again it is the same key.
         key = await patiently(
-            lambda: self._request("fapiPrivatePostListenKey", {}, lambda raw: str(raw["listenKey"]))
+            lambda: self.request("fapiPrivatePostListenKey", {}, lambda raw: str(raw["listenKey"]))
         )
         # ccxt takes this for its own log-in, and renews nothing: its timers would outlive the session.
         exchange.options["linear"] = {"listenKey": key, "lastAuthenticatedTime": 2**62}
@@ -175,7 +174,7 @@ class BinanceFuturesAccount(CcxtAccount):
         while True:
             await asyncio.sleep(pause)
             try:
-                told = await self._request(
+                told = await self.request(
                     "fapiPrivatePutListenKey", {}, lambda raw: str(raw.get("listenKey", key))
                 )
             except VenueError as error:
@@ -219,23 +218,10 @@ class BinanceFuturesAccount(CcxtAccount):
 
     # -- requests
 
-    async def _request(
-        self,
-        name: str,
-        params: Mapping[str, Any],
-        read: Callable[[Any], T],
-        *,
-        weight: int | None = None,
-        **more: Any,
-    ) -> T:
-        return await self.request(
-            name, params, read, weight=WEIGHTS[name] if weight is None else weight, **more
-        )
-
     async def submit(self, order: Submit) -> VenueOrder:
         if order.type not in CAPABILITIES.order_types:
             raise VenueError(Kind.NOT_SENT, f"conditional orders are not offered here, was {order.type}")
-        return await self._request(
+        return await self.request(
             "fapiPrivatePostOrder",
             _new_order(order),
             read_order,
@@ -247,7 +233,7 @@ class BinanceFuturesAccount(CcxtAccount):
 
     async def cancel(self, symbol: str, client_id: str) -> VenueOrder:
         params = {"symbol": symbol, **_named(client_id)}
-        return await self._request("fapiPrivateDeleteOrder", params, read_order, priority=Priority.CANCEL)
+        return await self.request("fapiPrivateDeleteOrder", params, read_order, priority=Priority.CANCEL)
 
     async def amend(self, amend: Amend) -> VenueOrder:
         if amend.type is not OrderType.LIMIT or amend.price is None:
@@ -259,7 +245,7 @@ class BinanceFuturesAccount(CcxtAccount):
             "quantity": text(amend.quantity),
             "price": text(amend.price),
         }
-        return await self._request(
+        return await self.request(
             "fapiPrivatePutOrder",
             params,
             read_order,
@@ -270,14 +256,14 @@ class BinanceFuturesAccount(CcxtAccount):
         )
 
     async def order(self, symbol: str, client_id: str) -> VenueOrder:
-        return await self._request("fapiPrivateGetOrder", {"symbol": symbol, **_named(client_id)}, read_order)
+        return await self.request("fapiPrivateGetOrder", {"symbol": symbol, **_named(client_id)}, read_order)
 
     async def order_by_venue_id(self, symbol: str, venue_order_id: str) -> VenueOrder:
         params = {"symbol": symbol, "orderId": venue_order_id}
-        return await self._request("fapiPrivateGetOrder", params, read_order)
+        return await self.request("fapiPrivateGetOrder", params, read_order)
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
-        return await self._request(
+        return await self.request(
             "fapiPrivateGetOpenOrders",
             {} if symbol is None else {"symbol": symbol},
             lambda rows: [read_order(row) for row in rows],
@@ -297,7 +283,7 @@ class BinanceFuturesAccount(CcxtAccount):
     async def trades_of(self, symbol: str, venue_order_id: str) -> list[VenueTrade]:
         """The venue lists those of the last seven days unless it is asked for other times, which takes the order's."""
         params = {"symbol": symbol, "orderId": venue_order_id}
-        placed, executed = await self._request(
+        placed, executed = await self.request(
             "fapiPrivateGetOrder", params, lambda raw: (int(raw["time"]), Decimal(raw["executedQty"]))
         )
         rows = await self._rows("fapiPrivateGetUserTrades", params)
@@ -313,10 +299,10 @@ class BinanceFuturesAccount(CcxtAccount):
             totals = {row["asset"]: Decimal(row["balance"]) for row in rows}
             return {asset: total for asset, total in totals.items() if total}
 
-        return await self._request("fapiPrivateV3GetBalance", {}, read)
+        return await self.request("fapiPrivateV3GetBalance", {}, read)
 
     async def positions(self) -> list[VenuePosition]:
-        return await self._request(
+        return await self.request(
             "fapiPrivateV2GetPositionRisk",
             {},
             # What cannot be named in a subject cannot be traded here: see _read_listed.
@@ -334,18 +320,18 @@ class BinanceFuturesAccount(CcxtAccount):
         if leverage != leverage.to_integral_value():
             raise VenueError(Kind.NOT_SENT, f"leverage must be a whole number, was {leverage}")
         params = {"symbol": symbol, "leverage": text(leverage.to_integral_value())}
-        await self._request("fapiPrivatePostLeverage", params, lambda raw: None)
+        await self.request("fapiPrivatePostLeverage", params, lambda raw: None)
 
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         params = {"symbol": symbol, "marginType": _MODES[mode]}
         try:
-            await self._request("fapiPrivatePostMarginType", params, lambda raw: None)
+            await self.request("fapiPrivatePostMarginType", params, lambda raw: None)
         except VenueError as error:
             if error.kind is not Kind.ALREADY_DONE:
                 raise
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        return await transfer(self._request, asset, amount, source, target)
+        return await transfer(self.request, asset, amount, source, target)
 
     # -- paging
 
@@ -354,7 +340,7 @@ class BinanceFuturesAccount(CcxtAccount):
 
     async def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         # What is no list of rows fails while it is read, as any other answer that cannot be read.
-        return await self._request(
+        return await self.request(
             name, {**params, "limit": ROWS}, lambda rows: [row for row in rows if row["time"]]
         )
 

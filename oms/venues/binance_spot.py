@@ -275,10 +275,11 @@ class BinanceSpotAccount(CcxtAccount):
     """One account's private connection to Binance spot. See :class:`oms.venues.adapter.Account`."""
 
     dialect = DIALECT
+    weights = WEIGHTS
 
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
-        await self.learn_time(lambda: self._request("publicGetTime", {}, lambda raw: int(raw["serverTime"])))
+        await self.learn_time(lambda: self.request("publicGetTime", {}, lambda raw: int(raw["serverTime"])))
         exchange.set_markets_from_exchange(self.public)
         self.listen(on_event, self._read)
         # A bad key is told here in the venue's words; on the stream ccxt would answer it with a KeyError.
@@ -302,22 +303,9 @@ class BinanceSpotAccount(CcxtAccount):
 
     # -- requests
 
-    async def _request(
-        self,
-        name: str,
-        params: dict[str, Any],
-        read: Callable[[Any], T],
-        *,
-        weight: int | None = None,
-        **more: Any,
-    ) -> T:
-        return await self.request(
-            name, params, read, weight=WEIGHTS[name] if weight is None else weight, **more
-        )
-
     async def submit(self, order: Submit) -> VenueOrder:
         params = _new_order(order, order.client_id, order.quantity)
-        return await self._request(
+        return await self.request(
             "privatePostOrder",
             params,
             read_order,
@@ -329,31 +317,31 @@ class BinanceSpotAccount(CcxtAccount):
 
     async def cancel(self, symbol: str, client_id: str) -> VenueOrder:
         params = {"symbol": symbol, "origClientOrderId": client_id}
-        return await self._request("privateDeleteOrder", params, read_order, priority=Priority.CANCEL)
+        return await self.request("privateDeleteOrder", params, read_order, priority=Priority.CANCEL)
 
     async def reserve_amend(self, deadline: int) -> None:
         await self.reserve(2, 1, group=ORDER, priority=Priority.ORDER, deadline=deadline)
 
     async def cancel_for_amend(self, symbol: str, client_id: str) -> VenueOrder:
         params = {"symbol": symbol, "origClientOrderId": client_id}
-        return await self._request("privateDeleteOrder", params, read_order, reserved=True)
+        return await self.request("privateDeleteOrder", params, read_order, reserved=True)
 
     async def submit_for_amend(self, amend: Amend, quantity: Decimal) -> VenueOrder:
         params = _new_order(amend, amend.new_client_id, quantity)
-        return await self._request(
+        return await self.request(
             "privatePostOrder", params, read_order, group=ORDER, reserved=True, deadline=amend.deadline
         )
 
     async def order(self, symbol: str, client_id: str) -> VenueOrder:
         params = {"symbol": symbol, "origClientOrderId": client_id}
-        return await self._request("privateGetOrder", params, read_order)
+        return await self.request("privateGetOrder", params, read_order)
 
     async def order_by_venue_id(self, symbol: str, venue_order_id: str) -> VenueOrder:
         params = {"symbol": symbol, "orderId": venue_order_id}
-        return await self._request("privateGetOrder", params, read_order)
+        return await self.request("privateGetOrder", params, read_order)
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
-        return await self._request(
+        return await self.request(
             "privateGetOpenOrders",
             {} if symbol is None else {"symbol": symbol},
             lambda rows: [read_order(row) for row in rows],
@@ -382,7 +370,7 @@ class BinanceSpotAccount(CcxtAccount):
         )
 
     async def _rows(self, name: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-        return await self._request(name, params, lambda rows: [row for row in rows if row["symbol"]])
+        return await self.request(name, params, lambda rows: [row for row in rows if row["symbol"]])
 
     async def _rows_since(
         self, name: str, symbol: str, since: int, from_name: str, id_name: str
@@ -419,10 +407,10 @@ class BinanceSpotAccount(CcxtAccount):
             }
             return {asset: total for asset, total in totals.items() if total}
 
-        return await self._request("privateGetAccount", {"omitZeroBalances": "true"}, read)
+        return await self.request("privateGetAccount", {"omitZeroBalances": "true"}, read)
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        return await transfer(self._request, asset, amount, source, target)
+        return await transfer(self.request, asset, amount, source, target)
 
 
 def _new_order(order: Submit | Amend, client_id: str, quantity: Decimal) -> dict[str, str]:

@@ -284,6 +284,8 @@ class CcxtAccount:
     """
 
     dialect: Dialect
+    weights: Mapping[str, int] = {}
+    """Endpoint → what it weighs, where the exchange counts weight; one that is missing is a defect."""
 
     def __init__(self, exchange: Any, public: Any, limiter: Limiter, accept_window_s: float) -> None:
         self.accept_window_s = accept_window_s
@@ -406,7 +408,7 @@ class CcxtAccount:
         params: Mapping[str, Any],
         read: Callable[[Any], T],
         *,
-        weight: int = 1,
+        weight: int | None = None,
         orders: int = 0,
         group: str = DEFAULT,
         symbol: str = "",
@@ -425,6 +427,8 @@ class CcxtAccount:
             VenueError
         """
         room = None
+        if weight is None:
+            weight = self.weights[name] if self.weights else 1
         if not reserved:
             room = await self.reserve(
                 weight, orders, group=group, symbol=symbol, priority=priority, deadline=deadline

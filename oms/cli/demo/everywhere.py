@@ -143,7 +143,7 @@ class Everywhere(Telling):
         for code, count in sorted(load.denied.items()):
             self.say(f"{INDENT}{count:,} more were denied at once, with {code}")
         self._denied = load.denied.total()
-        struck = await m.calmed(self.stack)
+        struck = await m.calm(self.stack)
         self._say_at(began, f"all faults are off; they struck {struck.total():,} times")
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in struck.most_common())
         for line in textwrap.wrap(kinds, self.console.width - len(INDENT)):

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import attrs
 
 from oms.cli.stack import Stack
-from oms.client import OmsClient, OmsTimeout, new_order
+from oms.client import OmsClient, OmsRefused, OmsTimeout, new_order
 from oms.config import Config, RateLimits, ReconcileConfig, VenueConfig, override
 from oms.messages import events as e
 from oms.messages.enums import FINAL_STATUSES, OrderStatus
@@ -149,7 +149,7 @@ class Load:
         if what < 0.35:
             await self._client.cancel_many([result.order_id], account=account)
         else:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(OmsRefused):
                 await self._client.amend(
                     result.order_id, quantity=order.quantity + 2 * place.unit, account=account
                 )
@@ -163,13 +163,8 @@ async def trouble(stack: Stack) -> None:
                 await venue.add_fault(**fault)
 
 
-async def calm(stack: Stack) -> int:
-    """Switch every fault off; return how often they struck."""
-    return (await calmed(stack)).total()
-
-
-async def calmed(stack: Stack) -> Counter[str]:
-    """As :func:`calm`, and return how often each kind struck."""
+async def calm(stack: Stack) -> Counter[str]:
+    """Switch every fault off; return how often each kind struck."""
     struck: Counter[str] = Counter()
     for exchange in EXCHANGES:
         async with ControlClient(stack.ca_path, stack.simulator_port, exchange) as venue:

@@ -12,8 +12,6 @@ from oms.simulator.query import split_form
 
 from .errors import invalid
 
-MAX_CHARS = 10_000
-
 
 class Params:
     """Names and values; `name[]` may come several times."""
