@@ -2,6 +2,10 @@
 
 Instructions come in by :meth:`Orders.instruct`, events of the private stream by :meth:`Orders.heard`; everything goes out
 through ``report``. A request whose outcome is unknown makes the order in doubt and is looked up, never repeated.
+
+A cancel takes back what has not left. Once it is taken in, nothing begins that would put its order at the venue: what waits
+in the queue is taken out of it, what waits further on is a :class:`~oms.venues.departure.Departure`, and an amend that has
+canceled asks for the cancel in the same step in which it would place the rest.
 """
 
 import asyncio
@@ -21,6 +25,7 @@ from oms.messages.enums import OrderStatus
 from oms.messages.instructions import Amend, Cancel, LookUp, Submit, venue_client_id
 from oms.tasks import end
 from oms.venues.adapter import Account, AmendRefused, State, VenueOrder, VenueTrade
+from oms.venues.departure import Departure, Withdrawn
 from oms.venues.errors import HARMLESS, Kind, VenueError
 from oms.venues.lookup import NS, LookUps, Question
 from oms.venues.patience import patiently
@@ -42,6 +47,7 @@ log = logging.getLogger(__name__)
 Instruction = Submit | Cancel | Amend | LookUp
 """Those about an order."""
 THROTTLED_CANCELS: Final = 4
+UNSENT: Final = "canceled before it was sent"
 MAX_TRACKED: Final = 200_000
 """Orders that a session remembers; the longest untouched and idle go first."""
 
@@ -52,7 +58,8 @@ class Tracked:
 
     Args:
         submitted: an instruction to submit it was taken; there is never a second one.
-        tombstone: it was reported absent unsent; an instruction to submit it comes too late.
+        tombstone: it was reported absent unsent, or is to be canceled; an instruction to submit it comes too late.
+        departure: of the last request that would put it at the venue, or of the wait for its turn.
         taken_over: it was live when the session took the account over; it is only ever looked up.
         since: UTC ns; the order is not older.
         sent_at: UTC seconds at which the last request about it may have left.
@@ -68,6 +75,7 @@ class Tracked:
     since: int
     inbox: deque[Instruction] = attrs.field(factory=deque)
     task: asyncio.Task[None] | None = None
+    departure: Departure | None = None
     looking_up: bool = False
     submitted: bool = False
     tombstone: bool = False
@@ -81,6 +89,16 @@ class Tracked:
     withheld: VenueOrder | None = None
     terms: tuple[Decimal, Decimal | None] | None = None
     amending: bool = False
+
+    def departing(self, waits: bool = False) -> Departure:
+        """One to enter, which a cancel takes back."""
+        self.departure = Departure(waits)
+        return self.departure
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether a cancel waits."""
+        return any(isinstance(each, Cancel) for each in self.inbox)
 
 
 @attrs.frozen
@@ -153,16 +171,39 @@ class Orders:
         self._name(tracked, instruction.client_id)
         if isinstance(instruction, Submit):
             if tracked.submitted or tracked.tombstone or tracked.taken_over:
-                log.error("refused to submit %s: it was taken before, or told absent", instruction.order_id)
+                log.error(
+                    "refused to submit %s: it was taken before, told absent, or canceled",
+                    instruction.order_id,
+                )
                 return
             tracked.submitted = True
         elif isinstance(instruction, Amend):
             self._name(tracked, instruction.new_client_id)
-        elif isinstance(instruction, LookUp) and not self._wants_look_up(tracked, instruction):
+        elif isinstance(instruction, LookUp):
+            if not self._wants_look_up(tracked, instruction):
+                return
+        elif self._take_back(tracked):
             return
         tracked.inbox.append(instruction)
         if tracked.task is None:
             tracked.task = asyncio.create_task(self._work(tracked), name=f"order {tracked.order_id}")
+
+    def _take_back(self, tracked: Tracked) -> bool:
+        """Send nothing any more that has not left. Return whether that leaves nothing to cancel."""
+        tracked.tombstone = True
+        if tracked.departure is not None:
+            # Whoever waits reports it; whoever waits for a turn looks again at what there is to do.
+            tracked.departure.withdraw()
+        waiting = [each for each in tracked.inbox if isinstance(each, Submit | Amend)]
+        for each in waiting:
+            tracked.inbox.remove(each)
+            self._report([_unsent(each)])
+        return any(isinstance(each, Submit) for each in waiting)
+
+    def _gone(self, tracked: Tracked) -> None:
+        """The order is told to have ended: what waits to cancel it has nothing to do."""
+        for each in [each for each in tracked.inbox if isinstance(each, Cancel)]:
+            tracked.inbox.remove(each)
 
     def take_over(self, look_up: LookUp) -> None:
         """Learn of an order that was live when the session took over."""
@@ -248,10 +289,18 @@ class Orders:
                     await self._look_up(tracked, first)
                     continue
                 doubt = None
-                async with self._cancel_slots if isinstance(first, Cancel) else self._slots:
+                slots = self._cancel_slots if isinstance(first, Cancel) else self._slots
+                try:
+                    with tracked.departing(waits=True):
+                        await slots.acquire()
+                except Withdrawn:
+                    continue
+                try:
                     # A look-up may have withdrawn what waited.
                     if tracked.inbox:
                         doubt = await self._do(tracked, tracked.inbox.popleft())
+                finally:
+                    slots.release()
                 # Outside the slot: finding out takes as long as the venue's grace, and must not hold up other orders.
                 if doubt is not None:
                     await self._find_out(tracked, doubt)
@@ -278,12 +327,18 @@ class Orders:
         tracked.terms = (submit.quantity, submit.price)
         tracked.since = submit.deadline - int(self._settings.send_within_s * 2 * NS)
         try:
-            order = await self._account.submit(submit)
+            with tracked.departing():
+                order = await self._account.submit(submit)
+        except Withdrawn:
+            self._report([_unsent(submit)])
+            self._gone(tracked)
+            return None
         except VenueError as error:
             if error.kind in HARMLESS:
                 self._report(
                     [r.Rejected(order_id=order_id, reason=_refusal(error), venue_time=time.time_ns())]
                 )
+                self._gone(tracked)
                 self._fail_on_auth(error)
                 return None
             tracked.sent_at = time.time()
@@ -348,10 +403,13 @@ class Orders:
         doubt: Doubt | None = None
         try:
             try:
-                await self._account.reserve_amend(amend.deadline)
+                with tracked.departing(waits=True):
+                    await self._account.reserve_amend(amend.deadline)
                 if time.time_ns() > amend.deadline:
                     raise VenueError(Kind.NOT_SENT, "the deadline has passed")
                 old = await self._account.cancel_for_amend(amend.symbol, amend.client_id)
+            except Withdrawn:
+                self._report([_unsent(amend)])
             except VenueError as error:
                 now = time.time_ns()
                 if error.kind in HARMLESS:
@@ -373,7 +431,12 @@ class Orders:
         order_id, revision = amend.order_id, amend.revision
         tracked.amending = True
         try:
-            order = await self._account.amend(amend)
+            with tracked.departing():
+                order = await self._account.amend(amend)
+        except Withdrawn:
+            tracked.amending = False
+            self._report([_unsent(amend)])
+            return None
         except VenueError as error:
             if error.kind in HARMLESS:
                 tracked.amending = False
@@ -407,14 +470,21 @@ class Orders:
         executed = before + old.cumulative
         left = amend.quantity - executed
         if left <= 0:
-            self._report(self._not_replaced(amend, before, old, "amend: nothing is left to place"))
+            self._not_replaced(tracked, amend, before, old, "amend: nothing is left to place")
+            return None
+        if tracked.unwanted:
+            self._not_replaced(tracked, amend, before, old, UNSENT)
             return None
         tracked.totals[amend.revision] = amend.quantity
         try:
-            new = await self._account.submit_for_amend(amend, left)
+            with tracked.departing():
+                new = await self._account.submit_for_amend(amend, left)
+        except Withdrawn:
+            self._not_replaced(tracked, amend, before, old, UNSENT)
+            return None
         except VenueError as error:
             if error.kind in HARMLESS:
-                self._report(self._not_replaced(amend, before, old, f"amend: {_refusal(error)}"))
+                self._not_replaced(tracked, amend, before, old, f"amend: {_refusal(error)}")
                 self._fail_on_auth(error)
                 return None
             tracked.sent_at = time.time()
@@ -427,7 +497,7 @@ class Orders:
             return self._doubt(question, f"amend, placing: {error.reason}")
         self.venue_ids.see(new)
         if new.state is State.REJECTED:
-            self._report(self._not_replaced(amend, before, old, f"amend: {new.reason}"))
+            self._not_replaced(tracked, amend, before, old, f"amend: {new.reason}")
             return None
         amended = r.Amended(
             order_id=order_id,
@@ -441,13 +511,17 @@ class Orders:
         tracked.withheld = None
         return None
 
-    @staticmethod
-    def _not_replaced(amend: Amend, before: Decimal, old: VenueOrder, reason: str) -> list[r.Report]:
-        """The order is canceled for an amend that made no other in its place."""
+    def _not_replaced(
+        self, tracked: Tracked, amend: Amend, before: Decimal, old: VenueOrder, reason: str
+    ) -> None:
+        """Report an order that was canceled for an amend which made no other in its place."""
         failed = r.AmendRejected(
             order_id=amend.order_id, reason=reason, venue_time=old.time, revision=amend.revision
         )
-        return [failed, *ended(amend.order_id, name_of(amend.client_id)[1], before, old, reason)]
+        end = list(ended(amend.order_id, name_of(amend.client_id)[1], before, old, reason))
+        self._report([failed, *end])
+        if end:
+            self._gone(tracked)
 
     def _replaced(self, tracked: Tracked) -> None:
         """The amend is over: a cancellation withheld for it is told after all, which changes nothing after an amend."""
@@ -653,6 +727,14 @@ class Orders:
             self.venue_ids.see(order)
             client_id = order.client_id
         return self._by_client.get(client_id) or name_of(client_id)[0]
+
+
+def _unsent(instruction: Submit | Amend) -> r.Report:
+    """What is told of one that was taken back."""
+    order_id, now = instruction.order_id, time.time_ns()
+    if isinstance(instruction, Submit):
+        return r.Canceled(order_id=order_id, reason=UNSENT, venue_time=now, cumulative=Decimal(0))
+    return r.AmendRejected(order_id=order_id, reason=UNSENT, venue_time=now, revision=instruction.revision)
 
 
 def _refusal(error: VenueError) -> str:

@@ -25,6 +25,7 @@ from oms.tasks import end
 from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, VenuePosition
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
+from oms.venues.departure import departure
 from oms.venues.dialect import Call, Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority, Reservation, TooLate, asking
@@ -46,6 +47,19 @@ T = TypeVar("T")
 
 
 _CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("venue_call", default=None)
+
+
+async def _body_leaves(*told: Any) -> None:
+    """aiohttp calls this and then writes, with nothing in between; head and body of a request leave together."""
+    leaving = departure()
+    if leaving is not None:
+        leaving.leave()
+
+
+_LEAVING: Final = aiohttp.TraceConfig()
+_LEAVING.on_request_chunk_sent.append(_body_leaves)
+_LEAVING.freeze()
+
 _TRUSTED: dict[str, Any] = {}
 """TLS contexts by file of authorities: reading them takes ccxt 40 ms, in which nothing else runs, for each instance."""
 
@@ -66,11 +80,16 @@ def hooked(exchange: type[Any]) -> type[Any]:
             super().open(lazy)
             if self.verify:
                 _TRUSTED[self.cafile] = self.ssl_context
+            if self.session is not None and _LEAVING not in self.session.trace_configs:
+                self.session.trace_configs.append(_LEAVING)
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            call = _CALL.get()
+            call, leaving = _CALL.get(), departure()
             if call is not None:
                 call.begun = True
+            if leaving is not None and not body:
+                # Nobody is told when a head without a body leaves: it counts as sent from here on.
+                leaving.leave()
             return await super().fetch(url, method, headers, body)
 
         def on_rest_response(
@@ -426,7 +445,10 @@ class CcxtAccount:
         Raises:
             VenueError
         """
-        room = None
+        room, leaving = None, departure()
+        if leaving is not None:
+            # See the hooks: they ask once more in the step in which the request is handed to the socket.
+            leaving.hold()
         if weight is None:
             weight = self.weights[name] if self.weights else 1
         if not reserved:
