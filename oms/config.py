@@ -131,11 +131,21 @@ class AuditConfig:
 
 @attrs.frozen(kw_only=True)
 class AccountConfig:
-    """One account of the desk and the venues it trades on, each `exchange.market`."""
+    """One account of the desk and the venues it trades on, each `exchange.market`.
+
+    `venue_ids`: what the exchanges call it, by exchange, where funds go between accounts.
+    """
 
     kind: AccountKind = v.key(v.choice(AccountKind))
     venues: tuple[str, ...] = v.key(
         v.list_of(v.text(r"[a-z0-9]+\.[a-z]+", "exchange.market, such as binance.spot"))
+    )
+    venue_ids: Mapping[str, str] = v.key(
+        v.mapping_of(
+            v.choice(EXCHANGES),
+            v.text(r"[A-Za-z0-9._%+@-]{1,128}", "the exchange's e-mail address, UID or name of the account"),
+        ),
+        dict,
     )
 
 

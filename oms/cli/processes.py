@@ -178,6 +178,7 @@ def connector(
         raise click.UsageError(f"simulator.enabled is {str(config.simulator.enabled).lower()}: {wanted}")
 
     async def work(stop: asyncio.Event) -> None:
+        from oms.cli.simulated import venue_ids
         from oms.simulator.client import ccxt_session
         from oms.venues.exchange import Exchange, Service
         from oms.venues.over_ccxt import Reach
@@ -210,7 +211,7 @@ def connector(
             settings = Settings(
                 orders_s=reconcile.orders / 1e9, fills_s=reconcile.fills / 1e9, funds_s=reconcile.funds / 1e9
             )
-            running = Exchange(nc, services, credentials, settings)
+            running = Exchange(nc, services, credentials, settings, venue_ids(config, exchange))
             credentials.watch(running.rekey)
             serving = asyncio.create_task(_all_ready(running, exchange))
             try:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oms.config import Config, ConfigError, SimulatedInstrument
+from oms.messages.enums import AccountKind
 from oms.simulator import AccountConfig, ExchangeConfig, SimulatorConfig, SymbolConfig
+from oms.simulator.config import venue_id_of
 from oms.simulator.presets import symbol_of
 from oms.venues.credentials import Credentials
 
@@ -40,8 +42,19 @@ def _exchange(config: Config, keys: Credentials, exchange: str) -> ExchangeConfi
         theirs = [venue.split(".")[1] for venue in venues if venue in account.venues]
         if theirs:
             key = keys.key(exchange, theirs[0], name)
-            accounts.append(AccountConfig(name, key.api_key, key.secret, balances, key.passphrase))
+            venue_id = account.venue_ids.get(exchange, "")
+            accounts.append(AccountConfig(name, key.api_key, key.secret, balances, key.passphrase, venue_id))
+    # Where the MAIN account does not trade, the first one is in its place: an exchange has one.
+    accounts.sort(key=lambda account: config.accounts[account.name].kind is not AccountKind.MAIN)
     return ExchangeConfig(exchange, symbols, tuple(accounts), limits=_limits(config, exchange))
+
+
+def venue_ids(config: Config, exchange: str) -> dict[str, str]:
+    """What the exchange calls the accounts, as far as somebody said so; the simulated one has a name for each."""
+    said = {name: account.venue_ids.get(exchange, "") for name, account in config.accounts.items()}
+    if config.simulator.enabled:
+        return {name: venue_id or venue_id_of(exchange, name) for name, venue_id in said.items()}
+    return {name: venue_id for name, venue_id in said.items() if venue_id}
 
 
 def _symbol(venue: str, symbol: str, instrument: SimulatedInstrument) -> SymbolConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -133,7 +134,7 @@ class AccountConfig:
     """One account with its own key, secret and starting balances, which every wallet of the exchange gets.
 
     `api_secret` is an HMAC secret or, for Binance, the PEM of an Ed25519 *public* key: it never sees the private one.
-    `passphrase` is OKX's.
+    `passphrase` is OKX's. `venue_id` is what the exchange calls the account, `venue_id_of` its name if empty.
     """
 
     name: str = attrs.field(validator=attrs.validators.min_len(1))
@@ -141,12 +142,23 @@ class AccountConfig:
     api_secret: str = attrs.field(validator=attrs.validators.min_len(1), repr=False)
     balances: Mapping[str, Decimal] = attrs.field(converter=_balances, factory=dict)
     passphrase: str = attrs.field(default="", repr=False)
+    venue_id: str = ""
+
+
+def venue_id_of(exchange: str, name: str) -> str:
+    """What a simulated exchange calls an account that it was told nothing else of: by e-mail address, UID or name."""
+    if exchange == "binance":
+        return f"{name}@desk.example"
+    if exchange == "bybit":
+        return str(100_000_000 + zlib.crc32(name.encode()) % 900_000_000)
+    return name
 
 
 @attrs.frozen
 class ExchangeConfig:
     """One exchange: `name` is a key of `RULES` and of `WIRES`.
 
+    `main` is the name of the main account, the first one unless said; the others are its sub-accounts.
     `limits` changes rate limits by the names that the wire gives them. `funding_interval_s` is how often funding is
     settled by the clock while the simulator moves by itself. `history_limit` bounds, for each account, the finished
     orders, funding payments and transfers, and for each symbol the trades that are kept; the oldest go first.
@@ -159,16 +171,20 @@ class ExchangeConfig:
     limits: Mapping[str, int] = attrs.field(factory=dict, converter=_limits)
     funding_interval_s: int = attrs.field(validator=attrs.validators.gt(0), default=28_800)
     history_limit: int = attrs.field(validator=attrs.validators.gt(0), default=100_000)
+    main: str = attrs.Factory(lambda self: self.accounts[0].name if self.accounts else "", takes_self=True)
 
     def __attrs_post_init__(self) -> None:
         for what, values in (
             ("symbol", [f"{s.market} {s.symbol}" for s in self.symbols]),
             ("account name", [a.name for a in self.accounts]),
             ("api key", [a.api_key for a in self.accounts]),
+            ("venue id", [self.venue_id(a) for a in self.accounts]),
         ):
             twice = {value for value in values if values.count(value) > 1}
             if twice:
                 raise ValueError(f"each {what} must be given once, was more than once: {sorted(twice)}")
+        if self.main and self.main not in (a.name for a in self.accounts):
+            raise ValueError(f"main must be the name of an account, was {self.main!r}")
         if not self.symbols:
             raise ValueError("at least one symbol is needed, was none")
         for name in (HOUSE, INSURANCE):
@@ -190,6 +206,10 @@ class ExchangeConfig:
     @property
     def rules(self) -> Rules:
         return RULES[self.name]
+
+    def venue_id(self, account: AccountConfig) -> str:
+        """What the exchange calls the account."""
+        return account.venue_id or venue_id_of(self.name, account.name)
 
 
 @attrs.frozen

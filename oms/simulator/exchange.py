@@ -6,6 +6,7 @@ No network and no clock of its own: the time is asked for, and what happened goe
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable
 from decimal import Context, Decimal, localcontext
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -71,6 +72,8 @@ class Exchange:
         markets: by (market, symbol), such as ("spot", "BTCUSDT").
         accounts: by name, `house` and `insurance` included.
         keys: accounts by API key.
+        by_venue_id: accounts by what the exchange calls them.
+        between_accounts: transfers between two accounts, oldest first.
         assets: all assets, sorted.
     """
 
@@ -88,6 +91,8 @@ class Exchange:
         self.insurance = self._own_account(INSURANCE)
         self.accounts: dict[str, Account] = {HOUSE: self.house, INSURANCE: self.insurance}
         self.keys: dict[str, Account] = {}
+        self.by_venue_id: dict[str, Account] = {}
+        self.between_accounts: deque[Transfer] = deque(maxlen=config.history_limit)
         for uid, account in enumerate(config.accounts, start=1):
             made = Account(
                 account.name,
@@ -98,9 +103,12 @@ class Exchange:
                 api_key=account.api_key,
                 api_secret=account.api_secret,
                 passphrase=account.passphrase,
+                venue_id=config.venue_id(account),
+                main=account.name == config.main,
             )
             made.updated_ns = now
             self.accounts[account.name] = self.keys[account.api_key] = made
+            self.by_venue_id[made.venue_id] = made
         futures_wallet = self.rules.wallets.get(FUTURES, "")
         self._till = till = Till(clock, self._listening)
         settlement = Settlement(self.rules, till, self.house)
@@ -338,9 +346,22 @@ class Exchange:
         self._terms.adjust_margin(account, self.market(FUTURES, symbol), amount)
 
     @_exact
-    def transfer(self, account: Account, asset: str, amount: Decimal, source: str, target: str) -> Transfer:
-        """Move an amount between two wallets. Raises `Refusal` NO_WALLET, NO_ASSET, BAD_AMOUNT, INSUFFICIENT_FUNDS."""
-        if source == target or not {source, target} <= account.wallets.keys():
+    def transfer(
+        self,
+        account: Account,
+        asset: str,
+        amount: Decimal,
+        source: str,
+        target: str,
+        to: Account | None = None,
+        client_id: str = "",
+    ) -> Transfer:
+        """Move an amount between two wallets of an account, or to a wallet of another one.
+
+        Raises `Refusal` NO_WALLET, NO_ASSET, BAD_AMOUNT, INSUFFICIENT_FUNDS.
+        """
+        receiver = account if to is None else to
+        if (account, source) == (receiver, target) or not {source, target} <= account.wallets.keys():
             raise Refusal(
                 Reason.NO_WALLET,
                 f"wallets must be two of {list(account.wallets)}, were {source!r}, {target!r}",
@@ -351,9 +372,22 @@ class Exchange:
             raise Refusal(Reason.BAD_AMOUNT, f"amount must be above 0, was {amount}")
         self._admission.check_spendable(account, source, asset, amount)
         self._till.add(account, source, asset, -amount)
-        self._till.add(account, target, asset, amount)
-        made = Transfer(self._booking_id(), asset, amount, source, target, self.clock())
+        self._till.add(receiver, target, asset, amount)
+        made = Transfer(
+            self._booking_id(),
+            asset,
+            amount,
+            source,
+            target,
+            self.clock(),
+            account.name,
+            receiver.name,
+            client_id,
+        )
         account.transfers.append(made)
+        if made.between_accounts:
+            receiver.transfers.append(made)
+            self.between_accounts.append(made)
         self._till.tell("TRANSFER")
         return made
 

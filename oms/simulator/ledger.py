@@ -50,7 +50,7 @@ class FundingPayment:
 
 @attrs.frozen
 class Transfer:
-    """An amount that went from one wallet of an account to another."""
+    """An amount that went from one wallet to another, of one account or of two. `client_id` is of whoever asked, if any."""
 
     transfer_id: int
     asset: str
@@ -58,6 +58,13 @@ class Transfer:
     source: str
     target: str
     time_ns: int
+    source_account: str
+    target_account: str
+    client_id: str = ""
+
+    @property
+    def between_accounts(self) -> bool:
+        return self.source_account != self.target_account
 
 
 @attrs.define
@@ -73,6 +80,7 @@ class Account:
 
     `resting` and `reducing` are of futures, by symbol: what working orders are worth, and which only reduce.
     `unlimited` is for the house and the insurance fund alone: they may owe any amount, lock nothing and keep no history.
+    `venue_id` is what the exchange calls it, `main` whether the others are its sub-accounts.
     `wallets` has every wallet of the exchange. `positions` has a symbol once it was traded or its leverage or margin
     mode was set.
     """
@@ -88,6 +96,8 @@ class Account:
         api_key: str = "",
         api_secret: str = "",
         passphrase: str = "",
+        venue_id: str = "",
+        main: bool = False,
         unlimited: bool = False,
     ) -> None:
         self.name = name
@@ -95,6 +105,8 @@ class Account:
         self.api_key = api_key
         self.api_secret = api_secret
         self.passphrase = passphrase
+        self.venue_id = venue_id
+        self.main = main
         self.unlimited = unlimited
         self.wallets: dict[str, dict[str, Balance]] = {
             wallet: {asset: Balance(amount) for asset, amount in balances.items()} for wallet in wallets

@@ -15,9 +15,11 @@ from typing import Protocol
 import attrs
 
 from oms.messages.commands import InstrumentSpec
+from oms.messages.desk import TransferState
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.messages.venues import Capabilities
+from oms.venues.errors import Kind, VenueError
 
 
 class State(Enum):
@@ -99,6 +101,60 @@ class VenueFunding:
     time: int
 
 
+@attrs.frozen(kw_only=True)
+class Party:
+    """One side of a transfer between two accounts of ours.
+
+    Args:
+        account: our name of it. ``venue_id``: the venue's, empty where nobody said it.
+        wallet: as the venue's markets declare it.
+        main: whether it is the main account, which is the one that asks.
+    """
+
+    account: str
+    venue_id: str
+    wallet: str
+    main: bool
+
+    @property
+    def named(self) -> str:
+        """What the venue calls it.
+
+        Raises:
+            VenueError: NOT_SENT, nobody said.
+        """
+        if not self.venue_id:
+            why = f"what the venue calls {self.account} is not known: set accounts.{self.account}.venue_ids"
+            raise VenueError(Kind.NOT_SENT, why)
+        return self.venue_id
+
+
+@attrs.frozen(kw_only=True)
+class Move:
+    """A transfer between the main account and another one. ``reference`` is ours: 1 to 32 letters and digits."""
+
+    reference: str
+    source: Party
+    target: Party
+    asset: str
+    amount: Decimal
+
+    @property
+    def other(self) -> Party:
+        """The side that is not the main account."""
+        return self.target if self.source.main else self.source
+
+
+@attrs.frozen(kw_only=True)
+class VenueTransfer:
+    """A transfer as the venue shows it: DONE, REJECTED, or PENDING while it is only taken. ``reason``: in the venue's words."""
+
+    venue_transfer_id: str
+    state: TransferState
+    time: int = 0
+    reason: str = ""
+
+
 @attrs.frozen
 class OrderChanged:
     """The private stream told a change of an order; ``order.trades`` holds the trade if it was one."""
@@ -171,6 +227,9 @@ class Account(Protocol):
     accept_window_s: float
     """The venue refuses a request older than this: the least that a not-found has to wait to be final."""
 
+    move_window_s: float
+    """The same for transfers."""
+
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         """Check the key and subscribe the private stream; from here on ``on_event`` is called in the venue's order.
 
@@ -235,13 +294,11 @@ class Account(Protocol):
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         """Set the margin mode of a symbol. Return when it stands, also when it stood before."""
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        """Move funds between two wallets of the account, once, and return the venue's id of it.
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
+        """Move funds between this account and another, once, not after ``deadline`` (UTC ns). PENDING when it is only taken."""
 
-        Args:
-            source, target: wallets by our names: ``spot``, ``futures``, ``unified``, ``funding``.
-            reference: ours, for venues that take one.
-        """
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        """Look a transfer up by its reference. Raise NOT_FOUND when the venue shows none."""
 
 
 class Market(Protocol):

@@ -22,6 +22,7 @@ from oms.messages.venues import Capabilities, Feature
 from oms.venues.adapter import (
     Book,
     FundsMoved,
+    Move,
     OrderChanged,
     PublicTrade,
     Quote,
@@ -30,6 +31,7 @@ from oms.venues.adapter import (
     VenueOrder,
     VenuePosition,
     VenueTrade,
+    VenueTransfer,
 )
 from oms.venues.binance_futures_codes import MEANINGS
 from oms.venues.binance_futures_payloads import (
@@ -44,7 +46,7 @@ from oms.venues.binance_futures_payloads import (
     venue_id_in,
 )
 from oms.venues.binance_spot import CLOCK, SHUT_OUT, refusal, retry_after
-from oms.venues.binance_wallets import transfer
+from oms.venues.binance_wallets import ask_to_move, find_move
 from oms.venues.credentials import Key
 from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
@@ -330,8 +332,11 @@ class BinanceFuturesAccount(CcxtAccount):
             if error.kind is not Kind.ALREADY_DONE:
                 raise
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        return await transfer(self.request, asset, amount, source, target)
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
+        return await ask_to_move(self.request, move, deadline)
+
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        return await find_move(self.request, move)
 
     # -- paging
 

@@ -14,6 +14,7 @@ from oms.messages.venues import Capabilities, Feature
 from oms.venues.adapter import (
     Book,
     FundsMoved,
+    Move,
     OrderChanged,
     PublicTrade,
     Quote,
@@ -21,8 +22,9 @@ from oms.venues.adapter import (
     StreamEvent,
     VenueOrder,
     VenueTrade,
+    VenueTransfer,
 )
-from oms.venues.binance_wallets import REFUSED_TRANSFERS, transfer
+from oms.venues.binance_wallets import REFUSED_TRANSFERS, ask_to_move, find_move
 from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
@@ -409,8 +411,11 @@ class BinanceSpotAccount(CcxtAccount):
 
         return await self.request("privateGetAccount", {"omitZeroBalances": "true"}, read)
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        return await transfer(self.request, asset, amount, source, target)
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
+        return await ask_to_move(self.request, move, deadline)
+
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        return await find_move(self.request, move)
 
 
 def _new_order(order: Submit | Amend, client_id: str, quantity: Decimal) -> dict[str, str]:

@@ -1,15 +1,25 @@
-"""Transfers between the wallets of one Binance account: one endpoint of api.binance.com for all of its markets."""
+"""Transfers between a Binance main account and its sub-accounts: one endpoint of api.binance.com for all of its markets."""
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any, Final
 
+from oms.messages.desk import TransferState
+from oms.venues.adapter import Move, VenueTransfer
 from oms.venues.dialect import Meanings
 from oms.venues.errors import Kind, VenueError
-from oms.venues.notation import text
+from oms.venues.limiter import Priority
+from oms.venues.notation import at_ms, text
+from oms.venues.pools import TRANSFER, TRANSFERS
 
-WALLETS: Final = {"spot": "MAIN", "futures": "UMFUTURE", "funding": "FUNDING"}
-"""Our name → the venue's, of wallets that any two of can exchange funds."""
+WALLETS: Final = {"spot": "SPOT", "futures": "USDT_FUTURE"}
+"""Our name → the venue's. One of the two sides of a transfer has to be SPOT, whichever account's."""
+
+STATES: Final = {
+    "SUCCESS": TransferState.DONE,
+    "FAILURE": TransferState.REJECTED,
+    "PROCESS": TransferState.PENDING,
+    "INIT": TransferState.PENDING,
+}
 
 # fmt: off
 REFUSED_TRANSFERS: Final[Meanings] = {
@@ -24,30 +34,69 @@ REFUSED_TRANSFERS: Final[Meanings] = {
 # fmt: on
 
 
-async def transfer(
-    request: Callable[..., Awaitable[str]], asset: str, amount: Decimal, source: str, target: str
-) -> str:
-    """Move funds once and return the venue's id of it.
+async def ask_to_move(
+    request: Callable[..., Awaitable[VenueTransfer]], move: Move, deadline: int
+) -> VenueTransfer:
+    """Move funds once. The answer says that it is taken; that it is done, :func:`find_move` says.
 
     Args:
         request: of the account that asks.
 
     Raises:
-        VenueError: NOT_SENT for wallets that there are not; never AUTH_FATAL: a key that may not transfer may still trade.
+        VenueError: NOT_SENT for wallets that nothing goes between.
     """
-    if source not in WALLETS or target not in WALLETS or source == target:
-        raise VenueError(
-            Kind.NOT_SENT, f"transfers are between two of {', '.join(WALLETS)}: was {source} to {target}"
-        )
-    params = {"type": f"{WALLETS[source]}_{WALLETS[target]}", "asset": asset, "amount": text(amount)}
+    wallets = (move.source.wallet, move.target.wallet)
+    if not set(wallets) <= WALLETS.keys() or "spot" not in wallets:
+        why = f"Binance moves funds to or from spot, out of {', '.join(WALLETS)}: was {' to '.join(wallets)}"
+        raise VenueError(Kind.NOT_SENT, why)
+    params = {
+        "fromEmail" if move.target.main else "toEmail": move.other.named,
+        "fromAccountType": WALLETS[move.source.wallet],
+        "toAccountType": WALLETS[move.target.wallet],
+        "clientTranId": move.reference,
+        "asset": move.asset,
+        "amount": text(move.amount),
+    }
 
-    def read(raw: Any) -> str:
-        return str(raw["tranId"])
+    def read(raw: Any) -> VenueTransfer:
+        return VenueTransfer(venue_transfer_id=str(raw["tranId"]), state=TransferState.PENDING)
 
-    try:
-        # It counts by user id in a pool of its own, 900 of 180,000 a minute, and not in those of the markets.
-        return await request("sapiPostAssetTransfer", params, read, weight=0)
-    except VenueError as error:
-        if error.kind is Kind.AUTH_FATAL:
-            raise VenueError(Kind.REJECTED, f"the key may not transfer: {error.reason}") from None
-        raise
+    # Its weight is counted for itself, not with that of the markets.
+    return await request(
+        "sapiPostSubAccountUniversalTransfer",
+        params,
+        read,
+        weight=0,
+        group=TRANSFER,
+        priority=Priority.ORDER,
+        deadline=deadline,
+    )
+
+
+async def find_move(request: Callable[..., Awaitable[VenueTransfer | None]], move: Move) -> VenueTransfer:
+    """A transfer of the last seven days, by its client id.
+
+    Raises:
+        VenueError: NOT_FOUND, the venue shows none.
+    """
+    # Without either address it lists what the main account sent; with both it refuses.
+    params = {
+        "fromEmail" if move.target.main else "toEmail": move.other.named,
+        "clientTranId": move.reference,
+    }
+
+    def read(raw: Any) -> VenueTransfer | None:
+        for row in raw["result"]:
+            if row["clientTranId"] == move.reference:
+                return VenueTransfer(
+                    venue_transfer_id=str(row["tranId"]),
+                    state=STATES[row["status"]],
+                    time=at_ms(row["createTimeStamp"]),
+                    reason=f"the venue says {row['status']}",
+                )
+        return None
+
+    found = await request("sapiGetSubAccountUniversalTransfer", params, read, weight=0, group=TRANSFERS)
+    if found is None:
+        raise VenueError(Kind.NOT_FOUND, "the venue shows no such transfer")
+    return found

@@ -18,7 +18,9 @@ from oms.messages.instructions import Amend, Submit
 from oms.venues import bybit_payloads as payloads
 from oms.venues.adapter import (
     FundsMoved,
+    Move,
     OrderChanged,
+    Party,
     State,
     StreamEvent,
     Traded,
@@ -26,15 +28,16 @@ from oms.venues.adapter import (
     VenueOrder,
     VenuePosition,
     VenueTrade,
+    VenueTransfer,
 )
-from oms.venues.bybit_meanings import LEVERAGE_STANDS, MARGIN_MODE_STANDS, MEANINGS, NOT_PERMITTED, refusal
+from oms.venues.bybit_meanings import LEVERAGE_STANDS, MARGIN_MODE_STANDS, MEANINGS, refusal
 from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
 from oms.venues.notation import NS_PER_MS, RETRY_AFTER_S, at_ms, nameless, text
 from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.patience import patiently
-from oms.venues.pools import CONNECT
+from oms.venues.pools import CONNECT, TRANSFER, TRANSFERS
 
 T = TypeVar("T")
 
@@ -56,7 +59,7 @@ WAIT_MAX_S: Final = 60.0
 SHUT_OUT: Final[frozenset[int | str]] = frozenset({403})
 SHUT_OUT_S: Final = 600.0
 """Whoever asks too often is shut out by address; Bybit wants ten minutes of silence."""
-TRANSFERS: Final = uuid.UUID("5b1f8a52-0b0f-4f63-9d33-6f2d1c7d5e10")
+OUR_TRANSFERS: Final = uuid.UUID("5b1f8a52-0b0f-4f63-9d33-6f2d1c7d5e10")
 """Of the transfer ids that are made from our references."""
 
 ACCOUNT_TYPES: Final = {WALLET: "UNIFIED", "funding": "FUND"}
@@ -391,32 +394,38 @@ class BybitAccount(CcxtAccount):
     async def totals(self) -> dict[str, Decimal]:
         return {coin: total for coin, total in (await self._wallet()).items() if total}
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        """The venue moves funds once for a reference: asked again, it says that it has."""
-        unknown = {source, target} - ACCOUNT_TYPES.keys()
-        if unknown:
-            raise VenueError(
-                Kind.NOT_SENT, f"wallets are {', '.join(ACCOUNT_TYPES)}, was {', '.join(sorted(unknown))}"
-            )
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
         params = {
-            "transferId": str(uuid.uuid5(TRANSFERS, reference)),
-            "coin": asset,
-            "amount": text(amount),
-            "fromAccountType": ACCOUNT_TYPES[source],
-            "toAccountType": ACCOUNT_TYPES[target],
+            "transferId": transfer_id(move.reference),
+            "coin": move.asset,
+            "amount": text(move.amount),
+            "fromMemberId": _member(move.source),
+            "toMemberId": _member(move.target),
+            "fromAccountType": _account_type(move.source),
+            "toAccountType": _account_type(move.target),
         }
-        name = "privatePostV5AssetTransferInterTransfer"
-        try:
-            result = await self._request(name, params, lambda raw: raw["result"], group="transfer")
-        except VenueError as error:
-            if error.kind is Kind.AUTH_FATAL and error.reason.startswith(NOT_PERMITTED):
-                # A key may trade and not transfer.
-                raise VenueError(Kind.REJECTED, error.reason) from None
-            raise
-        if result.get("status") == "FAILED":
-            raise VenueError(Kind.REJECTED, "the transfer failed")
-        transfer_id: str = result["transferId"]
-        return transfer_id
+        return await self._request(
+            "privatePostV5AssetTransferUniversalTransfer",
+            params,
+            lambda raw: payloads.read_transfer(raw["result"]),
+            group=TRANSFER,
+            priority=Priority.ORDER,
+            deadline=deadline,
+        )
+
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        """Among those of the last seven days."""
+        ours = transfer_id(move.reference)
+
+        def read(raw: Any) -> VenueTransfer | None:
+            rows = [row for row in raw["result"]["list"] if row["transferId"] == ours]
+            return payloads.read_transfer(rows[0]) if rows else None
+
+        name = "privateGetV5AssetTransferQueryUniversalTransferList"
+        found = await self._request(name, {"transferId": ours}, read, group=TRANSFERS)
+        if found is None:
+            raise VenueError(Kind.NOT_FOUND, "the venue shows no such transfer")
+        return found
 
 
 class BybitFuturesAccount(BybitAccount):
@@ -495,6 +504,24 @@ class BybitFuturesAccount(BybitAccount):
         except VenueError as error:
             if not error.reason.startswith(f"{stands} "):
                 raise
+
+
+def transfer_id(reference: str) -> str:
+    """The venue's form of our reference: the same UUID each time."""
+    return str(uuid.uuid5(OUR_TRANSFERS, reference))
+
+
+def _member(party: Party) -> int:
+    if not party.named.isdecimal():
+        why = f"Bybit calls accounts by UID, a number: accounts.{party.account}.venue_ids has {party.venue_id!r}"
+        raise VenueError(Kind.NOT_SENT, why)
+    return int(party.named)
+
+
+def _account_type(party: Party) -> str:
+    if party.wallet not in ACCOUNT_TYPES:
+        raise VenueError(Kind.NOT_SENT, f"wallets are {', '.join(ACCOUNT_TYPES)}, was {party.wallet}")
+    return ACCOUNT_TYPES[party.wallet]
 
 
 def _taken(order: Submit, raw: Mapping[str, Any], took_s: float) -> VenueOrder:

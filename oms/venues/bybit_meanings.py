@@ -14,14 +14,13 @@ from oms.venues.errors import Kind
 
 LEVERAGE_STANDS: Final = "110043"
 MARGIN_MODE_STANDS: Final = "110026"
-NOT_PERMITTED: Final = "10005"
 
 # fmt: off
 _AUTH_FATAL: Final = {
     "401": "wrong key, or no authentication in the headers (HTTP status)",
     "10003": "API key invalid",
     "10004": "wrong signature",
-    NOT_PERMITTED: "the API key lacks the permission",
+    "10005": "the API key lacks the permission",
     "10007": "user authentication failed",
     "10008": "banned: check the account's mode",
     "10009": "the address is banned",

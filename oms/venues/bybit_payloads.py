@@ -5,8 +5,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from oms.messages.commands import InstrumentSpec
+from oms.messages.desk import TransferState
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
-from oms.venues.adapter import PublicTrade, State, VenueFunding, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.adapter import (
+    PublicTrade,
+    State,
+    VenueFunding,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+    VenueTransfer,
+)
 from oms.venues.notation import at_ms, named, optional, plain
 
 SETTLE: Final = "USDT"
@@ -33,6 +42,13 @@ TRADES: Final = frozenset({"Trade", "AdlTrade", "BustTrade", "BlockTrade", "Move
 """Kinds of executions that change what the account holds by a trade."""
 CASH: Final = frozenset({"Funding", "Settle", "Delivery", "SessionSettlePnL"})
 """Kinds of executions that are no trades."""
+
+TRANSFER_STATES: Final = {
+    "SUCCESS": TransferState.DONE,
+    "PENDING": TransferState.PENDING,
+    "STATUS_UNKNOWN": TransferState.PENDING,
+    "FAILED": TransferState.REJECTED,
+}
 
 SIDES: Final = {"Buy": Side.BUY, "Sell": Side.SELL}
 
@@ -220,4 +236,14 @@ def read_perpetual(raw: Mapping[str, Any]) -> InstrumentSpec | None:
         maker_fee=MAKER_FEE,
         taker_fee=TAKER_FEE,
         trading=raw["status"] == "Trading",
+    )
+
+
+def read_transfer(raw: Mapping[str, Any]) -> VenueTransfer:
+    """A universal transfer: the answer to a new one, which tells no time, or a row of the list."""
+    return VenueTransfer(
+        venue_transfer_id=raw["transferId"],
+        state=TRANSFER_STATES[raw["status"]],
+        time=at_ms(raw.get("timestamp") or 0),
+        reason=f"the venue says {raw['status']}",
     )

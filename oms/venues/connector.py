@@ -29,6 +29,7 @@ from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.reporter import LATER, EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
+from oms.venues.transfers import Register
 from oms.venues.wallet import Wallet
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Connector:
         market: the adapter; the connector opens and closes it.
         accounts: names of the accounts to serve.
         wallets: of the exchange, by account and wallet; shared with the exchange's other markets.
+        register: of the exchange's transfers; shared likewise.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Connector:
         accounts: Sequence[str],
         settings: Settings | None = None,
         wallets: Wallets | None = None,
+        register: Register | None = None,
     ) -> None:
         self._nc = nc
         self._exchange, self._market_name = venue.split(".")
@@ -73,6 +76,7 @@ class Connector:
         self._accounts = tuple(accounts)
         self._settings = settings or Settings()
         self._wallets = Wallets() if wallets is None else wallets
+        self._register = Register() if register is None else register
         self._listed: dict[str, InstrumentSpec] = {}
         self._relisted = asyncio.Event()
         for name in self._accounts:
@@ -201,6 +205,7 @@ class Connector:
                     self._wallet(name),
                     self._settings,
                     partial(self._market.limits_left, name),
+                    self._register,
                 )
                 self.sessions[name] = session
                 await session.run()

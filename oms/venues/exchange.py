@@ -15,6 +15,7 @@ from oms.venues.over_ccxt import Reach
 from oms.venues.pools import POOLS, pool_of
 from oms.venues.registry import make_market
 from oms.venues.settings import Settings
+from oms.venues.transfers import Register
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +40,7 @@ class Exchange:
 
     Args:
         services: ``exchange.market`` → what is done there; all of one exchange.
+        venue_ids: account → what the exchange calls it, where funds go between accounts.
 
     Attributes:
         connectors: by ``exchange.market``.
@@ -50,9 +52,10 @@ class Exchange:
         services: Mapping[str, Service],
         credentials: Credentials,
         settings: Settings | None = None,
+        venue_ids: Mapping[str, str] | None = None,
     ) -> None:
         pools = {name: Pool(POOLS[name]) for name in {pool_of(venue) for venue in services}}
-        wallets = Wallets()
+        wallets, register = Wallets(), Register(venue_ids or {})
         self.connectors: dict[str, Connector] = {}
         for venue, service in services.items():
             budgets = Budgets(
@@ -62,7 +65,9 @@ class Exchange:
                 service.orders_per_day,
             )
             market = make_market(venue, credentials, budgets, service.reach)
-            self.connectors[venue] = Connector(nc, venue, market, service.accounts, settings, wallets)
+            self.connectors[venue] = Connector(
+                nc, venue, market, service.accounts, settings, wallets, register
+            )
 
     def rekey(self, exchange: str, market: str, account: str) -> None:
         """An account's key was changed."""

@@ -12,16 +12,20 @@ from typing import Any, Final, TypeVar
 import attrs
 import ccxt.pro
 
+from oms.messages.desk import TransferState
 from oms.messages.enums import OrderType, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.venues.adapter import (
     AmendRefused,
     FundsMoved,
+    Move,
     OrderChanged,
+    Party,
     State,
     StreamEvent,
     VenueOrder,
     VenueTrade,
+    VenueTransfer,
 )
 from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter, Priority
@@ -33,11 +37,12 @@ from oms.venues.okx_payloads import (
     read_order,
     read_totals,
     read_trade,
+    read_transfer,
     trade_time,
 )
 from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.patience import patiently
-from oms.venues.pools import CONNECT
+from oms.venues.pools import CONNECT, TRANSFER, TRANSFERS
 
 T = TypeVar("T")
 
@@ -58,13 +63,18 @@ GROUPS: Final = {
     "privateGetAccountBalance": "balance", "privateGetAccountPositions": "positions",
     "privateGetAccountBills": "bills", "privateGetAccountBillsArchive": "bills",
     "privateGetAccountConfig": "account", "privateGetAccountLeverageInfo": "leverage",
-    "privatePostAccountSetLeverage": "leverage", "privatePostAssetTransfer": "transfer",
+    "privatePostAccountSetLeverage": "leverage",
+    "privatePostAssetTransfer": TRANSFER, "privateGetAssetTransferState": TRANSFERS,
     "publicGetPublicTime": "public",
 }
 # fmt: on
 
 WALLETS: Final = {"funding": "6", "unified": "18"}
 """Our names of OKX's funding and trading accounts."""
+NO_TRANSFER: Final = frozenset({"51000", "58129"})
+"""How OKX has answered, over the years, for a client id that it does not know."""
+MOVE_WINDOW_S: Final = 30.0
+"""OKX discards only orders by a time of ours; anything else it takes for as long as its timestamp is good."""
 
 _TIMED: Final = frozenset({"trade/order", "trade/amend-order"})
 """Requests that OKX discards after a time of ours."""
@@ -112,6 +122,7 @@ class OkxAccount(CcxtAccount):
 
     def __init__(self, exchange: Any, public: Any, limiter: Limiter, accept_window_s: float) -> None:
         super().__init__(exchange, public, limiter, accept_window_s)
+        self.move_window_s = MOVE_WINDOW_S
         self.types: tuple[str, ...] = ()
         """OKX's instrument types that the market is made of."""
         self._silent: set[tuple[str, str]] = set()
@@ -364,23 +375,50 @@ class OkxAccount(CcxtAccount):
     async def totals(self) -> dict[str, Decimal]:
         return await self.ask("privateGetAccountBalance", {}, read_totals)
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        if source not in WALLETS or target not in WALLETS or source == target:
-            raise VenueError(
-                Kind.NOT_SENT, f"funds go between {' and '.join(WALLETS)}, not from {source} to {target}"
-            )
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
         params = {
-            "ccy": asset,
-            "amt": text(amount),
-            "from": WALLETS[source],
-            "to": WALLETS[target],
-            "type": "0",
+            "type": _direction(move),
+            "subAcct": move.other.named,
+            "ccy": move.asset,
+            "amt": text(move.amount),
+            "from": _wallet(move.source),
+            "to": _wallet(move.target),
+            "clientId": move.reference,
         }
-        ours = "".join(filter(str.isalnum, reference))[:32]
-        if ours:
-            params["clientId"] = ours
-        row = await self.ask("privatePostAssetTransfer", params, lambda raw: rows_of(raw)[0])
-        return str(row["transId"])
+
+        def read(raw: Any) -> VenueTransfer:
+            (row,) = rows_of(raw)
+            return VenueTransfer(venue_transfer_id=str(row["transId"]), state=TransferState.PENDING)
+
+        name = "privatePostAssetTransfer"
+        return await self.ask(name, params, read, priority=Priority.ORDER, deadline=deadline)
+
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        """Among those of the last two weeks."""
+        params = {"clientId": move.reference, "type": _direction(move)}
+        try:
+            rows = await self.ask(
+                "privateGetAssetTransferState",
+                params,
+                lambda raw: [read_transfer(row) for row in rows_of(raw)],
+            )
+        except VenueError as error:
+            if error.reason.split(" ")[0] in NO_TRANSFER:
+                raise VenueError(Kind.NOT_FOUND, error.reason) from None
+            raise
+        if not rows:
+            raise VenueError(Kind.NOT_FOUND, "the venue shows no such transfer")
+        return rows[0]
+
+
+def _direction(move: Move) -> str:
+    return "1" if move.source.main else "2"
+
+
+def _wallet(party: Party) -> str:
+    if party.wallet not in WALLETS:
+        raise VenueError(Kind.NOT_SENT, f"wallets are {', '.join(WALLETS)}, was {party.wallet}")
+    return WALLETS[party.wallet]
 
 
 _HISTORIES: Final = {

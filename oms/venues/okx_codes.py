@@ -47,7 +47,7 @@ _NOT_FOUND: Final[tuple[_Codes, ...]] = (
 _UNKNOWN: Final[tuple[_Codes, ...]] = (
     (50001, 50004, 50026, 51054, 51149),           # in the venue's words: neither success nor failure
     (50042, 50071, 51016, 58404),                  # the id is in use: what stands there has to be seen
-    (58007, 58124),                                # the transfer is being processed
+    (58007, 58112, 58124),                         # the transfer failed, or is being processed
 )
 
 _REJECTED: Final[tuple[_Codes, ...]] = (
@@ -83,7 +83,8 @@ _REJECTED: Final[tuple[_Codes, ...]] = (
     (*_until(54039, 54049), *_until(54070, 54075), 54078, 54079, 54092, 54094),
     # 58000: transfers
     (*_until(58002, 58006), *_until(58008, 58016), 58100, 58101),          # currency, account, suspended
-    (*_until(58103, 58107), *_until(58110, 58117), *_until(58119, 58123)),  # risk control, funding, amount
+    (*_until(58103, 58107), 58110, 58111, *_until(58113, 58117)),          # risk control, funding, amount
+    (*_until(58119, 58123),),
     (*_until(58125, 58129), 58131, 58132, 58350),  # not between these accounts, not enough
     # 59000: settings
     (59000, 59001, 59002, *_until(59004, 59006), *_until(59101, 59114)),   # leverage

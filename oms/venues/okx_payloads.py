@@ -5,8 +5,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 from oms.messages.commands import InstrumentSpec
+from oms.messages.desk import TransferState
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
-from oms.venues.adapter import State, VenueFunding, VenueOrder, VenuePosition, VenueTrade
+from oms.venues.adapter import (
+    State,
+    VenueFunding,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+    VenueTransfer,
+)
 from oms.venues.notation import at_ms, named, optional, plain
 
 Raw = Mapping[str, Any]
@@ -19,6 +27,10 @@ SWAP: Final = "SWAP"
 STATES: Final = {
     "live": State.WORKING, "partially_filled": State.WORKING, "filled": State.FILLED,
     "canceled": State.CANCELED, "mmp_canceled": State.CANCELED,
+}
+
+TRANSFER_STATES: Final = {
+    "success": TransferState.DONE, "pending": TransferState.PENDING, "failed": TransferState.REJECTED,
 }
 
 TYPES: Final = {
@@ -224,4 +236,13 @@ def read_funding(raw: Raw) -> VenueFunding:
         amount=Decimal(raw["balChg"] or 0) + Decimal(raw["posBalChg"] or 0),
         asset=raw["ccy"],
         time=at_ms(raw["ts"]),
+    )
+
+
+def read_transfer(raw: Raw) -> VenueTransfer:
+    """The state of a transfer. OKX tells no time of it."""
+    return VenueTransfer(
+        venue_transfer_id=str(raw["transId"]),
+        state=TRANSFER_STATES[raw["state"]],
+        reason=f"the venue says {raw['state']}",
     )

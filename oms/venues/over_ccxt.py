@@ -22,7 +22,15 @@ import ccxt.pro
 from oms.messages.enums import MarginMode
 from oms.messages.instructions import Amend
 from oms.tasks import end
-from oms.venues.adapter import Book, StreamEvent, VenueFunding, VenueOrder, VenuePosition
+from oms.venues.adapter import (
+    Book,
+    Move,
+    StreamEvent,
+    VenueFunding,
+    VenueOrder,
+    VenuePosition,
+    VenueTransfer,
+)
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
 from oms.venues.departure import departure
@@ -307,7 +315,7 @@ class CcxtAccount:
     """Endpoint → what it weighs, where the exchange counts weight; one that is missing is a defect."""
 
     def __init__(self, exchange: Any, public: Any, limiter: Limiter, accept_window_s: float) -> None:
-        self.accept_window_s = accept_window_s
+        self.accept_window_s = self.move_window_s = accept_window_s
         self.exchange = exchange
         self.public = public
         self.limiter = limiter
@@ -514,8 +522,11 @@ class CcxtAccount:
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         raise _unsupported("margin modes")
 
-    async def transfer(self, asset: str, amount: Decimal, source: str, target: str, reference: str) -> str:
-        raise _unsupported("transfers")
+    async def move(self, move: Move, deadline: int) -> VenueTransfer:
+        raise _unsupported("transfers between accounts")
+
+    async def find_transfer(self, move: Move) -> VenueTransfer:
+        raise _unsupported("transfers between accounts")
 
 
 def _unsupported(what: str) -> VenueError:

@@ -16,6 +16,10 @@ CONNECT: Final = "connect"
 """The group of WebSocket connections."""
 ORDER: Final = "order"
 """The group of new and amended orders where cancels are not limited with them."""
+TRANSFER: Final = "transfer"
+"""The group of transfers between accounts."""
+TRANSFERS: Final = "transfers"
+"""The group of looking them up."""
 NS: Final = 10**9
 MINUTE: Final = 60
 DAY: Final = 86_400
@@ -127,24 +131,39 @@ def _each(
 _REQUESTS, _WEIGHT, _ORDERS = Counts.REQUESTS, Counts.WEIGHT, Counts.ORDERS
 
 # fmt: off
+# Sub-account endpoints: a transfer weighs 360 of the 180,000 a minute that each account has there, a look-up 1 of the 12,000 of
+# our address. It is one limit of both of Binance's pools, far above what a desk moves.
+_BINANCE_TRANSFERS: Final = _each(_REQUESTS, 500, MINUTE, TRANSFER)
+_BINANCE_LOOK_UPS: Final = _each(_REQUESTS, 12_000, MINUTE, TRANSFERS)
+
 POOLS: Final[Mapping[str, Limits]] = {
     # developers.binance.com, "Limits" and "Rate limits" of the spot API (weight by address, unfilled orders by account, 300
     # connections in 5 minutes by address), with the figures that GET /api/v3/exchangeInfo lists.
     "binance.spot": Limits(
-        address=(Rule("weight 1m", _WEIGHT, 6_000, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
+        address=(
+            Rule("weight 1m", _WEIGHT, 6_000, MINUTE),
+            *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT),
+            *_BINANCE_LOOK_UPS,
+        ),
         account=(
             Rule("orders 10s", _ORDERS, 100, 10, frozenset({ORDER})),
             Rule("orders 1d", _ORDERS, 200_000, DAY, frozenset({ORDER})),
+            *_BINANCE_TRANSFERS,
         ),
         read=read_binance,
     ),
     # binance.com support, "Rate Limits on Binance Futures" (25 October 2024): 2,400 by address, 1,200 and 300 by sub-account.
     # A new or amended order weighs nothing by address and counts in both of the account's. Connections as on spot.
     "binance.futures": Limits(
-        address=(Rule("weight 1m", _WEIGHT, 2_400, MINUTE), *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT)),
+        address=(
+            Rule("weight 1m", _WEIGHT, 2_400, MINUTE),
+            *_each(_REQUESTS, 300, 5 * MINUTE, CONNECT),
+            *_BINANCE_LOOK_UPS,
+        ),
         account=(
             Rule("orders 10s", _ORDERS, 300, 10, frozenset({ORDER})),
             Rule("orders 1m", _ORDERS, 1_200, MINUTE, frozenset({ORDER})),
+            *_BINANCE_TRANSFERS,
         ),
         read=read_binance,
     ),
@@ -158,7 +177,8 @@ POOLS: Final[Mapping[str, Limits]] = {
             *_each(_REQUESTS, 10, 1, "linear.create", "linear.amend", "linear.cancel", "linear.cancel_all"),
             *_each(_REQUESTS, 10, 1, "realtime", "history", "executions", "positions", "transactions", "wallet",
                    "leverage", "margin_mode", "account"),
-            *_each(_REQUESTS, 1, 1, "transfer"),
+            *_each(_REQUESTS, 5, 1, TRANSFER),
+            *_each(_REQUESTS, 2, 1, TRANSFERS),
         ),
         read=read_bybit,
     ),
@@ -174,7 +194,8 @@ POOLS: Final[Mapping[str, Limits]] = {
             *_each(_REQUESTS, 10, 2, "fills_history", "balance", "positions", "bills"),
             *_each(_REQUESTS, 20, 2, "leverage"),
             *_each(_REQUESTS, 5, 2, "account"),
-            *_each(_REQUESTS, 2, 1, "transfer"),
+            *_each(_REQUESTS, 2, 1, TRANSFER),
+            *_each(_REQUESTS, 1, 1, TRANSFERS),
         ),
     ),
     # docs.upbit.com/reference/rate-limits: by second and pocket (an account of ours), quotations by address; the order group

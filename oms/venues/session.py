@@ -22,7 +22,14 @@ from oms.messages.codec import encode
 from oms.messages.codes import Code
 from oms.messages.commands import CloseSession, ListLive, OpenSession
 from oms.messages.heartbeat import Heartbeat
-from oms.messages.instructions import Instructions, Reconcile, SetTerms, Submit
+from oms.messages.instructions import (
+    Instructions,
+    LookUpTransfer,
+    Reconcile,
+    SetTerms,
+    Submit,
+    Transfer,
+)
 from oms.tasks import end, until_first
 from oms.venues.adapter import (
     Account,
@@ -39,6 +46,7 @@ from oms.venues.reconcile import Comparison, Reconciler
 from oms.venues.reporter import Reporter, SessionOver, ask
 from oms.venues.settings import Settings
 from oms.venues.terms import set_terms
+from oms.venues.transfers import Register, Transfers
 from oms.venues.wallet import Wallet
 
 log = logging.getLogger(__name__)
@@ -65,6 +73,7 @@ class Session:
         market: what the account is of.
         wallet: where the funds are that the account trades with on that market.
         limits_left: what may still be sent, by group of requests and window.
+        register: of the exchange's transfers.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class Session:
         wallet: Wallet,
         settings: Settings,
         limits_left: Callable[[], dict[str, dict[str, int]]],
+        register: Register,
     ) -> None:
         self.token = secrets.token_hex(8)
         self._nc = nc
@@ -88,6 +98,15 @@ class Session:
         self.orders = Orders(account, settings, self._reporter.put, self._fail, market.amends_in_place)
         self.reconciler = Reconciler(
             place, self.token, account, market.capabilities, self.orders, self._reporter, wallet, settings
+        )
+        self.transfers = Transfers(
+            account,
+            place.split(".")[1],
+            self.token,
+            register,
+            settings,
+            self._reporter.tell,
+            self._moved,
         )
         self._held: list[OrderChanged | Traded | AmendRefused] | None = []
         self._heard_at = 0
@@ -144,6 +163,7 @@ class Session:
                 with contextlib.suppress(nats.errors.Error):
                     await subscription.unsubscribe()
             await self.orders.close()
+            await self.transfers.close()
             await end(tasks)
             await self._account.close()
 
@@ -212,17 +232,20 @@ class Session:
         if told.session != self.token:
             return
         for instruction in told.instructions:
-            if isinstance(instruction, SetTerms | Reconcile):
+            if isinstance(instruction, SetTerms | Reconcile | Transfer | LookUpTransfer):
                 self._do(instruction)
                 continue
             if isinstance(instruction, Submit):
                 self.reconciler.touch(instruction.symbol, time.time_ns())
             self.orders.instruct(instruction)
 
-    def _do(self, instruction: SetTerms | Reconcile) -> None:
-        """Begin what is no order's. When it fails for good, so does the session."""
+    def _do(self, instruction: SetTerms | Reconcile | Transfer | LookUpTransfer) -> None:
+        """Begin what is no order's. When setting terms or comparing fails for good, so does the session."""
         if self.orders.ready_at is None:
             log.warning("not ready: ignored %s", instruction)
+            return
+        if isinstance(instruction, Transfer | LookUpTransfer):
+            self.transfers.instruct(instruction)
             return
         if isinstance(instruction, Reconcile):
             work = self.reconciler.asked(instruction.request_id)
@@ -243,8 +266,7 @@ class Session:
         self._heard_at = time.time_ns()
         if isinstance(event, FundsMoved):
             log.info("%s: %s", self._place, event.reason)
-            self.reconciler.moved()
-            self._funds_moved.set()
+            self._moved()
             return
         trades = event.order.trades if isinstance(event, OrderChanged) else ()
         for trade in (event.trade,) if isinstance(event, Traded) else trades:
@@ -255,6 +277,11 @@ class Session:
             self._held.append(event)
         else:
             self._fail(f"over {HELD_MAX:,} events came while reconciling")
+
+    def _moved(self) -> None:
+        """Funds moved by something else than a trade: what is there is to be compared."""
+        self.reconciler.moved()
+        self._funds_moved.set()
 
     def _tell(self, event: OrderChanged | Traded | AmendRefused) -> None:
         if isinstance(event, OrderChanged):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal as D
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.bybit import BTC, KEY, SECRET, Bybit, running
+from tests.bybit import BTC, KEY, OTHER_KEY, OTHER_SECRET, SECRET, Bybit, running
 
 unified_trading = pytest.importorskip("pybit.unified_trading")
 exceptions = pytest.importorskip("pybit.exceptions")
@@ -214,3 +215,41 @@ async def test_streams(bybit: Bybit, category: str) -> None:
     finally:
         await call(private.exit)
         await call(public.exit)
+
+
+async def test_universal_transfers(bybit: Bybit, client: Any) -> None:
+    """pybit moves funds between the main account and a sub-account, once for each id, and finds them by it."""
+    main, other = (bybit.wire.exchange.accounts[name] for name in ("main", "other"))
+    ids = {"fromMemberId": int(main.venue_id), "toMemberId": int(other.venue_id)}
+    types = {"fromAccountType": "UNIFIED", "toAccountType": "UNIFIED"}
+    there = {"transferId": str(uuid.uuid4()), "coin": "USDT", "amount": "12.5", **ids, **types}
+    before = [each.balance("unified", "USDT").free for each in (main, other)]
+    assert await result(client.create_universal_transfer, **there) == {
+        "transferId": there["transferId"],
+        "status": "SUCCESS",
+    }
+    with pytest.raises(exceptions.InvalidRequestError, match="131214"):
+        await call(client.create_universal_transfer, **there)
+    back = {**there, "transferId": str(uuid.uuid4()), "fromAccountType": "FUND", "amount": "0.000001"}
+    back["fromMemberId"], back["toMemberId"] = ids["toMemberId"], ids["fromMemberId"]
+    await result(client.create_universal_transfer, **back)
+    assert main.balance("unified", "USDT").free == before[0] - D("12.499999")
+    assert other.balance("unified", "USDT").free == before[1] + D("12.5")
+    for asked in (there, back):
+        found = await result(client.get_universal_transfer_records, transferId=asked["transferId"])
+        [row] = found["list"]
+        assert (row["amount"], row["status"]) == (asked["amount"], "SUCCESS")
+        assert row["fromMemberId"] == str(asked["fromMemberId"])
+    for wrong, code in (
+        ({"amount": "1000000000"}, 131212),
+        ({"toMemberId": 1}, 131202),
+        ({"toMemberId": ids["fromMemberId"]}, 131203),
+    ):
+        with pytest.raises(exceptions.InvalidRequestError, match=str(code)):
+            await call(
+                client.create_universal_transfer, **{**there, "transferId": str(uuid.uuid4()), **wrong}
+            )
+    sub = http(bybit, api_key=OTHER_KEY, api_secret=OTHER_SECRET)
+    with pytest.raises(exceptions.InvalidRequestError, match="131208"):
+        await call(sub.create_universal_transfer, **{**there, "transferId": str(uuid.uuid4())})
+    sub.client.close()

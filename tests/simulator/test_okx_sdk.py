@@ -206,3 +206,16 @@ async def test_the_public_stream(okx: Okx) -> None:
     assert (await heard.until(channel="trades"))["data"][0]["sz"] == "0.01"
     await stream.stop()
     await asyncio.wait([reading])
+
+
+async def test_transfers_to_a_sub_account(okx: Okx, client: Any) -> None:
+    """The SDK moves funds both ways with the main account's key, and reads the state of each."""
+    funding, other = client(Funding.FundingAPI), okx.exchange.accounts["other"]
+    before = okx.balance("USDT").free, other.balance("unified", "USDT").free
+    [there] = await call(funding.funds_transfer, "USDT", "12.5", "18", "18", "1", "other")
+    [back] = await call(funding.funds_transfer, "USDT", "0.000001", "6", "18", "2", "other")
+    assert okx.balance("USDT").free == before[0] - D("12.499999")
+    assert other.balance("unified", "USDT").free == before[1] + D("12.5")
+    for made, kind in ((there, "1"), (back, "2")):
+        [state] = await call(funding.transfer_state, made["transId"], kind)
+        assert (state["state"], state["type"], state["subAcct"]) == ("success", kind, "other")

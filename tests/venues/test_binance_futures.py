@@ -24,7 +24,6 @@ from oms.venues.adapter import FundsMoved, OrderChanged, State, StreamEvent, Ven
 from oms.venues.admission import Pool
 from oms.venues.binance_futures import BinanceFutures, BinanceFuturesAccount
 from oms.venues.binance_futures_codes import MEANINGS
-from oms.venues.binance_spot import BinanceSpot
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import FixedCredentials, Key
 from oms.venues.errors import Kind, VenueError
@@ -365,7 +364,6 @@ async def test_what_is_not_offered_is_not_sent(rig: Rig) -> None:
         rig.account.submit(stop),
         rig.account.amend(of_market),
         rig.account.set_leverage(SYMBOL, D("2.5")),
-        rig.account.transfer("USDT", D(1), "spot", "unified", ""),
         rig.place(deadline=time.time_ns() - 1),
     ):
         assert (await refused(work)).kind is Kind.NOT_SENT
@@ -803,31 +801,6 @@ async def test_trades_of_an_order_of_last_week(rig: Rig) -> None:
     assert trade.trade_id == str(fills[0].trade_id)
     assert await rig.account.trades_since(SYMBOL, trade.time) == [trade]
     assert await rig.account.trades_since(SYMBOL, trade.time + 10 * DAY_NS) == []
-
-
-# -- transfers
-
-
-async def test_transfers(rig: Rig) -> None:
-    """Funds move between spot and futures both ways, from either market's adapter, and are refused with reason."""
-    spot_market = BinanceSpot(CREDENTIALS, budgets("binance.spot"), Reach(session=rig.session))
-    spot = spot_market.account("main")
-    assert await rig.account.transfer("USDT", D("12.5"), "spot", "futures", "x")
-    assert await rig.account.totals() == {"USDT": D("100012.5")}
-    assert await spot.transfer("USDT", D("0.00000001"), "futures", "spot", "x")
-    assert await rig.account.totals() == {"USDT": D("100012.49999999")}
-    assert await spot.totals() == {"USDT": D("99987.50000001")}
-    for account in (rig.account, spot):
-        error = await refused(account.transfer("USDT", D(10**9), "futures", "spot", "x"))
-        assert (error.kind, error.reason.split()[0]) == (Kind.REJECTED, "-5013")
-        assert (await refused(account.transfer("USDT", D(1), "spot", "moon", "x"))).kind is Kind.NOT_SENT
-    reasons = [event.reason for event in rig.told(FundsMoved)]
-    assert reasons == ["ACCOUNT_UPDATE for DEPOSIT", "ACCOUNT_UPDATE for WITHDRAW"]
-    rig.account.exchange.secret = "wrong"
-    error = await refused(rig.account.transfer("USDT", D(1), "spot", "futures", "x"))
-    assert (error.kind, error.reason.startswith("the key may not transfer")) == (Kind.REJECTED, True)
-    await spot.close()
-    await spot_market.close()
 
 
 # -- public streams

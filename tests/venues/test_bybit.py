@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
+from oms.messages.desk import TransferState
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend
 from oms.messages.venues import Feature
@@ -19,7 +20,9 @@ from oms.venues import bybit_account
 from oms.venues.adapter import (
     Book,
     FundsMoved,
+    Move,
     OrderChanged,
+    Party,
     PublicTrade,
     Quote,
     State,
@@ -511,25 +514,31 @@ async def test_reports_on_their_way(spot: Connected, fault: str) -> None:
 
 async def test_totals_and_transfers(either: Connected) -> None:
     """Totals are the wallet's; a transfer moves funds once for its reference and is told as funds that moved."""
-    account = either.account
+    account, accounts = either.account, either.bybit.wire.exchange.accounts
     assert await account.totals() == {"USDT": D(100_000), "BTC": D(2), "ETH": D(10)}
-    first = await account.transfer("USDT", D("12.5"), "unified", "funding", "ref-1")
-    assert either.bybit.balance("USDT", wallet="funding").total == D("100012.5")
+    main, other = (
+        Party(account=name, venue_id=accounts[name].venue_id, wallet="unified", main=name == "main")
+        for name in ("main", "other")
+    )
+    move = Move(reference="ref1", source=main, target=other, asset="USDT", amount=D("12.5"))
+    deadline = time.time_ns() + 5 * S
+    first = await account.move(move, deadline)
+    assert first.state is TransferState.DONE
+    assert accounts["other"].balance("unified", "USDT").total == D("100012.5")
     assert "USDT" in (await either.heard(FundsMoved)).reason
     assert (await account.totals())["USDT"] == D("99987.5")
-    assert await kind_of(account.transfer("USDT", D("12.5"), "unified", "funding", "ref-1")) == (
-        Kind.ALREADY_DONE,
-        "131214",
-    )
-    assert await account.transfer("USDT", D("12.5"), "funding", "unified", "ref-2") != first
+    assert await kind_of(account.move(move, deadline)) == (Kind.ALREADY_DONE, "131214")
+    found = await account.find_transfer(move)
+    assert (found.state, found.venue_transfer_id) == (TransferState.DONE, first.venue_transfer_id)
     for asset, amount, code in (
         ("USDT", D(10**9), "131212"),
         ("XYZ", D(1), "131203"),
         ("USDT", D(0), "131215"),
     ):
-        refused = account.transfer(asset, amount, "unified", "funding", f"ref-{asset}-{amount}")
-        assert await kind_of(refused) == (Kind.REJECTED, code)
-    assert (await kind_of(account.transfer("USDT", D(1), "spot", "funding", "ref-3")))[0] is Kind.NOT_SENT
+        refused = attrs.evolve(move, reference=f"ref{asset}{amount}", asset=asset, amount=amount)
+        assert await kind_of(account.move(refused, deadline)) == (Kind.REJECTED, code)
+    odd = attrs.evolve(move, source=attrs.evolve(main, wallet="spot"))
+    assert (await kind_of(account.move(odd, deadline)))[0] is Kind.NOT_SENT
 
 
 async def test_a_deposit_is_told_and_a_trade_is_not(spot: Connected, monkeypatch: pytest.MonkeyPatch) -> None:

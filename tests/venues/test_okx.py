@@ -12,12 +12,15 @@ import attrs
 import msgspec
 import pytest
 
+from oms.messages.desk import TransferState
 from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Submit
 from oms.simulator.okx.sockets import CHANNELS
 from oms.venues.adapter import (
     FundsMoved,
+    Move,
     OrderChanged,
+    Party,
     State,
     StreamEvent,
     VenueFunding,
@@ -518,17 +521,32 @@ async def test_funding(okx: Okx, swaps: Connection, mode: MarginMode) -> None:
 
 
 async def test_transfers(okx: Okx, spot: Connection) -> None:
-    """Funds go between the trading and the funding account, once, under our reference."""
-    made = await spot.account.transfer("USDT", D("250.5"), "unified", "funding", "ref-1")
-    sent = okx.last("asset/transfer").json
-    assert sent == {"ccy": "USDT", "amt": "250.5", "from": "18", "to": "6", "type": "0", "clientId": "ref1"}
-    assert made.isdecimal()
+    """Funds go to a sub-account under our reference, are told as moved, and the state is found by that reference alone."""
+    main = Party(account="main", venue_id="", wallet="unified", main=True)
+    other = Party(account="other", venue_id="other", wallet="funding", main=False)
+    move = Move(reference="ref1", source=main, target=other, asset="USDT", amount=D("250.5"))
+    made = await spot.account.move(move, time.time_ns() + 10**9)
+    assert okx.last("asset/transfer").json == {
+        "type": "1",
+        "subAcct": "other",
+        "ccy": "USDT",
+        "amt": "250.5",
+        "from": "18",
+        "to": "6",
+        "clientId": "ref1",
+    }
     assert okx.balance("USDT").total == D("99749.5")
-    assert okx.balance("USDT", "funding").total == D("100250.5")
+    assert okx.exchange.accounts["other"].balance("funding", "USDT").total == D("100250.5")
     await spot.until(lambda e: isinstance(e, FundsMoved) and "transferred" in e.reason)
-    too_much = await refused(spot.account.transfer("USDT", D(10**6), "unified", "funding", "r"))
-    assert (too_much.kind, too_much.reason[:5]) == (Kind.REJECTED, "58350")
-    assert (await refused(spot.account.transfer("USDT", D(1), "spot", "funding", "r"))).kind is Kind.NOT_SENT
+    found = await spot.account.find_transfer(move)
+    assert (found.state, found.venue_transfer_id) == (TransferState.DONE, made.venue_transfer_id)
+    nowhere = await refused(spot.account.find_transfer(attrs.evolve(move, reference="ref2")))
+    assert nowhere.kind is Kind.NOT_FOUND
+    # What OKX says of an id that was used says nothing of what became of it.
+    again = await refused(spot.account.move(move, time.time_ns() + 10**9))
+    assert again.kind is Kind.UNKNOWN
+    odd = attrs.evolve(move, source=attrs.evolve(main, wallet="spot"))
+    assert (await refused(spot.account.move(odd, time.time_ns() + 10**9))).kind is Kind.NOT_SENT
 
 
 async def test_liquidation_and_deleveraging(okx: Okx, swaps: Connection) -> None:

@@ -17,7 +17,17 @@ from oms.simulator.orders import Order
 from oms.simulator.upbit import payloads
 from oms.simulator.upbit.payloads import order_uuid
 from oms.venues import upbit as adapter
-from oms.venues.adapter import FundsMoved, OrderChanged, State, StreamEvent, Traded, VenueOrder, VenueTrade
+from oms.venues.adapter import (
+    FundsMoved,
+    Move,
+    OrderChanged,
+    Party,
+    State,
+    StreamEvent,
+    Traded,
+    VenueOrder,
+    VenueTrade,
+)
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import FixedCredentials, Key
 from oms.venues.errors import Kind, VenueError
@@ -159,10 +169,15 @@ async def test_what_the_venue_does_not_have(desk: Connected) -> None:
     account = desk.account
     assert await account.positions() == []
     assert await account.funding_since(0) == []
+    main, other = (
+        Party(account=name, venue_id=name, wallet="spot", main=name == "main") for name in ("main", "other")
+    )
+    move = Move(reference="r", source=main, target=other, asset="KRW", amount=D(1))
     for work in (
         account.set_leverage(BTC, D(2)),
         account.set_margin_mode(BTC, MarginMode.CROSS),
-        account.transfer("KRW", D(1), "spot", "futures", "r"),
+        account.move(move, time.time_ns() + 10**9),
+        account.find_transfer(move),
     ):
         assert (await refused(work)).kind is Kind.NOT_SENT
 

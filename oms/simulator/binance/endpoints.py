@@ -17,7 +17,10 @@ from .params import Params
 
 @attrs.frozen
 class Endpoint:
-    """One operation: how to reach it (`ws_method` empty: by REST alone), what it weighs, whether it is signed, whether it counts as an order."""
+    """One operation: how to reach it (`ws_method` empty: by REST alone), what it weighs, whether it is signed, whether it counts as an order.
+
+    Those below `/sapi/` count in pools of their own: `weight` for the address, `uid_weight` for the account.
+    """
 
     method: str
     path: str
@@ -27,6 +30,11 @@ class Endpoint:
     signed: bool = True
     places: bool = False
     weight_of_all: int | None = None
+    uid_weight: int = 0
+
+    @property
+    def is_sapi(self) -> bool:
+        return self.path.startswith("/sapi/")
 
     def weigh(self, names: Collection[str]) -> int:
         """Return the request weight: asking for all symbols costs more where `weight_of_all` says so."""
@@ -109,8 +117,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _signed("GET", "myTrades", "myTrades", 20, queries.my_trades),
     _signed("GET", "account", "account.status", 20, queries.account),
     _signed("GET", "rateLimit/order", "account.rateLimits.orders", 40, queries.order_rate_limits),
-    Endpoint("POST", "/sapi/v1/asset/transfer", "", 900, transfers.transfer),
+    Endpoint("POST", "/sapi/v1/asset/transfer", "", 0, transfers.transfer, uid_weight=900),
     Endpoint("GET", "/sapi/v1/asset/transfer", "", 1, transfers.transfers),
+    Endpoint(
+        "POST",
+        "/sapi/v1/sub-account/universalTransfer",
+        "",
+        1,
+        transfers.between_accounts,
+        uid_weight=360,
+    ),
+    Endpoint("GET", "/sapi/v1/sub-account/universalTransfer", "", 1, transfers.list_between_accounts),
 )
 
 BY_ROUTE = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}

@@ -157,6 +157,10 @@ def bad_key() -> ApiError:
     return ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
 
 
+def not_authorized() -> ApiError:
+    return ApiError(-1002, "You are not authorized to execute this request.", status=401)
+
+
 def bad_signature() -> ApiError:
     return ApiError(-1022, "Signature for this request is not valid.")
 

@@ -7,7 +7,14 @@ from oms.simulator.limits import LimitExceeded, Limits, Pool
 from . import errors
 
 WEIGHT, ORDERS_10S, ORDERS_1D = "weight_1m", "orders_10s", "orders_1d"
-POOLS = (Pool(WEIGHT, 6_000, 60), Pool(ORDERS_10S, 100, 10), Pool(ORDERS_1D, 200_000, 86_400))
+SAPI, SAPI_UID = "sapi_weight_1m", "sapi_uid_weight_1m"
+POOLS = (
+    Pool(WEIGHT, 6_000, 60),
+    Pool(ORDERS_10S, 100, 10),
+    Pool(ORDERS_1D, 200_000, 86_400),
+    Pool(SAPI, 12_000, 60),
+    Pool(SAPI_UID, 180_000, 60),
+)
 _WORDS = {ORDERS_10S: "10 SECOND", ORDERS_1D: "1 DAY"}
 _ROWS = {
     WEIGHT: ("REQUEST_WEIGHT", "MINUTE", 1),
@@ -26,16 +33,16 @@ class Limiter:
     def weight_limit(self) -> int:
         return self._limits.pools[WEIGHT].limit
 
-    def spend(self, address: str, weight: int) -> None:
-        """Count a request. Raises `ApiError` -1003 (429) when that is more than the minute allows."""
+    def spend(self, address: str, weight: int, pool: str = WEIGHT) -> None:
+        """Count a request of an address, or of an account. Raises `ApiError` -1003 (429) when the minute allows no more."""
         try:
-            self._limits.spend(WEIGHT, address, weight)
+            self._limits.spend(pool, address, weight)
         except LimitExceeded as exceeded:
             raise errors.too_much_weight(exceeded.pool.limit, exceeded.retry_after_s) from None
 
-    def used(self, address: str) -> int:
+    def used(self, address: str, pool: str = WEIGHT) -> int:
         """Return the weight used in this minute."""
-        return self._limits.used(WEIGHT, address)
+        return self._limits.used(pool, address)
 
     def check_order(self, account: str) -> None:
         """Raise `ApiError` -1015 (429) when the account may not place another order now."""

@@ -15,7 +15,7 @@ from oms.simulator.query import split_form
 
 from . import auth, errors
 from .endpoints import BY_ROUTE, Endpoint, call
-from .limits import Limiter
+from .limits import SAPI, SAPI_UID, WEIGHT, Limiter
 from .params import Params
 
 JSON = "application/json;charset=UTF-8"
@@ -43,13 +43,15 @@ class RestApi:
                 raise errors.unknown_path(request.method, path)
             body = (await request.read()).decode("utf-8", "surrogateescape") if request.body_exists else ""
             pairs = split_form(query) + split_form(body)
-            self._limiter.spend(address, endpoint.weigh([name for name, _ in pairs]))
+            weight = endpoint.weigh([name for name, _ in pairs])
+            self._limiter.spend(address, weight, SAPI if endpoint.is_sapi else WEIGHT)
             failed = fail_before(request, self._faults, endpoint.labels, self._refuse)
             if failed is not None:
                 return failed
             params = Params.from_pairs(pairs)
             if endpoint.signed:
                 account = self._authenticate(request, params, query, body)
+                self._limiter.spend(account.name, endpoint.uid_weight, SAPI_UID)
             result = call(endpoint, self._exchange, self._limiter, account, params)
             response = self._json(result, 200)
             done = True
@@ -77,6 +79,12 @@ class RestApi:
     def _add_usage(
         self, response: web.StreamResponse, address: str, account: Account | None, endpoint: Endpoint | None
     ) -> None:
+        if endpoint is not None and endpoint.is_sapi:
+            response.headers["X-SAPI-USED-IP-WEIGHT-1M"] = str(self._limiter.used(address, SAPI))
+            if account is not None:
+                used = str(self._limiter.used(account.name, SAPI_UID))
+                response.headers["X-SAPI-USED-UID-WEIGHT-1M"] = used
+            return
         used = str(self._limiter.used(address))
         response.headers["X-MBX-USED-WEIGHT"] = used
         response.headers["X-MBX-USED-WEIGHT-1M"] = used

@@ -11,6 +11,7 @@ from oms.simulator.limits import Pool
 
 from . import public, queries, settings, trading
 from .params import CATEGORIES, Params
+from .transfers import Transfers
 
 ADDRESS = "ip_5s"
 
@@ -39,7 +40,7 @@ class Endpoint:
         return self.group.format(category=category if category in CATEGORIES else "linear")
 
 
-def table(transfers: settings.Transfers) -> dict[tuple[str, str], Endpoint]:
+def table(transfers: Transfers) -> dict[tuple[str, str], Endpoint]:
     """Return the endpoints by method and path."""
     rows: list[tuple[str, str, Callable[..., Any], str]] = [
         ("GET", "/v5/market/time", public.server_time, ""),
@@ -63,7 +64,14 @@ def table(transfers: settings.Transfers) -> dict[tuple[str, str], Endpoint]:
         ("POST", "/v5/account/set-margin-mode", settings.set_margin_mode, "margin_mode"),
         ("GET", "/v5/asset/transfer/query-account-coins-balance", queries.coin_balances, "account"),
         ("POST", "/v5/asset/transfer/inter-transfer", transfers.make, "transfer"),
-        ("GET", "/v5/asset/transfer/query-inter-transfer-list", transfers.list, "transfer"),
+        ("GET", "/v5/asset/transfer/query-inter-transfer-list", transfers.listed, "transfer"),
+        ("POST", "/v5/asset/transfer/universal-transfer", transfers.make_universal, "universal_transfer"),
+        (
+            "GET",
+            "/v5/asset/transfer/query-universal-transfer-list",
+            transfers.listed_universal,
+            "universal_transfers",
+        ),
         ("GET", "/v5/user/query-api", queries.api_key, "account"),
     ]
     return {(method, path): Endpoint(method, path, handler, group) for method, path, handler, group in rows}
@@ -76,4 +84,6 @@ POOLS = (
     *(Pool(f"linear.{kind}", 10, 1) for kind in ("create", "amend", "cancel", "cancel_all")),
     *(Pool(name, 50, 1) for name in ("realtime", "history", "executions", "positions", "wallet")),
     *(Pool(name, 10, 1) for name in ("account", "leverage", "margin_mode", "transactions", "transfer")),
+    Pool("universal_transfer", 5, 1),
+    Pool("universal_transfers", 2, 1),
 )

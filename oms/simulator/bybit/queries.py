@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from oms.simulator.config import SymbolConfig
 from oms.simulator.exchange import Exchange
-from oms.simulator.ledger import Account, Transfer
+from oms.simulator.ledger import Account
 from oms.simulator.orders import FUTURES, Fill, Order
 from oms.simulator.positions import MarginMode
 
@@ -223,7 +223,7 @@ def coin_balances(exchange: Exchange, account: Account, params: Params) -> dict[
     wanted = set(filter(None, params.text("coin").split(",")))
     return {
         "accountType": kind,
-        "memberId": str(account.uid),
+        "memberId": account.venue_id,
         "balance": [
             {
                 "coin": asset,
@@ -237,23 +237,10 @@ def coin_balances(exchange: Exchange, account: Account, params: Params) -> dict[
     }
 
 
-def transfer_row(transfer_id: str, transfer: Transfer) -> dict[str, object]:
-    names = {wallet: name for name, wallet in WALLETS.items()}
-    return {
-        "transferId": transfer_id,
-        "coin": transfer.asset,
-        "amount": payloads.amount(transfer.amount),
-        "fromAccountType": names[transfer.source],
-        "toAccountType": names[transfer.target],
-        "timestamp": payloads.ms(transfer.time_ns),
-        "status": "SUCCESS",
-    }
-
-
 def api_key(exchange: Exchange, account: Account, params: Params) -> dict[str, object]:
     """`GET /v5/user/query-api`"""
     return {
-        "id": str(account.uid),
+        "id": account.venue_id,
         "note": account.name,
         "apiKey": account.api_key,
         "readOnly": 0,
@@ -270,14 +257,14 @@ def api_key(exchange: Exchange, account: Account, params: Params) -> dict[str, o
         "createdAt": "2024-01-01T00:00:00Z",
         "unified": 0,
         "uta": 1,
-        "userID": account.uid,
+        "userID": int(account.venue_id),
         "inviterID": 0,
         "vipLevel": "No VIP",
         "mktMakerLevel": "0",
         "affiliateID": 0,
         "rsaPublicKey": "",
-        "isMaster": True,
-        "parentUid": "0",
+        "isMaster": account.main,
+        "parentUid": "0" if account.main else exchange.accounts[exchange.config.main].venue_id,
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",
     }

@@ -19,7 +19,7 @@ from oms.simulator.query import split_form
 from . import auth, errors
 from .endpoints import ADDRESS, Endpoint, table
 from .params import Params
-from .settings import Transfers
+from .transfers import Transfers
 
 NS_PER_MS = 1_000_000
 JSON = "application/json; charset=utf-8"

@@ -72,26 +72,65 @@ class Accounts:
         ]
 
     def transfer(self, account: Account, fields: Mapping[str, object]) -> Rows:
-        asset, source, target = (str(fields.get(name) or "") for name in ("ccy", "from", "to"))
+        """Within an account, or by the main account's key between it and a sub-account.
+
+        A client id moves funds once; used again it is refused, in words of our own: OKX says nothing about it.
+        """
+        kind, asset, source, target = (str(fields.get(name) or "") for name in ("type", "ccy", "from", "to"))
+        client_id = str(fields.get("clientId") or "")
         try:
             amount = Decimal(str(fields.get("amt") or "0"))
         except ArithmeticError:
             raise parameter("amt") from None
-        if source == target:
+        if client_id and not (client_id.isascii() and client_id.isalnum() and len(client_id) <= 32):
+            raise parameter("clientId")
+        if client_id and self._by_client_id(account, client_id) is not None:
+            raise ApiError(58124, "Your transfer request is being processed: its clientId was used.")
+        sender, receiver = self._parties(account, kind, fields)
+        if sender is receiver and source == target:
             raise ApiError(58123, "The From parameter cannot be the same as the To parameter.")
         try:
             made = self._exchange.transfer(
-                account, asset, amount, WALLETS.get(source, source), WALLETS.get(target, target)
+                sender,
+                asset,
+                amount,
+                WALLETS.get(source, source),
+                WALLETS.get(target, target),
+                receiver,
+                client_id,
             )
         except Refusal as refusal:
             raise transferring(refusal) from None
-        return [_transfer(made, str(fields.get("clientId") or ""))]
+        return [_transfer(made)]
+
+    def _parties(self, account: Account, kind: str, fields: Mapping[str, object]) -> tuple[Account, Account]:
+        if kind in ("", "0"):
+            return account, account
+        if kind not in ("1", "2"):
+            raise parameter("type")
+        if not account.main:
+            raise ApiError(58128, "Sub-account API Key does not support current transfer 'type' parameter.")
+        sub = self._exchange.by_venue_id.get(str(fields.get("subAcct") or ""))
+        if sub is None or sub is account:
+            raise ApiError(58115, "Sub-account does not exist.")
+        return (account, sub) if kind == "1" else (sub, account)
+
+    def _by_client_id(self, account: Account, client_id: str) -> Transfer | None:
+        return next((made for made in reversed(account.transfers) if made.client_id == client_id), None)
 
     def transfer_state(self, account: Account, query: Query) -> Rows:
-        for made in account.transfers:
-            if str(payloads.ID_BASE + made.transfer_id) == query.get("transId"):
-                return [{**_transfer(made, ""), "state": "success", "type": "0", "subAcct": "", "instId": ""}]
-        raise parameter("transId")
+        client_id, transfer_id = query.get("clientId"), query.get("transId")
+        if not (client_id or transfer_id):
+            raise missing("transId or clientId")
+        for made in reversed(account.transfers):
+            if client_id == made.client_id or str(payloads.ID_BASE + made.transfer_id) == transfer_id:
+                other = made.source_account if made.target_account == account.name else made.target_account
+                kind = "0"
+                if made.between_accounts:
+                    kind = "1" if made.source_account == self._exchange.config.main else "2"
+                sub = self._exchange.accounts[other].venue_id if made.between_accounts else ""
+                return [{**_transfer(made), "state": "success", "type": kind, "subAcct": sub, "instId": ""}]
+        raise parameter("clientId" if client_id else "transId")
 
     # Positions and settings
 
@@ -121,7 +160,7 @@ class Accounts:
                 "label": account.name,
                 "level": "Lv1",
                 "levelTmp": "",
-                "mainUid": payloads.uid(account),
+                "mainUid": payloads.uid(self._exchange.accounts[self._exchange.config.main]),
                 "mgnIsoMode": "automatic",
                 "opAuth": "0",
                 "perm": "read_only,trade",
@@ -251,12 +290,12 @@ def _leverage(symbol: str, mode: str, leverage: int) -> dict[str, object]:
     return {"ccy": "", "instId": symbol, "lever": str(leverage), "mgnMode": mode, "posSide": "net"}
 
 
-def _transfer(made: Transfer, client_id: str) -> dict[str, object]:
+def _transfer(made: Transfer) -> dict[str, object]:
     codes = {name: code for code, name in WALLETS.items()}
     return {
         "amt": payloads.num(made.amount),
         "ccy": made.asset,
-        "clientId": client_id,
+        "clientId": made.client_id,
         "from": codes[made.source],
         "to": codes[made.target],
         "transId": str(payloads.ID_BASE + made.transfer_id),

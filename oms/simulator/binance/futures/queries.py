@@ -117,8 +117,15 @@ def _incomes(desk: Desk, account: Account, kind: str | None) -> Iterable[dict[st
         yield from map(payloads.funding, account.funding_payments)
     if kind in (None, "TRANSFER"):
         for made in account.transfers:
-            if FUTURES in (made.source, made.target):
-                amount = made.amount if made.target == FUTURES else -made.amount
+            amount = sum(
+                sign * made.amount
+                for sign, side in (
+                    (1, (made.target_account, made.target)),
+                    (-1, (made.source_account, made.source)),
+                )
+                if side == (account.name, FUTURES)
+            )
+            if amount:
                 yield payloads.income("TRANSFER", "", amount, made.asset, made.time_ns, made.transfer_id, "")
     if kind in (None, "COMMISSION", "REALIZED_PNL"):
         for fill in desk.exchange.fills(account, FUTURES):
