@@ -1,12 +1,12 @@
 """Batches: what is decided while an append is in flight, and waits for the next frame."""
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import Final
 
 import attrs
 
 from oms.aggregates.account import AccountKey
-from oms.messages.instructions import Instruction
+from oms.messages.instructions import Cancel, Instruction
 
 MAX_FRAME_BYTES: Final = 960 * 1024
 """A frame stays below NATS' 1 MiB with room for its own head and headers."""
@@ -41,6 +41,21 @@ class Batch:
     instructions: list[tuple[AccountKey, str, Instruction]] = attrs.field(factory=list)
     alerts: list[bytes] = attrs.field(factory=list)
     seal: Seal | None = None
+
+    def by_session(self) -> list[tuple[tuple[AccountKey, str], list[Instruction]]]:
+        """The instructions of each (account key, session), in order: those who cancel first, so that nobody else delays a kill.
+
+        An order may stand here beside its own cancel. It is told nevertheless: the connector, which gets the two in this
+        order, takes it back and says at once that it never left. Held back here, or while a cancel that is not durable yet
+        waits behind, it would be in doubt, and the venue would have to be asked until its grace is over.
+        """
+        found: defaultdict[tuple[AccountKey, str], list[Instruction]] = defaultdict(list)
+        canceling: set[tuple[AccountKey, str]] = set()
+        for key, session, instruction in self.instructions:
+            found[key, session].append(instruction)
+            if type(instruction) is Cancel:
+                canceling.add((key, session))
+        return sorted(found.items(), key=lambda each: each[0] not in canceling)
 
 
 class BatchQueue:

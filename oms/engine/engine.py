@@ -13,7 +13,6 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -476,8 +475,7 @@ class Engine:
                 await publish(subject, payload)
         for alert in batch.alerts:
             await publish(ALERTS, alert)
-        for (key, session), some in groupby(batch.instructions, key=lambda each: each[:2]):
-            told = [each[2] for each in some]
+        for (key, session), told in batch.by_session():
             for start in range(0, len(told), INSTRUCTIONS_PER_MESSAGE):
                 part = told[start : start + INSTRUCTIONS_PER_MESSAGE]
                 await publish(".".join(("instruct", *key, "_")), codec.encode(Instructions(session, part)))

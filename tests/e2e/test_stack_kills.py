@@ -138,7 +138,9 @@ def _statuses_differ(venue: list[dict[str, Any]], rows: list[Any]) -> list[str]:
     for row in rows:
         there = last.get(row.order_id)
         if there is None:
-            if row.status not in (OrderStatus.REJECTED, OrderStatus.DENIED) or row.filled:
+            # Canceled is one that was taken back before it had left.
+            never = (OrderStatus.REJECTED, OrderStatus.DENIED, OrderStatus.CANCELED)
+            if row.status not in never or row.filled:
                 found.append(
                     f"{row.order_id} is {row.status} here, filled {row.filled}, and not at the venue"
                 )
