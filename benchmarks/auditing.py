@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.desk import PLACE, SETUP, encoded
 from benchmarks.figures import Figure, of_latencies, of_rates
+from benchmarks.limits import BEGIN
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
 from oms.handlers.dispatch import handle
@@ -134,6 +135,7 @@ class _Written:
             "start._._._._",
             encoded({"instance": "b", "version": "0", "journal_id": "mbench", "partition": "0"}),
         )
+        self._ask(BEGIN[0], encoded(BEGIN[1]))
         self._ask("register_account._.main._._", b'{"command_id":"r","kind":"MAIN"}')
         for subject, payload in SETUP:
             if "totals" in payload:

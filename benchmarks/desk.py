@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from benchmarks.limits import BEGIN
 from oms.aggregates.partition import Partition
 from oms.handlers.dispatch import Outcome, handle
 
@@ -41,8 +42,9 @@ def partition() -> Partition:
     state = Partition()
     start = {"instance": "bench", "version": "0", "journal_id": "mbench", "partition": "0"}
     register = {"command_id": "r", "kind": "MAIN"}
-    for subject, payload in [("start._._._._", start), ("register_account._.main._._", register), *SETUP]:
-        outcome: Outcome = handle(state, subject, json.dumps(payload).encode(), 1, 1)
+    beginning = [("start._._._._", start), BEGIN, ("register_account._.main._._", register)]
+    for subject, payload in [*beginning, *SETUP]:
+        outcome: Outcome = handle(state, subject, encoded(payload), 1, 1)
         assert outcome.reply.ok, outcome.reply
     return state
 

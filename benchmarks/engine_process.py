@@ -11,6 +11,7 @@ from pathlib import Path
 import nats
 import uvloop
 
+from benchmarks.limits import CONTROLS_OFF
 from oms.engine import engine as engine_module
 from oms.engine.engine import Engine, EngineSettings
 from oms.messages.enums import AccountKind
@@ -25,7 +26,8 @@ async def _serve(url: str, proof: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     nc = await nats.connect(url, max_reconnect_attempts=-1)
-    engine = Engine(nc, EngineSettings(accounts={"main": AccountKind.MAIN}, data_dir=data_dir))
+    settings = EngineSettings(accounts={"main": AccountKind.MAIN}, controls=CONTROLS_OFF, data_dir=data_dir)
+    engine = Engine(nc, settings)
     serving = asyncio.create_task(engine.run(stop))
     await engine.ready.wait()
     print("ready", flush=True)

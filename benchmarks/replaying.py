@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from benchmarks.desk import PLACE, SETUP, place
 from benchmarks.figures import Figure, of_latencies, of_rates
+from benchmarks.limits import BEGIN
 from oms.aggregates.partition import Partition
 from oms.handlers.dispatch import handle
 from oms.journal.stream import ensure_journal
@@ -75,6 +76,7 @@ async def _write(nc: Client) -> None:
         "start._._._._",
         encode(StartEngine(instance="bench", version="0", journal_id="mbench", partition="0")),
     )
+    await do(BEGIN[0], json.dumps(BEGIN[1]).encode())
     await do("register_account._.main._._", b'{"command_id":"r","kind":"MAIN"}')
     for subject, payload in SETUP:
         await do(subject, json.dumps(payload).encode())

@@ -45,7 +45,8 @@ class ConfigError(Exception):
         self.reason = reason
 
 
-def _got(value: object) -> str:
+def got(value: object) -> str:
+    """Return what was got, shortly, for a refusal."""
     if isinstance(value, int) and abs(value) > 10**_GOT_CHARS_MAX:
         return f"an integer of {value.bit_length()} bits"
     if value is None:
@@ -59,7 +60,7 @@ def _got(value: object) -> str:
 
 def boolean(value: object, place: str) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError(place, f"must be true or false, was {_got(value)}")
+        raise ConfigError(place, f"must be true or false, was {got(value)}")
     return value
 
 
@@ -68,9 +69,9 @@ def integer(minimum: int, maximum: int) -> Parser[int]:
 
     def parse(value: object, place: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ConfigError(place, f"must be {kind}, was {_got(value)}")
+            raise ConfigError(place, f"must be {kind}, was {got(value)}")
         if value > maximum:
-            raise ConfigError(place, f"must be at most {maximum}, was {_got(value)}")
+            raise ConfigError(place, f"must be at most {maximum}, was {got(value)}")
         return value
 
     return parse
@@ -81,7 +82,7 @@ def duration(minimum: str) -> Parser[int]:
         ns = to_ns(value) if isinstance(value, str) else None
         if ns is None:
             raise ConfigError(
-                place, f'must be a duration such as "200ms", "30s", "5m" or "1h", was {_got(value)}'
+                place, f'must be a duration such as "200ms", "30s", "5m" or "1h", was {got(value)}'
             )
         if not (to_ns(minimum) or 0) <= ns <= _DURATION_NS_MAX:
             raise ConfigError(
@@ -118,7 +119,7 @@ def decimal(*, zero: bool) -> Parser[Decimal]:
     def parse(value: object, place: str) -> Decimal:
         # Only strings: YAML would read 0.1 as a float, which is another number.
         if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", value):
-            raise ConfigError(place, f'must be {kind} in quotes, such as "0.01", was {_got(value)}')
+            raise ConfigError(place, f'must be {kind} in quotes, such as "0.01", was {got(value)}')
         amount = Decimal(value)
         if amount < 0 or (amount == 0 and not zero):
             raise ConfigError(place, f"must be {kind}, was {value}")
@@ -130,7 +131,7 @@ def decimal(*, zero: bool) -> Parser[Decimal]:
 def text(pattern: str, kind: str) -> Parser[str]:
     def parse(value: object, place: str) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ConfigError(place, f"must be {kind}, was {_got(value)}")
+            raise ConfigError(place, f"must be {kind}, was {got(value)}")
         return value
 
     return parse
@@ -140,7 +141,7 @@ def name(value: object, place: str) -> str:
     # A lone underscore means "does not apply" in a subject.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,32}", value) or value == "_":
         raise ConfigError(
-            place, f"must be a name of 1 to 32 letters, digits or underscores, was {_got(value)}"
+            place, f"must be a name of 1 to 32 letters, digits or underscores, was {got(value)}"
         )
     return value
 
@@ -150,7 +151,7 @@ def choice(choices: type[StrEnum] | tuple[str, ...]) -> Parser[Any]:
         for choice in choices:
             if isinstance(value, str) and value == choice:
                 return choice
-        raise ConfigError(place, f"must be one of {', '.join(choices)}, was {_got(value)}")
+        raise ConfigError(place, f"must be one of {', '.join(choices)}, was {got(value)}")
 
     return parse
 
@@ -158,7 +159,7 @@ def choice(choices: type[StrEnum] | tuple[str, ...]) -> Parser[Any]:
 def path(value: object, place: str) -> Path:
     # A shell expands the tilde; here it would make a directory of that name.
     if not isinstance(value, str) or not value.strip() or "\0" in value or value.startswith("~"):
-        raise ConfigError(place, f"must be a path, and not start with a tilde, was {_got(value)}")
+        raise ConfigError(place, f"must be a path, and not start with a tilde, was {got(value)}")
     return Path(value)
 
 
@@ -168,7 +169,7 @@ def urls(schemes: tuple[str, ...]) -> Parser[str]:
     def parse(value: object, place: str) -> str:
         # A refused address is not repeated: it may hold a password.
         if not isinstance(value, str):
-            raise ConfigError(place, f"must be an address such as {example}, was {_got(value)}")
+            raise ConfigError(place, f"must be an address such as {example}, was {got(value)}")
         for number, part in enumerate(value.split(","), start=1):
             try:
                 url = urlsplit(part.strip())
@@ -192,7 +193,7 @@ def optional(parser: Parser[T]) -> Parser[T | None]:
 def list_of(parser: Parser[T]) -> Parser[tuple[T, ...]]:
     def parse(value: object, place: str) -> tuple[T, ...]:
         if not isinstance(value, list) or not 1 <= len(value) <= _ENTRIES_MAX:
-            raise ConfigError(place, f"must be a list of 1 to {_ENTRIES_MAX} entries, was {_got(value)}")
+            raise ConfigError(place, f"must be a list of 1 to {_ENTRIES_MAX} entries, was {got(value)}")
         items = tuple(parser(item, f"{place}[{index}]") for index, item in enumerate(value))
         for index, item in enumerate(items):
             if item in items[:index]:
@@ -208,7 +209,7 @@ def mapping_of(name: Parser[str], parser: Parser[T]) -> Parser[Mapping[str, T]]:
         if len(entries) > _ENTRIES_MAX:
             raise ConfigError(place, f"must have at most {_ENTRIES_MAX} entries, was {len(entries)}")
         return {
-            name(key, _below(place, key)): parser(item, _below(place, key)) for key, item in entries.items()
+            name(key, below(place, key)): parser(item, below(place, key)) for key, item in entries.items()
         }
 
     return parse
@@ -222,7 +223,8 @@ def _fields(cls: type[Any]) -> tuple["attrs.Attribute[Any]", ...]:
     return tuple(attrs.fields(cls))
 
 
-def _below(place: str, key: str) -> str:
+def below(place: str, key: str) -> str:
+    """Return the place of a key, shortly."""
     return f"{place}.{_short(key)}" if place else _short(key)
 
 
@@ -232,10 +234,10 @@ def _short(text: str) -> str:
 
 def _entries(value: object, place: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise ConfigError(place, f"must be a mapping, was {_got(value)}")
+        raise ConfigError(place, f"must be a mapping, was {got(value)}")
     for key in value:
         if not isinstance(key, str):
-            raise ConfigError(place, f"must have strings as keys, was {_got(key)}: put it in quotes")
+            raise ConfigError(place, f"must have strings as keys, was {got(key)}: put it in quotes")
     return value
 
 
@@ -245,11 +247,11 @@ def read(cls: type[T], value: object, place: str) -> T:
     values = {}
     for key, item in _entries(value, place or "the file").items():
         if key not in fields:
-            raise ConfigError(_below(place, key), f"is not a key here: the keys are {', '.join(fields)}")
-        values[key] = fields[key].metadata["parser"](item, _below(place, key))
+            raise ConfigError(below(place, key), f"is not a key here: the keys are {', '.join(fields)}")
+        values[key] = fields[key].metadata["parser"](item, below(place, key))
     for key, field in fields.items():
         if key not in values and field.default is attrs.NOTHING:
-            raise ConfigError(_below(place, key), "is missing and has no default")
+            raise ConfigError(below(place, key), "is missing and has no default")
     return cls(**values)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import yaml
 
+from oms import _config_risk as r
 from oms import _config_values as v
 from oms._config_values import ConfigError
 from oms._config_yaml import parse_yaml
@@ -150,7 +151,6 @@ class AccountConfig:
 
 
 DEFAULT_TICK = Decimal("0.01")
-_ASSET = v.text(r"[A-Z0-9]{1,16}", "an asset such as BTC, of 1 to 16 capitals or digits")
 
 
 @attrs.frozen(kw_only=True)
@@ -162,8 +162,8 @@ class SimulatedInstrument:
     recorded prices to play instead of a random walk.
     """
 
-    base: str = v.key(_ASSET)
-    quote: str = v.key(_ASSET)
+    base: str = v.key(r.ASSET)
+    quote: str = v.key(r.ASSET)
     price: Decimal = v.key(v.decimal(zero=False))
     tick: Decimal | None = v.key(v.optional(v.decimal(zero=False)), None)
     step: Decimal = v.key(v.decimal(zero=False), Decimal("0.00001"))
@@ -244,8 +244,33 @@ class SimulatorConfig:
         _simulated_instruments,
     )
     balances: Mapping[str, Decimal] = v.key(
-        v.mapping_of(_ASSET, v.decimal(zero=True)),
+        v.mapping_of(r.ASSET, v.decimal(zero=True)),
         lambda: {"USDT": Decimal("100000"), "BTC": Decimal("2"), "KRW": Decimal("100000000")},
+    )
+
+
+@attrs.frozen(kw_only=True)
+class StrategyConfig:
+    """The account that a strategy trades on, and what its positions and working orders may come to, in USD."""
+
+    account: str = v.key(v.name)
+    capital: Decimal = v.key(v.decimal(zero=False))
+
+
+@attrs.frozen(kw_only=True)
+class RiskConfig:
+    """What a new journal begins with; see :mod:`oms._config_risk`.
+
+    `limits` holds the defaults too. `valuations`: asset → USD a unit, or the instrument `exchange.market.symbol` that prices it.
+    """
+
+    limits: r.Limits = v.key(r.limits, r.default_limits)
+    valuations: Mapping[str, Decimal | str] = v.key(
+        v.mapping_of(r.ASSET, r.valuation),
+        lambda: {"USD": Decimal("1"), "USDT": Decimal("1"), "USDC": Decimal("1")},
+    )
+    strategies: Mapping[str, StrategyConfig] = v.key(
+        v.mapping_of(v.text(r".{1,32}", "a strategy of 1 to 32 characters"), v.section(StrategyConfig)), dict
     )
 
 
@@ -270,6 +295,7 @@ class Config:
             "sub_arb": AccountConfig(kind=AccountKind.SUB, venues=("binance.spot",)),
         },
     )
+    risk: RiskConfig = v.key(v.section(RiskConfig), RiskConfig)
     simulator: SimulatorConfig = v.key(v.section(SimulatorConfig), SimulatorConfig)
 
     @property
@@ -298,6 +324,7 @@ def _check(config: Config) -> Config:
             )
     _check_nats(config.nats)
     _check_accounts(config)
+    r.check_risk(config.risk, config.accounts, config.venues)
     _check_simulator(config)
     return config
 
@@ -318,7 +345,9 @@ def _check_accounts(config: Config) -> None:
         raise ConfigError("accounts", f"must have exactly one MAIN account, was {', '.join(mains) or 'none'}")
     subs = len(config.accounts) - 1
     if subs > SUB_ACCOUNTS_MAX:
-        raise ConfigError("accounts", f"must have at most {SUB_ACCOUNTS_MAX} SUB accounts, was {subs}")
+        raise ConfigError(
+            "accounts", f"must have at most {SUB_ACCOUNTS_MAX} SUB and STRATEGY accounts, was {subs}"
+        )
     enabled = config.venues
     for name, account in config.accounts.items():
         for index, venue in enumerate(account.venues):

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oms.aggregates.risk.controls import CONTROLS, DEFAULTS
 from oms.config import SUPPORTED_VENUES, Config, ConfigError, VenueConfig, dump_config, load_config, override
 from oms.messages.enums import AccountKind
 
@@ -132,11 +133,13 @@ _SPOT = "exchanges: {binance: {spot: {enabled: true, %s}}}"
 _ONE = "simulator: {instruments: {binance.spot: {BTCUSDT: {base: BTC, quote: USDT, price: '50000', %s}}}}"
 _LISTED = "simulator: {enabled: false, instruments: {%s: {%s: {base: BTC, quote: KRW, price: '50000', %s}}}}"
 
+_LIMIT = "risk: {limits: {%s}}"
+
 REFUSALS = [
     # Unknown keys, at every depth.
     (
         "nast: {}",
-        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, reconcile, audit, accounts, simulator",
+        "nast: is not a key here: the keys are exchanges, nats, storage, vault, cache, reconcile, audit, accounts, risk, simulator",
     ),
     (
         _SPOT % "rate_limits: {orders_per_sec: 1}",
@@ -259,10 +262,84 @@ REFUSALS = [
         "exchanges: {binance: {spot: {enabled: false}}}",
         "accounts.main.venues[0]: must be an enabled venue (there is none), was binance.spot",
     ),
+    # Risk.
+    (
+        _LIMIT % "global: {max_position: 10000}",
+        'risk.limits.global.max_position: must be text in quotes, such as "10000", "0.05" or "off", was 10000',
+    ),
+    (
+        _LIMIT % "global: {max_position: '-1'}",
+        (
+            "risk.limits.global.max_position: max_position must be a decimal of 0 or more, at most 20 digits before and 18 after"
+            " the point, or off, was '-1'"
+        ),
+    ),
+    (
+        _LIMIT % "global: {max_position: }",
+        'risk.limits.global.max_position: must be text in quotes, such as "10000", "0.05" or "off", was nothing',
+    ),
+    (
+        _LIMIT % "global: {unassigned_strategies: off}",
+        "risk.limits.global.unassigned_strategies: unassigned_strategies must be one of allow, deny, was 'off'",
+    ),
+    (
+        _LIMIT % "global: {max_ponies: '1'}",
+        "risk.limits.global.max_ponies: no control is called 'max_ponies'",
+    ),
+    (
+        _LIMIT % "'account:main': {sub_cap: '1'}",
+        "risk.limits.account:main.sub_cap: cannot be set for the scope account, only for global",
+    ),
+    (
+        _LIMIT % "global: {max_order_value: '50001'}",
+        "risk.limits.global: global: max_order_value of 50001 is above max_position of 50000",
+    ),
+    (
+        _LIMIT % "everywhere: {restricted: on}",
+        (
+            "risk.limits.everywhere: a scope is global, exchange:NAME, account:NAME, strategy:NAME or"
+            " instrument:EXCHANGE.MARKET.SYMBOL, was 'everywhere'"
+        ),
+    ),
+    (
+        _LIMIT % "'account:nobody': {restricted: on}",
+        "risk.limits.account:nobody: must name an account of this configuration (main, sub_arb)",
+    ),
+    (
+        _LIMIT % "'exchange:okx': {restricted: on}",
+        "risk.limits.exchange:okx: must name an exchange with an enabled venue (binance)",
+    ),
+    (
+        _LIMIT % "'strategy:nobody': {restricted: on}",
+        "risk.limits.strategy:nobody: must be in risk.strategies while limits.global.unassigned_strategies is deny",
+    ),
+    (
+        _LIMIT % "'instrument:okx.spot.BTC-USDT': {restricted: on}",
+        "risk.limits.instrument:okx.spot.BTC-USDT: must be on an enabled venue (binance.spot)",
+    ),
+    (
+        "risk: {valuations: {KRW: 0.0007}}",
+        (
+            'risk.valuations.KRW: must be a positive decimal in quotes, such as "0.01", was 0.0007; or the instrument that prices'
+            " it, such as upbit.spot.KRW-USDT"
+        ),
+    ),
+    (
+        "risk: {valuations: {KRW: upbit.spot.KRW-USDT}}",
+        "risk.valuations.KRW: must be an instrument of an enabled venue (binance.spot), was upbit.spot.KRW-USDT",
+    ),
+    (
+        "risk: {strategies: {arbitrage: {account: sub_spot_arb, capital: '50000'}}}",
+        "risk.strategies.arbitrage.account: must be one of the accounts (main, sub_arb), was sub_spot_arb",
+    ),
+    (
+        "risk: {strategies: {arbitrage: {account: sub_arb, capital: '0'}}}",
+        "risk.strategies.arbitrage.capital: must be a positive decimal, was 0",
+    ),
     # Accounts.
     ("accounts: {}", "accounts: must have exactly one MAIN account, was none"),
     ("accounts: {a: {kind: MAIN}}", "accounts.a.venues: is missing and has no default"),
-    ("accounts: {a: {kind: main}}", "accounts.a.kind: must be one of MAIN, SUB, was 'main'"),
+    ("accounts: {a: {kind: main}}", "accounts.a.kind: must be one of MAIN, SUB, STRATEGY, was 'main'"),
     (
         "accounts: {a: {kind: MAIN, venues: [binance.spot]}, b: {kind: MAIN, venues: [binance.spot]}}",
         "accounts: must have exactly one MAIN account, was a, b",
@@ -392,6 +469,43 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "nowhere.yaml")
 
 
+def test_limits_are_laid_over_the_defaults(tmp_path: Path) -> None:
+    """What a file does not say of a scope stays, and what it says of one stands in the default's place."""
+    text = "risk: {limits: {global: {max_position: off, max_exposure: 'off'}, 'account:sub_arb': {restricted: on}}}"
+    found = _load(tmp_path, text).risk.limits
+    expected = {scope: dict(said) for scope, said in DEFAULTS.items()}
+    expected["global"] |= {"max_position": "off", "max_exposure": "off"}
+    expected["account:sub_arb"] = {"restricted": "on"}
+    assert found == expected
+
+
+@pytest.mark.parametrize("text", ["risk: {}", "risk: {limits: {}}", "risk: {limits: {global: {}}}"])
+def test_leaving_limits_out_takes_none_away(tmp_path: Path, text: str) -> None:
+    """Every control has a value in the global scope, whatever a file leaves out."""
+    assert _load(tmp_path, text) == load_config()
+    assert load_config().risk.limits["global"].keys() == CONTROLS.keys()
+
+
+def test_a_strategy_that_needs_no_assignment_may_have_limits(tmp_path: Path) -> None:
+    """Where strategies trade without an assignment, limits may name any."""
+    text = "risk: {limits: {global: {unassigned_strategies: allow}, 'strategy:any': {max_position: '5'}}}"
+    assert _load(tmp_path, text).risk.limits["strategy:any"] == {"max_position": "5"}
+
+
+def test_risk_comes_back_from_a_dump(tmp_path: Path) -> None:
+    """Limits, rates, instruments that price and strategies reach another process unchanged."""
+    text = """
+risk:
+  limits: {"strategy:arb": {max_position: "1.50"}, "account:*": {max_messages: off}}
+  valuations: {USDT: "1", BTC: binance.spot.BTCUSDT}
+  strategies: {arb: {account: sub_arb, capital: "1.50"}}
+"""
+    config = _load(tmp_path, text)
+    assert config.risk.valuations == {"USDT": Decimal(1), "BTC": "binance.spot.BTCUSDT"}
+    assert config.risk.strategies["arb"].capital == Decimal("1.50")
+    assert _load(tmp_path, dump_config(config)) == config == override(config)
+
+
 @pytest.mark.parametrize("subs, accepted", [(200, True), (201, False)])
 def test_the_number_of_sub_accounts_is_bounded(tmp_path: Path, subs: int, accepted: bool) -> None:
     """200 SUB accounts beside the MAIN one are accepted and 201 are not."""
@@ -401,7 +515,9 @@ def test_the_number_of_sub_accounts_is_bounded(tmp_path: Path, subs: int, accept
     if accepted:
         assert len(_load(tmp_path, text).accounts) == 201
     else:
-        assert _refused(tmp_path, text) == "accounts: must have at most 200 SUB accounts, was 201"
+        assert (
+            _refused(tmp_path, text) == "accounts: must have at most 200 SUB and STRATEGY accounts, was 201"
+        )
 
 
 def test_prices_and_ticks_of_any_size_are_compared_exactly(tmp_path: Path) -> None:

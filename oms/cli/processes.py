@@ -30,6 +30,7 @@ def engine(config_path: Path | None, nats_url: str | None) -> None:
     config = s.configured(config_path, nats_url=nats_url)
 
     async def work(stop: asyncio.Event) -> None:
+        from oms.engine.beginning import begin_controls
         from oms.engine.engine import Engine, EngineSettings
         from oms.nats_server import require_sync_always
         from oms.vault import storage_keys
@@ -43,6 +44,7 @@ def engine(config_path: Path | None, nats_url: str | None) -> None:
             )
             settings = EngineSettings(
                 accounts={name: account.kind for name, account in config.accounts.items()},
+                controls=begin_controls(config.risk),
                 snapshots=Snapshots(data_dir, keys),
                 archive=Archive(data_dir, keys),
                 data_dir=data_dir,

@@ -8,6 +8,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from oms.messages.heartbeat import Heartbeat
+from oms.messages.subjects import ANY
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ class Heartbeats:
 
     async def _heard(self, message: Msg) -> None:
         _, *place, _ = message.subject.split(".")
+        if place[0] == ANY:
+            # Of a client that is guarded against disconnection: it says nothing but that it lives.
+            return
         try:
             heartbeat = _decode(message.data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -13,6 +13,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from oms.config import dump_config
+from tests.limits import wide_config
+
 UP_WITHIN_S = 60.0
 STOP_WITHIN_S = 30.0
 
@@ -47,6 +50,10 @@ class Up:
     def __init__(self, data_dir: Path, *arguments: str) -> None:
         self.data_dir = data_dir
         self._errors = data_dir.with_suffix(".stderr")
+        if "--config" not in arguments:
+            wide = data_dir.with_suffix(".yaml")
+            wide.write_text(dump_config(wide_config()))
+            arguments = ("--config", str(wide), *arguments)
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "oms", "up", "--data-dir", str(data_dir), "--port", "0", *arguments],

@@ -16,6 +16,7 @@ from oms.client import OmsClient, OmsError
 from oms.config import dump_config, load_config, override
 from oms.journal.stream import ensure_journal
 from oms.nats_server import EmbeddedNats
+from tests.limits import wide_config
 
 WITHIN_S = 30.0
 Engine = subprocess.Popen[str]
@@ -25,7 +26,7 @@ Engine = subprocess.Popen[str]
 def config_file(nats_server: EmbeddedNats, tmp_path: Path) -> Path:
     """A configuration for processes that use `nats_server`."""
     config = override(
-        load_config(),
+        wide_config(),
         data_dir=tmp_path / "data",
         nats_url=nats_server.url,
         monitor_url=nats_server.monitor_url,
@@ -126,7 +127,7 @@ async def test_a_broken_journal_is_code_6(start: Callable[[], Engine], nc: Clien
 async def test_a_server_that_does_not_sync_is_code_1(tmp_path: Path) -> None:
     """The engine does not start on a server that acknowledges before it syncs."""
     async with EmbeddedNats(tmp_path / "unsynced", sync_always=False) as server:
-        config = override(load_config(), nats_url=server.url, monitor_url=server.monitor_url)
+        config = override(wide_config(), nats_url=server.url, monitor_url=server.monitor_url)
         path = tmp_path / "config.yaml"
         path.write_text(dump_config(config))
         process = subprocess.Popen(

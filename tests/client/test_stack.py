@@ -9,14 +9,15 @@ import pytest
 
 from oms.cli.stack import ENGINE, Stack
 from oms.client import OmsClient
-from oms.config import load_config, override
+from oms.config import override
 from oms.messages.enums import OrderStatus
+from tests.limits import wide_config
 
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     """Everything that `oms up` runs."""
-    running = Stack(override(load_config(), data_dir=tmp_path, port=0), lambda *_: None)
+    running = Stack(override(wide_config(), data_dir=tmp_path, port=0), lambda *_: None)
     try:
         await running.start()
         yield running

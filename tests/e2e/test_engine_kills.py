@@ -15,7 +15,7 @@ import nats.errors
 import pytest
 
 from oms.aggregates import image
-from oms.config import dump_config, load_config, override
+from oms.config import dump_config, override
 from oms.journal.reader import read_frames
 from oms.messages import events as e
 from oms.messages.frames import GENESIS
@@ -24,6 +24,7 @@ from replay.rebuild import rebuild
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source
 from tests.engine.desk import Trader, Venue, accepted, filled
+from tests.limits import wide_config
 
 KILLS = 20
 WORKERS = 6
@@ -104,7 +105,7 @@ async def test_sigkill_at_random_moments_loses_and_doubles_nothing(
     """After 20 kills every acknowledged command is there, each once; trades count once; all replays agree."""
     rng = random.Random(SEED)
     settings = override(
-        load_config(), data_dir=tmp_path, nats_url=nats_server.url, monitor_url=nats_server.monitor_url
+        wide_config(), data_dir=tmp_path, nats_url=nats_server.url, monitor_url=nats_server.monitor_url
     )
     config = tmp_path / "config.yaml"
     config.write_text(dump_config(settings))

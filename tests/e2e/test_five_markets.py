@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import attrs
 import nats
 import pytest
 
@@ -26,6 +27,7 @@ from oms.messages.subjects import ANY
 from oms.nats_server import EmbeddedNats
 from oms.simulator.client import ControlClient
 from replay.source import journal_bounds
+from tests.limits import RISK
 
 ORDERS = 2_000
 SEED = 20_261_121
@@ -42,7 +44,9 @@ async def stack(tmp_path: Path, nats_server: EmbeddedNats) -> AsyncIterator[Stac
         monitor_url=nats_server.monitor_url,
     )
     lines: list[str] = []
-    stack = Stack(m.all_markets(config), lambda name, line: lines.append(f"{name}: {line}"))
+    stack = Stack(
+        attrs.evolve(m.all_markets(config), risk=RISK), lambda name, line: lines.append(f"{name}: {line}")
+    )
     try:
         await stack.start()
         yield stack

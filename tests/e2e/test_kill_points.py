@@ -10,13 +10,14 @@ import attrs
 import nats
 import pytest
 
-from oms.config import dump_config, load_config, override
+from oms.config import dump_config, override
 from oms.journal.mark import read_mark
 from oms.journal.receipts import check_receipts
 from oms.journal.stream import STREAM
 from oms.nats_server import EmbeddedNats
 from oms.tasks import end
 from tests.engine.desk import SETTINGS, Trader, Venue, engine_on
+from tests.limits import wide_config
 
 POINTS = {
     "acknowledged, no mark": "Evidence.durable, now",
@@ -81,7 +82,7 @@ async def test_a_kill_at_any_point_is_no_loss(
 ) -> None:
     """Killed there for the first or the third time, the engine starts again, and what was told before is there."""
     config = override(
-        load_config(),
+        wide_config(),
         data_dir=tmp_path / "data",
         nats_url=nats_server.url,
         monitor_url=nats_server.monitor_url,

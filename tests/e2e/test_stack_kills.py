@@ -22,11 +22,12 @@ from oms.cli.demo import evidence
 from oms.cli.exits import StoppedError
 from oms.cli.stack import Stack
 from oms.client import OmsClient, new_order
-from oms.config import Config, RateLimits, VenueConfig, load_config, override
+from oms.config import Config, RateLimits, VenueConfig, override
 from oms.messages.enums import OrderStatus
 from oms.messages.subjects import ANY
 from oms.nats_server import EmbeddedNats
 from oms.simulator.client import ControlClient
+from tests.limits import wide_config
 
 CONNECTOR = "connector binance"
 WORKERS = 4
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.timeout(240)
 
 def _config(tmp_path: Path, server: EmbeddedNats) -> Config:
     config = override(
-        load_config(), data_dir=tmp_path / "data", nats_url=server.url, monitor_url=server.monitor_url
+        wide_config(), data_dir=tmp_path / "data", nats_url=server.url, monitor_url=server.monitor_url
     )
     quick = RateLimits(weight_per_minute=600_000, orders_per_second=1_000)
     return attrs.evolve(config, exchanges={"binance": {"spot": VenueConfig(enabled=True, rate_limits=quick)}})

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 
 from oms.engine.engine import Engine, EngineSettings
 from oms.messages.enums import AccountKind
+from tests.limits import CONTROLS_OFF
 
 BTCUSDT = {
     "symbol": "BTCUSDT",
@@ -26,7 +27,9 @@ BTCUSDT = {
     "maker_fee": "0.001",
     "taker_fee": "0.001",
 }
-SETTINGS = EngineSettings(accounts={"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB})
+SETTINGS = EngineSettings(
+    accounts={"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}, controls=CONTROLS_OFF
+)
 
 
 @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from nats.js.api import StorageType, StreamConfig
 from oms.aggregates import image
 from oms.aggregates.partition import Partition
 from oms.engine import engine as engine_module
-from oms.engine.engine import Engine, EngineRunning, EngineSettings
+from oms.engine.engine import Engine, EngineRunning
 from oms.handlers import dispatch
 from oms.journal.errors import Fenced, JournalBroken
 from oms.journal.reader import read_frames
@@ -216,7 +216,7 @@ async def test_a_stopped_server_gives_no_false_ok_and_the_engine_comes_back(
     """Killing nats-server under load loses no acknowledged order; the engine serves again by itself."""
     venue = Venue(nc)
     acknowledged: dict[str, str] = {}
-    settings = EngineSettings(accounts=SETTINGS.accounts, give_up_s=2.0)
+    settings = attrs.evolve(SETTINGS, give_up_s=2.0)
     async with engine_on(nats_server.url, settings) as engine:
         await venue.open()
 
@@ -258,7 +258,7 @@ async def test_a_stopped_server_gives_no_false_ok_and_the_engine_comes_back(
 async def test_a_full_journal_gives_no_false_ok(nats_server: EmbeddedNats, nc: Client) -> None:
     """When the store has no room commands get an error, and when it has again they are done."""
     js = nc.jetstream()
-    async with engine_on(nats_server.url, EngineSettings(accounts=SETTINGS.accounts, give_up_s=1.0)):
+    async with engine_on(nats_server.url, attrs.evolve(SETTINGS, give_up_s=1.0)):
         venue = Venue(nc)
         await venue.open()
         info = await js.stream_info(STREAM)

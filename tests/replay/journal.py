@@ -13,6 +13,7 @@ from oms.handlers.dispatch import Outcome, handle
 from oms.journal.reader import StoredFrame, check_frame
 from oms.journal.stream import SUBJECT, ensure_journal
 from oms.messages.frames import GENESIS, encode_commit, encode_frame, frame_digest
+from tests.limits import BEGIN, BEGIN_SUBJECT
 
 START = 1_790_000_000_000_000_000
 SYMBOLS = {"BTCUSDT": "BTC", "ETHUSDT": "ETH"}
@@ -75,6 +76,7 @@ class Maker:
     def begin(self, accounts: tuple[str, ...] = ("main", "sub_arb"), fund: str = "1000000000") -> None:
         """An engine's start, accounts, instruments, marks, ready sessions and funds."""
         self.ask("start._._._._", instance="e1", version="0", journal_id="mtest1", partition="0")
+        self.ask(BEGIN_SUBJECT, **BEGIN)
         specs = [
             {
                 "symbol": symbol,

@@ -9,8 +9,9 @@ from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.handlers.dispatch import Outcome, handle
 from oms.messages import codec
-from oms.messages.enums import OrderStatus
+from oms.messages.enums import OrderStatus, OrderType, Side
 from oms.messages.frames import GENESIS, decode_frame, encode_commit, encode_frame, frame_digest
+from tests.limits import BEGIN, BEGIN_SUBJECT
 
 SECOND = 10**9
 START = 1_700_000_000 * SECOND
@@ -59,6 +60,7 @@ class Desk:
         self.ask(
             "start._._._._", {"instance": "e1", "version": "1", "journal_id": "abcdef", "partition": "0"}
         )
+        self.ask(BEGIN_SUBJECT, BEGIN)
         if ready:
             self.register("main", "MAIN")
             self.list("spot", BTC, ETH)
@@ -201,7 +203,8 @@ def check_indexes(state: Partition) -> None:
         assert all((o.exchange, o.account, o.market) == key and orders[i] is o for i, o in found.items())
     doubtful = {i for i in live if orders[i].in_doubt}
     assert set(state.doubtful) == doubtful
-    assert set(state.unanswered) == {i for i in live - doubtful if orders[i].status in UNANSWERED}
+    held = {i for i in live if orders[i].awaits}
+    assert set(state.unanswered) == {i for i in live - doubtful - held if orders[i].status in UNANSWERED}
     assert state.expiring == {i: orders[i].expires_at for i in live if orders[i].expires_at is not None}
     assert set(state.finished) == set(orders) - live
     assert list(state.finished.values()) == sorted(state.finished.values())
@@ -222,6 +225,25 @@ def check_indexes(state: Partition) -> None:
         kept = {k: getattr(p, name) for k, p in state.positions.items() if getattr(p, name)}
         assert kept == {k: v for k, v in counted.items() if v}, name
     check_funds(state)
+    check_own_book(state)
+
+
+def check_own_book(state: Partition) -> None:
+    """The best own price of each side is that of all orders that may trade, and who waits for whom is what they say."""
+    held = {i: order.placed_at for i, order in state.orders.items() if order.awaits}
+    assert state.holds.since == held
+    assert list(state.holds.since) == sorted(held)
+    best: dict[tuple[tuple[str, str, str], Side], Decimal] = {}
+    for order in state.orders.values():
+        if order.type is OrderType.LIMIT and order.may_trade:
+            key, better = ((order.exchange, order.market, order.symbol), order.side), max
+            if order.side is Side.SELL:
+                better = min
+            for price in (order.price, None if order.amend is None else order.amend.price):
+                if price is not None:
+                    best[key] = better(best.get(key, price), price)
+    for key in ((i, side) for i in state.instruments for side in Side):
+        assert state.own_book.best(*key) == best.get(key), key
 
 
 def check_funds(state: Partition) -> None:

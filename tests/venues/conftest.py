@@ -30,6 +30,7 @@ from oms.venues.limiter import Pool
 from oms.venues.over_ccxt import Reach
 from oms.venues.pools import POOLS
 from oms.venues.settings import Settings
+from tests.limits import CONTROLS_OFF
 
 if TYPE_CHECKING:
     from .markets import Markets
@@ -222,7 +223,7 @@ async def bare_desk(nats_server_shared: EmbeddedNats, simulator: Simulator) -> A
     """A desk without a connector."""
     nc = await nats.connect(nats_server_shared.url, max_reconnect_attempts=-1)
     accounts = {"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}
-    engine = Engine(nc, EngineSettings(accounts=accounts))
+    engine = Engine(nc, EngineSettings(accounts=accounts, controls=CONTROLS_OFF))
     stop = asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
     await until(lambda: engine.ready.is_set() or running.done())
@@ -260,7 +261,8 @@ async def markets(
     simulator = simulator_of(exchanges, tmp_path / "ca.pem")
     await simulator.start()
     nc = await nats.connect(nats_server_shared.url, max_reconnect_attempts=-1)
-    engine = Engine(nc, EngineSettings(accounts={"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}))
+    accounts = {"main": AccountKind.MAIN, "sub_arb": AccountKind.SUB}
+    engine = Engine(nc, EngineSettings(accounts=accounts, controls=CONTROLS_OFF))
     stop = asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
     await until(lambda: engine.ready.is_set() or running.done())

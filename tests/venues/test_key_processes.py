@@ -17,6 +17,7 @@ from oms.cli.stack import Stack
 from oms.client import OmsClient
 from oms.config import Config, dump_config, load_config, override
 from oms.nats_server import EmbeddedNats, bound_to_parent
+from tests.limits import wide_config
 
 WITHIN_S = 30.0
 pytestmark = pytest.mark.timeout(120)
@@ -110,7 +111,7 @@ async def _streams(url: str) -> bytes:
 async def test_a_running_system_shows_no_key(tmp_path: Path) -> None:
     """No key is in a process list, in what processes write, in NATS' streams or in any file, while all of it trades."""
     lines: list[str] = []
-    config: Config = override(load_config(), data_dir=tmp_path, port=0)
+    config: Config = override(wide_config(), data_dir=tmp_path, port=0)
     stack = Stack(config, lambda name, line: lines.append(f"{name}: {line}"))
     try:
         await stack.start()

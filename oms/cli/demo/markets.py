@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from oms.cli.demo.limits import demo_risk
 from oms.cli.stack import Stack
 from oms.client import OmsClient, OmsRefused, OmsTimeout, new_order
 from oms.config import Config, RateLimits, ReconcileConfig, VenueConfig, override
@@ -86,7 +87,12 @@ def all_markets(config: Config) -> Config:
         config.simulator, balances={"USDT": D(1_000_000), "BTC": D(20), "KRW": D(10_000_000_000)}
     )
     changed = attrs.evolve(
-        config, exchanges=dict(exchanges), accounts=accounts, reconcile=often, simulator=simulator
+        config,
+        exchanges=dict(exchanges),
+        accounts=accounts,
+        reconcile=often,
+        simulator=simulator,
+        risk=demo_risk(),
     )
     return override(changed)
 

@@ -16,6 +16,7 @@ from oms.cli import render as r
 from oms.cli.demo import compare as c
 from oms.cli.demo import evidence
 from oms.cli.demo.compare import Acknowledged
+from oms.cli.demo.limits import demo_risk
 from oms.cli.demo.telling import Telling
 from oms.cli.stack import ENGINE
 from oms.client import OmsClient, Result, new_order
@@ -35,7 +36,8 @@ def demo_config(data_dir: Path) -> Config:
     """The default configuration on free ports, with rate limits that do not make an audience wait."""
     config = override(load_config(), data_dir=data_dir, port=0)
     quick = RateLimits(weight_per_minute=60_000, orders_per_second=1_000)
-    return attrs.evolve(config, exchanges={"binance": {"spot": VenueConfig(enabled=True, rate_limits=quick)}})
+    exchanges = {"binance": {"spot": VenueConfig(enabled=True, rate_limits=quick)}}
+    return attrs.evolve(config, exchanges=exchanges, risk=demo_risk())
 
 
 class Story(Telling):
