@@ -22,6 +22,8 @@ import click
 import msgspec
 
 from oms.aggregates import order as orders
+from oms.aggregates.risk import figures
+from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, KINDS_OF_SCOPE, Control
 from oms.cli import cli
 from oms.messages import (
     codec,
@@ -35,7 +37,9 @@ from oms.messages import (
     replies,
     reports,
 )
+from oms.messages.base import ClientCommand
 from oms.messages.codes import Code
+from oms.messages.scopes import parse_scope, scope_tokens
 from oms.messages.venues import Capabilities, Feature
 from oms.venues.errors import Kind
 from oms.venues.over_ccxt import CcxtAccount
@@ -55,6 +59,10 @@ _ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
     commands.PositionSpec: ("Position", "commands.md#position"),
     commands.Difference: ("Difference", "commands.md#difference"),
     heartbeat.Heartbeat: ("health", "queries.md#health"),
+    queries.OverrideRow: ("override", "queries.md#override"),
+    queries.LatchRow: ("latch", "queries.md#latch"),
+    queries.VenueState: ("venue", "queries.md#venue"),
+    queries.Allocation: ("allocation", "queries.md#allocation"),
 }
 """What stands in other structs → its name, and where it is told of."""
 
@@ -125,7 +133,7 @@ def type_text(annotation: Any) -> str:
     if annotation in named:
         return named[annotation]
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        if len(annotation) > 4:
+        if annotation in _LISTED:
             return f"[{annotation.__name__}]({_LISTED[annotation]})"
         return " ".join(f"`{member.value}`" for member in annotation)
     if annotation in _ELSEWHERE:
@@ -205,7 +213,7 @@ def events_page() -> Iterator[str]:
         yield f"## {kind.__struct_config__.tag}\n\n{prose(kind.__doc__)}\n\n{struct_table(kind)}"
 
 
-_CLIENT: Final = ("place", "amend", "cancel", "cancel_all", "set_terms", "reconcile", "register_account")
+_CLIENT: Final = tuple(verb for verb, kind in codec.COMMANDS.items() if issubclass(kind, ClientCommand))
 
 
 _PARTS: Final[dict[str, type]] = {
@@ -247,6 +255,84 @@ def _command(verb: str) -> Iterator[str]:
     yield struct_table(kind)
 
 
+_SCOPES: Final = {
+    "global": "everything",
+    "exchange:binance": "an exchange, all accounts and markets",
+    "account:sub_arb": "an account, everywhere",
+    "strategy:arbitrage": "a strategy; `strategy:` is what is traded without one",
+    "instrument:binance.spot.BTCUSDT": "an instrument, in all accounts",
+    "account:*": "each account that says nothing of a control itself; so too `exchange:*`, `strategy:*`, `instrument:*`. For"
+    " limits alone",
+}
+
+
+def controls_page() -> Iterator[str]:
+    yield (
+        "# Controls\n\nEvery order passes every control of every scope that covers it: the tightest holds. A scope that says"
+        " nothing of a control itself has what `kind:*` says. What nobody speaks of is denied with"
+        " [`LIMIT_MISSING`](codes.md): `off` is said in words, in the global scope for all and in another to leave it out there."
+        " How they are set, overridden and seen: [command line](command-line.md#oms-limits), [commands](commands.md),"
+        " [queries](queries.md#show_limits), [public events](public.md).\n\n## Scopes\n\nThe subject of a command about a"
+        " scope names the same places as the scope, so that permission to publish there is permission to speak of it.\n\n"
+    )
+    yield table(
+        ["scope", "is", "subject"],
+        (
+            [f"`{text}`", meaning, f"`set_limits.{'.'.join(scope_tokens(parse_scope(text)))}`"]
+            for text, meaning in _SCOPES.items()
+        ),
+    )
+    yield (
+        "## Every control\n\nAmounts are in USD, of which [valuations](command-line.md#oms-value) say what each asset is worth."
+        " The code is what an order, or a transfer, beyond it is refused with. Sources: RTS 6 is Commission Delegated Regulation"
+        " (EU) 2017/589, SEC 15c3-5 the Market Access Rule, FIA its recommendations of risk controls.\n\n"
+    )
+    yield table(
+        ["control", "meaning", "value", "scopes", "default", "code", "source"],
+        (
+            [
+                f"`{control.name}`",
+                control.meaning,
+                _values_of(control),
+                "all" if control.scopes == KINDS_OF_SCOPE else ", ".join(control.scopes),
+                "; ".join(_defaults_of(control.name)),
+                f"`{control.code.value}`",
+                control.source,
+            ]
+            for control in CONTROLS.values()
+        ),
+    )
+    yield (
+        "A strategy's account and capital are not limits but its assignment"
+        " ([`assign_strategy`](commands.md#assign_strategy)): codes `STRATEGY_ACCOUNT` and `CAPITAL`. What a control's code says"
+        " in a sentence stands in the page of [codes](codes.md).\n\n"
+    )
+    at = [name for name in figures.FIGURES if name in figures.AT_THE_LIMIT]
+    yield (
+        f"## Near, and beyond\n\nThe running figures ({', '.join(f'`{name}`' for name in figures.FIGURES)}) are looked at"
+        f" several times a second. From {_percent(figures.NEAR)} of its limit on one is near, beyond it breached"
+        f" ({', '.join(f'`{name}`' for name in at)}: at it), below {_percent(figures.CLEAR)} clear again. Each change is a public"
+        " event [LimitReached](public.md#limitreached); a breach is an alert, and engages the scope's kill switch where"
+        " `kill_on` names the control.\n"
+    )
+
+
+def _values_of(control: Control) -> str:
+    words = f": {', '.join(f'`{word}`' for word in control.words)}" if control.words else ""
+    off = ", or `off`" if control.may_be_off and "off" not in control.kind.value else ""
+    return f"{control.kind.value}{words}{off}"
+
+
+def _defaults_of(name: str) -> Iterator[str]:
+    for scope, values in DEFAULTS.items():
+        if name in values:
+            yield f"`{values[name]}`" + ("" if scope == "global" else f" for `{scope}`")
+
+
+def _percent(share: Decimal) -> str:
+    return f"{share * 100:.0f} %"
+
+
 def reports_page() -> Iterator[str]:
     yield "# Reports and instructions\n\n"
     yield (
@@ -269,8 +355,15 @@ _ROWS: Final = {
     "show_positions": queries.PositionRow,
     "show_balances": queries.BalanceRow,
     "show_pnl": queries.PnlRow,
+    "show_limits": queries.LimitRow,
+    "show_accounts": queries.AccountRow,
     "show_status": queries.StatusRow,
 }
+_IN_ROWS: Final[dict[str, dict[str, type]]] = {
+    "show_limits": {"override": queries.OverrideRow, "latch": queries.LatchRow},
+    "show_accounts": {"venue": queries.VenueState, "allocation": queries.Allocation},
+}
+"""Query → heading → what stands in its rows."""
 
 
 def queries_page() -> Iterator[str]:
@@ -282,6 +375,8 @@ def queries_page() -> Iterator[str]:
         if any(field.encode_name not in common for field in msgspec.structs.fields(kind)):
             yield struct_table(kind, leave_out=common)
         yield f"A row: {_lower(prose(_ROWS[verb].__doc__))}\n\n{struct_table(_ROWS[verb], required='')}"
+        for name, part in _IN_ROWS.get(verb, {}).items():
+            yield f"### {name}\n\n{prose(part.__doc__)}\n\n{struct_table(part, required='')}"
         if verb == "show_status":
             yield f"A row of `sessions`: {_lower(prose(queries.SessionRow.__doc__))}\n\n"
             yield struct_table(queries.SessionRow, required="")
@@ -305,6 +400,15 @@ _TOLD: Final = {
         public.SessionChanged,
         public.AccountReconciled,
         public.AccountKnown,
+        public.ClientGuarded,
+    ],
+    "RISK": [
+        public.LimitsChanged,
+        public.LimitReached,
+        public.KillSwitchChanged,
+        public.TradingDayBegan,
+        public.AssetValued,
+        public.CapitalAllocated,
     ],
 }
 
@@ -552,6 +656,7 @@ def _meanings_of(module: types.ModuleType) -> Iterator[str]:
 
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "codes.md": codes_page,
+    "controls.md": controls_page,
     "events.md": events_page,
     "commands.md": commands_page,
     "reports.md": reports_page,

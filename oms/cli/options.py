@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from oms.cli.params import SCOPE
 from oms.client import OmsClient
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,6 +75,25 @@ def id_option(function: F) -> F:
         metavar="COMMAND_ID",
         help="Idempotency key: sent again with the same one, a command is never done twice.  [default: a new one]",
     )(function)
+
+
+def by_option(function: F) -> F:
+    """``--by NAME``: who decides this."""
+    return click.option("--by", required=True, metavar="NAME", help="The person who decides this; recorded.")(
+        function
+    )
+
+
+def reason_option(function: F) -> F:
+    """``--reason TEXT``."""
+    return click.option(
+        "--reason", default="", metavar="TEXT", help="Why; recorded, at most 256 characters."
+    )(function)
+
+
+def scope_argument(function: F) -> F:
+    """``SCOPE``."""
+    return click.argument("scope", type=SCOPE)(function)
 
 
 def symbol_option(function: F) -> F:

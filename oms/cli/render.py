@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import attrs
+import click
 from msgspec import UNSET
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,24 +15,25 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from oms.client.asking import Result
 from oms.client.commands import plain
 from oms.messages import queries as q
 
 WIDEST: Final = 1_000
 """Columns of text that a table may take; it is never cut to the terminal, so that ids can be copied."""
 
-_GOOD, _BAD, _DIM, _WAITING = "green", "red", "dim", "yellow"
+GOOD, BAD, DIM, WAITING = "green", "red", "dim", "yellow"
 STATUS_STYLES: Final = {
     "NEW": "cyan",
     "PARTIALLY_FILLED": "cyan",
-    "FILLED": _GOOD,
-    "REJECTED": _BAD,
-    "DENIED": _BAD,
-    "PENDING_NEW": _WAITING,
-    "PENDING_CANCEL": _WAITING,
-    "PENDING_REPLACE": _WAITING,
-    "CANCELED": _DIM,
-    "EXPIRED": _DIM,
+    "FILLED": GOOD,
+    "REJECTED": BAD,
+    "DENIED": BAD,
+    "PENDING_NEW": WAITING,
+    "PENDING_CANCEL": WAITING,
+    "PENDING_REPLACE": WAITING,
+    "CANCELED": DIM,
+    "EXPIRED": DIM,
 }
 
 
@@ -105,7 +107,7 @@ def table(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
 def show(console: Console, columns: Sequence[Column], rows: Sequence[Any], nothing: str) -> None:
     """Print a table, or one line when there is nothing."""
     if not rows:
-        console.print(nothing, style=_DIM)
+        console.print(nothing, style=DIM)
         return
     made = table(columns, rows)
     # A table is never squeezed: what is wider than the terminal wraps there, and is whole in a pipe.
@@ -123,18 +125,37 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")), flush=True)
 
 
+def say(result: Result, as_json: bool, done: str) -> None:
+    """Print what a command came to: a line, or the answer as JSON."""
+    if as_json:
+        print_json(result)
+        return
+    again = " (sent before; nothing was done again)" if result.duplicate else ""
+    click.echo(f"{done}{again}")
+
+
+def latch_text(latch: q.LatchRow) -> str:
+    """An engaged kill switch in a line."""
+    who = f"{latch.cause} tripped it" if latch.cause else f"by {latch.by}"
+    reason = f": {latch.reason}" if latch.reason else ""
+    through = "; what reduces a position is let through" if latch.allow_reduce_only else ""
+    return f"engaged {time_text(latch.at)}, {who}{reason}{through}"
+
+
 def _side(row: Any) -> str:
-    return _GOOD if row.side == "buy" else _BAD
+    return GOOD if row.side == "buy" else BAD
 
 
 def _status(row: Any) -> str:
     return STATUS_STYLES.get(row.status, "")
 
 
-def _sign(name: str) -> Callable[[Any], str]:
+def sign(name: str) -> Callable[[Any], str]:
+    """The colour of a figure that may be above or below zero."""
+
     def style(row: Any) -> str:
         value = getattr(row, name)
-        return "" if not isinstance(value, Decimal) or not value else _GOOD if value > 0 else _BAD
+        return "" if not isinstance(value, Decimal) or not value else GOOD if value > 0 else BAD
 
     return style
 
@@ -179,12 +200,12 @@ ORDERS: Final = (
     Column("TRIGGER", lambda r: "" if r.trigger_price is None else r.trigger_price),
     Column("FILLED", lambda r: r.filled),
     Column("STATUS", lambda r: r.status, _status),
-    Column("DOUBT", lambda r: "in doubt" if r.in_doubt else "", lambda _: _WAITING),
+    Column("DOUBT", lambda r: "in doubt" if r.in_doubt else "", lambda _: WAITING),
     Column("STRATEGY", lambda r: r.strategy),
     Column("REF", lambda r: r.client_order_id),
     Column("UPDATED (UTC)", lambda r: time_text(r.updated_at)),
     # What once was doubtful about an order that works is over.
-    Column("REASON", lambda r: r.reason if r.in_doubt or not r.open else "", lambda _: _DIM),
+    Column("REASON", lambda r: r.reason if r.in_doubt or not r.open else "", lambda _: DIM),
 )
 TRADES: Final = (
     Column("TIME (UTC)", lambda r: time_text(r.venue_time)),
@@ -196,7 +217,7 @@ TRADES: Final = (
     Column("PRICE", lambda r: r.price),
     Column("FEE", lambda r: r.fee),
     Column("IN", lambda r: r.fee_asset if r.fee else ""),
-    Column("REALISED", lambda r: r.realised, _sign("realised")),
+    Column("REALISED", lambda r: r.realised, sign("realised")),
     Column("MAKER", lambda r: r.maker),
     Column("STRATEGY", lambda r: r.strategy),
     Column("ORDER", lambda r: r.order_id),
@@ -206,13 +227,13 @@ POSITIONS: Final = (
     Column("ACCOUNT", lambda r: r.account),
     Column("VENUE", _venue),
     Column("SYMBOL", lambda r: r.symbol),
-    Column("QUANTITY", lambda r: r.quantity, _sign("quantity")),
+    Column("QUANTITY", lambda r: r.quantity, sign("quantity")),
     Column("ENTRY", lambda r: "-" if r.entry_price is None else round(r.entry_price, 8)),
     Column("MARK", lambda r: r.mark),
-    Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
-    Column("REALISED", lambda r: r.realised, _sign("realised")),
+    Column("UNREALISED", lambda r: r.unrealised, sign("unrealised")),
+    Column("REALISED", lambda r: r.realised, sign("realised")),
     Column("FEES", lambda r: r.fees),
-    Column("FUNDING", lambda r: r.funding, _sign("funding")),
+    Column("FUNDING", lambda r: r.funding, sign("funding")),
     Column("IN", lambda r: r.settle),
     Column("OTHER FEES", lambda r: _assets(r.other_fees)),
     Column("LEVERAGE", _leverage),
@@ -241,14 +262,14 @@ PNL: Final = (
     Column("SYMBOL", lambda r: _dimension(r.symbol)),
     Column("DAY (UTC)", lambda r: _dimension(r.day)),
     Column("TRADES", lambda r: r.trades),
-    Column("REALISED", lambda r: r.realised, _sign("realised")),
-    Column("UNREALISED", lambda r: r.unrealised, _sign("unrealised")),
+    Column("REALISED", lambda r: r.realised, sign("realised")),
+    Column("UNREALISED", lambda r: r.unrealised, sign("unrealised")),
     Column("FEES", lambda r: r.fees),
-    Column("FUNDING", lambda r: r.funding, _sign("funding")),
-    Column("NET", lambda r: r.net, _sign("net")),
+    Column("FUNDING", lambda r: r.funding, sign("funding")),
+    Column("NET", lambda r: r.net, sign("net")),
     Column("IN", lambda r: r.settle),
     Column("OTHER FEES", lambda r: _assets(r.other_fees)),
-    Column("NO MARK FOR", lambda r: ", ".join(r.unmarked), lambda _: _WAITING),
+    Column("NO MARK FOR", lambda r: ", ".join(r.unmarked), lambda _: WAITING),
 )
 TOTALS: Final = (
     Column("TOTAL", lambda r: r.settle),
@@ -285,11 +306,11 @@ SESSIONS: Final = (
     Column(
         "CONNECTOR",
         lambda r: "ready" if r.ready else "reconciling" if r.session else "none",
-        lambda r: _GOOD if r.ready else _WAITING if r.session else _BAD,
+        lambda r: GOOD if r.ready else WAITING if r.session else BAD,
     ),
     Column("OPEN ORDERS", lambda r: r.live_orders),
     Column("COMPARED", _compared),
     Column("LIMITS LEFT", _left),
     Column("RECONCILED", lambda r: time_text(r.reconciled_at) if r.reconciled_at else "-"),
-    Column("DIFFERENCES", lambda r: r.differences, lambda r: _BAD if r.differences else ""),
+    Column("DIFFERENCES", lambda r: r.differences, lambda r: BAD if r.differences else ""),
 )

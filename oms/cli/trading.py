@@ -1,67 +1,22 @@
 """`oms place`, `oms amend`, `oms cancel`, `oms terms`."""
 
-import re
 import time
 
 import click
 import msgspec
 
 from oms.cli import options as o
-from oms.cli.render import print_json
+from oms.cli.params import AMOUNT, LIFETIME, VENUE
+from oms.cli.render import print_json, say
 from oms.client import OmsClient, OmsRefused, Result
-from oms.client.commands import amount
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-class _Amount(click.ParamType):
-    name = "number"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        try:
-            return amount(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Venue(click.ParamType):
-    name = "exchange.market"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        if isinstance(value, tuple):
-            return value
-        exchange, dot, market = str(value).partition(".")
-        if not dot or not exchange or not market:
-            self.fail(f"a venue is exchange.market, such as binance.spot, was {value!r}", param, ctx)
-        return exchange, market
-
-
-class _Lifetime(click.ParamType):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", str(value))
-        if found is None:
-            self.fail(
-                f"a duration is a whole number and s, m, h or d, such as 10m, was {value!r}", param, ctx
-            )
-        return int(found[1]) * _UNITS_S[found[2]] * 10**9
-
-
-def _say(result: Result, as_json: bool, done: str) -> None:
-    if as_json:
-        print_json(result)
-        return
-    again = " (sent before; nothing was done again)" if result.duplicate else ""
-    click.echo(f"{done}{again}")
 
 
 @click.command()
 @click.argument("side", type=click.Choice(["buy", "sell"], case_sensitive=False))
-@click.argument("quantity", type=_Amount())
+@click.argument("quantity", type=AMOUNT)
 @click.argument("symbol")
-@click.option("--price", "-p", type=_Amount(), help="Limit price. Without it the order is a market order.")
-@click.option("--trigger", type=_Amount(), help="Stop: becomes active when the market trades there.")
+@click.option("--price", "-p", type=AMOUNT, help="Limit price. Without it the order is a market order.")
+@click.option("--trigger", type=AMOUNT, help="Stop: becomes active when the market trades there.")
 @click.option(
     "--tif",
     type=click.Choice(["GTC", "IOC", "FOK"], case_sensitive=False),
@@ -69,12 +24,12 @@ def _say(result: Result, as_json: bool, done: str) -> None:
     show_default=True,
     help="Time in force.",
 )
-@click.option("--expires-in", "lifetime", type=_Lifetime(), help="Good till then (GTD), such as 10m.")
+@click.option("--expires-in", "lifetime", type=LIFETIME, help="Good till then (GTD), such as 10m.")
 @click.option("--post-only", is_flag=True, help="Rest in the book, or be refused.")
 @click.option("--reduce-only", is_flag=True, help="Only bring the position nearer to zero.")
 @click.option("--strategy", default="", metavar="NAME", help="Whose P&L it counts to.")
 @click.option("--ref", default="", metavar="TEXT", help="Your own reference, shown with the order.")
-@click.option("--venue", type=_Venue(), default="binance.spot", show_default=True, help="Where to.")
+@click.option("--venue", type=VENUE, default="binance.spot", show_default=True, help="Where to.")
 @o.account_option
 @o.id_option
 @o.json_option
@@ -131,13 +86,13 @@ def place(
         )
 
     result = o.with_client(url, account, work)
-    _say(result, as_json, f"{result.order_id} {result.status}")
+    say(result, as_json, f"{result.order_id} {result.status}")
 
 
 @click.command()
 @click.argument("order_id")
-@click.option("--quantity", "-q", type=_Amount(), help="New total quantity, what is filled included.")
-@click.option("--price", "-p", type=_Amount(), help="New price.")
+@click.option("--quantity", "-q", type=AMOUNT, help="New total quantity, what is filled included.")
+@click.option("--price", "-p", type=AMOUNT, help="New price.")
 @o.account_option
 @o.id_option
 @o.json_option
@@ -169,7 +124,7 @@ def amend(
         )
 
     result = o.with_client(url, account, work)
-    _say(result, as_json, f"{order_id} {result.status}")
+    say(result, as_json, f"{order_id} {result.status}")
 
 
 @click.command()
@@ -208,10 +163,10 @@ def cancel(
         result = o.with_client(
             url, account, lambda oms: oms.cancel_all(symbol=symbol or o.ANY, command_id=command_id)
         )
-        _say(result, as_json, f"cancel requested for {result.count} order{'' if result.count == 1 else 's'}")
+        say(result, as_json, f"cancel requested for {result.count} order{'' if result.count == 1 else 's'}")
     elif len(order_ids) == 1:
         result = o.with_client(url, account, lambda oms: oms.cancel(order_ids[0], command_id=command_id))
-        _say(result, as_json, f"{order_ids[0]} {result.status}")
+        say(result, as_json, f"{order_ids[0]} {result.status}")
     else:
         _cancel_many(order_ids, o.with_client(url, account, lambda oms: oms.cancel_many(order_ids)), as_json)
 
@@ -235,14 +190,14 @@ def _cancel_many(order_ids: tuple[str, ...], results: list[Result], as_json: boo
 
 @click.command()
 @click.argument("symbol")
-@click.option("--leverage", "-l", type=_Amount(), help="Leverage, such as 5.")
+@click.option("--leverage", "-l", type=AMOUNT, help="Leverage, such as 5.")
 @click.option(
     "--margin-mode",
     "-m",
     type=click.Choice(["cross", "isolated"], case_sensitive=False),
     help="What stands behind the position: the whole wallet, or an amount set aside for it.",
 )
-@click.option("--venue", type=_Venue(), default="binance.futures", show_default=True, help="Where.")
+@click.option("--venue", type=VENUE, default="binance.futures", show_default=True, help="Where.")
 @o.account_option
 @o.id_option
 @o.json_option
@@ -279,4 +234,4 @@ def terms(
         )
 
     result = o.with_client(url, account, work)
-    _say(result, as_json, f"terms of {symbol} requested")
+    say(result, as_json, f"terms of {symbol} requested")

@@ -1,6 +1,7 @@
 """`oms watch`: public events as they come, one line each."""
 
 import contextlib
+from typing import Final
 
 import click
 from rich.console import Console
@@ -11,12 +12,13 @@ from oms.cli.exits import Exit
 from oms.cli.render import STATUS_STYLES, decimal_text, print_json, time_text
 from oms.client import OmsClient, OmsEventsLost, PublicEvent
 from oms.messages import public as p
+from oms.messages.controls import Level
 
-STREAMS = ("orders", "trades", "positions", "accounts")
+_LEVELS: Final = {Level.CLEAR: "dim", Level.NEAR: "yellow", Level.BREACHED: "bold red"}
 
 
 @click.command()
-@click.argument("streams", nargs=-1, type=click.Choice(STREAMS))
+@click.argument("streams", nargs=-1, type=click.Choice(list(p.STREAMS.values())))
 @click.option("--count", "-c", type=click.IntRange(1), metavar="N", help="End after so many events.")
 @o.symbol_option
 @o.any_account_option
@@ -101,4 +103,52 @@ def _line(event: PublicEvent) -> tuple[str, str]:
     if isinstance(event, p.SessionChanged):
         how = "ready" if event.ready else "reconciling" if event.session else f"gone: {event.reason}"
         return f"connector {event.account} {event.exchange}.{event.market}  {how}", "yellow"
-    return f"account   {event.account} registered as {event.kind}", "yellow"
+    if isinstance(event, p.ClientGuarded):
+        return f"client    {event.account} {event.client}  {_guarded(event)}", "yellow"
+    if isinstance(event, p.AccountKnown):
+        return f"account   {event.account} registered as {event.kind}", "yellow"
+    return _of_risk(event)
+
+
+def _of_risk(
+    event: (
+        p.LimitsChanged
+        | p.LimitReached
+        | p.KillSwitchChanged
+        | p.TradingDayBegan
+        | p.AssetValued
+        | p.CapitalAllocated
+    ),
+) -> tuple[str, str]:
+    d = decimal_text
+    if isinstance(event, p.LimitReached):
+        figures = f"{event.control} {d(event.used)} of {d(event.limit)}"
+        return f"limit     {event.scope}  {figures}  {event.level}", _LEVELS[event.level]
+    if isinstance(event, p.TradingDayBegan):
+        return f"day       {time_text(event.day)}  daily figures begin at zero", "dim"
+    who = f" by {event.by}" if event.by else ""
+    reason = f": {event.reason}" if event.reason else ""
+    if isinstance(event, p.KillSwitchChanged):
+        how = "KILLED" if event.engaged else "released"
+        cause = f", {event.cause} tripped it" if event.cause else ""
+        return f"kill      {event.scope}  {how}{who}{cause}{reason}", "bold red"
+    if isinstance(event, p.AssetValued):
+        worth = f"by {event.instrument}" if event.rate is None else f"{d(event.rate)} USD"
+        return f"value     {event.asset}  {worth}{who}{reason}", "yellow"
+    if isinstance(event, p.CapitalAllocated):
+        given = "taken from it" if event.capital is None else f"with {d(event.capital)} USD"
+        return f"strategy  {event.account} {event.strategy}  {given}{who}{reason}", "yellow"
+    said = ", ".join(f"{control} {value}" for control, value in event.limits.items())
+    until = f" until {time_text(event.until)}" if event.until else ""
+    word = "override ended: " if event.event == "OverrideEnded" else "cleared: "
+    gone = f"{word}{', '.join(event.cleared)}" if event.cleared else ""
+    return f"limits    {event.scope}  {'; '.join(filter(None, (said + until, gone)))}{who}{reason}", "yellow"
+
+
+def _guarded(event: p.ClientGuarded) -> str:
+    whose = f" of strategy {event.strategy}" if event.strategy else ""
+    if event.event == "ClientDisconnected":
+        return f"was silent for too long: {event.count:,} orders{whose} are canceled"
+    if event.timeout_ms:
+        return f"is guarded: {event.timeout_ms:,} ms of silence cancel its orders{whose}"
+    return "is no longer guarded"

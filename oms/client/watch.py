@@ -24,6 +24,14 @@ PublicEvent = (
     | p.SessionChanged
     | p.AccountReconciled
     | p.AccountKnown
+    | p.ClientGuarded
+    | p.TransferChanged
+    | p.LimitsChanged
+    | p.LimitReached
+    | p.KillSwitchChanged
+    | p.TradingDayBegan
+    | p.AssetValued
+    | p.CapitalAllocated
 )
 """What :meth:`oms.client.OmsClient.watch` yields; see :mod:`oms.messages.public`."""
 
@@ -39,10 +47,30 @@ _DECODE: Final[dict[str, Callable[[bytes], PublicEvent]]] = {
     "positions": msgspec.json.Decoder(p.PositionChanged).decode,
 }
 _ACCOUNTS: Final[dict[str, Callable[[bytes], PublicEvent]]] = {
-    "AccountRegistered": msgspec.json.Decoder(p.AccountKnown).decode,
+    **dict.fromkeys(
+        ("AccountRegistered", "AccountRenamed", "AccountDisabled", "AccountEnabled", "AccountClosed"),
+        msgspec.json.Decoder(p.AccountKnown).decode,
+    ),
+    **dict.fromkeys(
+        ("TransferRequested", "TransferInDoubt", "TransferCompleted", "TransferRejected"),
+        msgspec.json.Decoder(p.TransferChanged).decode,
+    ),
     "SessionOpened": msgspec.json.Decoder(p.SessionChanged).decode,
     "SessionClosed": msgspec.json.Decoder(p.SessionChanged).decode,
+    "DisconnectGuardSet": msgspec.json.Decoder(p.ClientGuarded).decode,
+    "ClientDisconnected": msgspec.json.Decoder(p.ClientGuarded).decode,
     "Reconciled": msgspec.json.Decoder(p.AccountReconciled).decode,
+}
+_RISK: Final[dict[str, Callable[[bytes], PublicEvent]]] = {
+    "LimitsSet": msgspec.json.Decoder(p.LimitsChanged).decode,
+    "LimitsOverridden": msgspec.json.Decoder(p.LimitsChanged).decode,
+    "OverrideEnded": msgspec.json.Decoder(p.LimitsChanged).decode,
+    "LimitCrossed": msgspec.json.Decoder(p.LimitReached).decode,
+    "KillSwitchEngaged": msgspec.json.Decoder(p.KillSwitchChanged).decode,
+    "KillSwitchReleased": msgspec.json.Decoder(p.KillSwitchChanged).decode,
+    "DayRolled": msgspec.json.Decoder(p.TradingDayBegan).decode,
+    "ValuationSet": msgspec.json.Decoder(p.AssetValued).decode,
+    "StrategyAssigned": msgspec.json.Decoder(p.CapitalAllocated).decode,
 }
 _balances: Final = msgspec.json.Decoder(p.BalanceChanged).decode
 
@@ -53,7 +81,13 @@ def decode_public(subject: str, payload: bytes) -> PublicEvent:
     Raises:
         msgspec.DecodeError: it is none.
     """
-    decode = _DECODE.get(subject.partition(".")[0])
+    stream = subject.partition(".")[0]
+    decode = _DECODE.get(stream)
+    if decode is None and stream == "risk":
+        event = _kind(payload).event
+        decode = _RISK.get(event)
+        if decode is None:
+            raise msgspec.DecodeError(f"{event} is not known here: take a newer client")
     if decode is None:
         decode = _ACCOUNTS.get(_kind(payload).event, _balances)
     return decode(payload)

@@ -19,7 +19,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         code: what, such as ``SEAL`` (:class:`oms.journal.errors.JournalFault`) when the journal is broken, or
             ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment,
             ``FACT_REFUSED`` for what a venue says has happened and the engine could not take, ``SESSION`` for an account
-            that no connector serves, and ``DIFFERENCES`` for a venue that was not as believed.
+            that no connector serves, ``DIFFERENCES`` for a venue that was not as believed, ``LIMIT`` for a limit that is
+            broken, and ``KILL`` for a kill switch that is engaged.
         sequence: the journal frame where it was seen.
         message: what was expected, and what was found.
         at: wall clock, UTC ns.

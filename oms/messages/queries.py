@@ -11,8 +11,17 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from oms.messages.commands import Label, Nanoseconds, Token
-from oms.messages.enums import AccountKind, MarginMode, OrderStatus, OrderType, Side, TimeInForce
+from oms.messages.base import Label, Nanoseconds, Token
+from oms.messages.controls import Level
+from oms.messages.enums import (
+    AccountKind,
+    AccountStatus,
+    MarginMode,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from oms.messages.heartbeat import Heartbeat
 from oms.messages.replies import ErrorBody
 
@@ -100,6 +109,29 @@ class ShowPnl(Query, frozen=True, kw_only=True):
     day: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$|^earlier$")] | None = None
 
 
+class ShowLimits(Query, frozen=True, kw_only=True):
+    """Limits with their use, by scope and control. What the subject names is what the scopes shown name.
+
+    ``show_limits._.sub_arb._._`` shows the account's own scope alone, ``show_limits.binance._._._`` the exchange and its
+    instruments, ``show_limits._._._._`` every scope, strategies and ``global`` too.
+
+    Args:
+        scope: only scopes that begin so, such as ``account:`` or ``strategy:arbitrage``.
+        control: only this one.
+        near: only what is near to its limit or beyond it, and kill switches that are engaged.
+        latched: only scopes whose kill switch is engaged.
+    """
+
+    scope: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    control: Token | None = None
+    near: bool = False
+    latched: bool = False
+
+
+class ShowAccounts(Query, frozen=True, kw_only=True):
+    """Accounts by id. Of the subject, the account applies alone."""
+
+
 class ShowStatus(Query, frozen=True, kw_only=True):
     """How the system is."""
 
@@ -110,6 +142,8 @@ QUERIES: Final[dict[str, type[Query]]] = {
     "show_positions": ShowPositions,
     "show_balances": ShowBalances,
     "show_pnl": ShowPnl,
+    "show_limits": ShowLimits,
+    "show_accounts": ShowAccounts,
     "show_status": ShowStatus,
 }
 """Verb → the question it carries."""
@@ -266,6 +300,105 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     net: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     other_fees: dict[str, Decimal]
     unmarked: list[str]
+
+
+KILL_SWITCH: Final = "kill_switch"
+"""Stands as the control of the row that a latched scope has."""
+
+
+class OverrideRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that stands in place of a scope's own, until then (UTC ns)."""
+
+    value: str
+    until: int
+    by: str
+    reason: str
+
+
+class LatchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An engaged kill switch.
+
+    Args:
+        by: the person who threw it; empty when it tripped. ``cause``: the control that tripped it, empty when a person did.
+        at: since when, UTC ns.
+        allow_reduce_only: orders that bring a position nearer to zero are still let through.
+    """
+
+    scope: str
+    by: str
+    reason: str
+    cause: str
+    at: int
+    allow_reduce_only: bool
+
+
+class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One control at one scope. A scope that is latched has a row ``kill_switch`` too.
+
+    Args:
+        limit: the value in force, as it is set (``10000``, ``5s``, ``off``).
+        source: scope that says it: this one, or the one it is inherited from (``account:*``).
+        own: what this scope itself has set, overrides apart; null for nothing.
+        override: in force in place of what ``source`` has set, or null.
+        used, headroom: what counts against the limit, and what is left (below zero: how far beyond it); USD, units or a count,
+            as the control is. Null where nothing adds up, or where it cannot be known.
+        share: used of the limit, 1 is all of it, to 4 places.
+        latch: of the scope, null while its own kill switch is not engaged.
+    """
+
+    scope: str
+    control: str
+    limit: str
+    source: str
+    own: str | None
+    override: OverrideRow | None
+    used: Decimal | None
+    headroom: Decimal | None
+    share: Decimal | None
+    level: Level
+    latch: LatchRow | None
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy that is assigned to the account, and its capital in USD."""
+
+    strategy: str
+    capital: Decimal
+
+
+class VenueState(msgspec.Struct, frozen=True, kw_only=True):
+    """A market that the account is on. ``ready``: a connector session takes orders."""
+
+    exchange: str
+    market: str
+    ready: bool
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One account. Money is in USD.
+
+    Args:
+        account: its id, in subjects and events. ``name``: what people call it.
+        venues: by exchange and market.
+        value: of all its wallets, at the rates known. ``unvalued``: assets that it holds and nobody has valued.
+        exposure: of its positions, with all that works or is in doubt. ``open_orders``: live ones.
+        pnl_day: since the trading day began: realised, unrealised, fees and funding. ``drawdown``: below its best.
+        latches: kill switches that hold for all of it: its own and the global one.
+    """
+
+    account: str
+    kind: AccountKind
+    name: str
+    status: AccountStatus
+    venues: list[VenueState]
+    value: Decimal
+    unvalued: list[str]
+    exposure: Decimal
+    open_orders: int
+    pnl_day: Decimal
+    drawdown: Decimal
+    strategies: list[Allocation]
+    latches: list[LatchRow]
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from oms.messages import commands as c
+from oms.messages import desk as d
 from oms.messages import events as e
 from oms.messages import instructions as i
 from oms.messages import reports as r
 from oms.messages.codec import decode_command
 from oms.messages.codes import Refused
+from oms.messages.enums import CancelReason
 from oms.messages.subjects import ANY
+from replay.asking import wording_controls
 from replay.asking.moment import iso
 
 _UNITS: Final = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))
@@ -93,6 +96,18 @@ def _shown(thing: Any) -> str:
     return ", ".join(parts if mode is None else [*parts, str(mode)])
 
 
+def _whose(thing: Any) -> str:
+    return f"the orders of strategy {thing.strategy}" if thing.strategy else "all orders"
+
+
+def _by(thing: Any) -> str:
+    return f" by {thing.by}" if thing.by else ""
+
+
+def _held(awaits: tuple[str, ...]) -> str:
+    return f", not sent before {', '.join(awaits)} ended" if awaits else ""
+
+
 def _missing(thing: Any) -> str:
     return ", trades are missing" if thing.missing_fills else ""
 
@@ -100,6 +115,14 @@ def _missing(thing: Any) -> str:
 def _revision(thing: Any) -> str:
     return f" (revision {thing.revision})" if thing.revision else ""
 
+
+_CANCELED_BECAUSE: Final = {
+    CancelReason.CLIENT: "",
+    CancelReason.EXPIRED: ", its time is over",
+    CancelReason.KILL: ", a kill switch is engaged",
+    CancelReason.SELF_TRADE: ", another order of ours would trade with it",
+    CancelReason.DISCONNECT: ", its client is gone",
+}
 
 _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.JournalCreated: lambda x: f"journal {x.journal_id} begins, partition {x.partition}",
@@ -110,6 +133,26 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.SigningKeyDeclared: lambda x: f"receipts are signed with key {x.key_id} from here on",
     e.LossAccepted: lambda x: f"{x.by} accepted the loss of {x.first:,} to {x.last:,}{_because(x.reason)}",
     e.AccountRegistered: lambda x: f"account {x.account} registered as {x.kind}",
+    d.AccountRenamed: lambda x: f"account {x.account} renamed to {x.name}{_by(x)}",
+    d.AccountDisabled: lambda x: f"account {x.account} disabled{_by(x)}{_because(x.reason)}",
+    d.AccountEnabled: lambda x: f"account {x.account} enabled{_by(x)}{_because(x.reason)}",
+    d.AccountClosed: lambda x: f"account {x.account} closed{_by(x)}{_because(x.reason)}",
+    d.StrategyAssigned: lambda x: (
+        f"strategy {x.strategy} "
+        + (
+            f"taken from {x.account}"
+            if x.capital is None
+            else f"assigned to {x.account} with {number(x.capital)} USD"
+        )
+        + f"{_by(x)}{_because(x.reason)}"
+    ),
+    d.TransferRequested: lambda x: (
+        f"transfer {x.transfer_id} requested: {number(x.amount)} {x.asset} from {x.exchange}.{x.account}.{x.market} to"
+        f" {x.exchange}.{x.to}.{x.to_market}, worth {number(x.value)} USD{_by(x)}{_because(x.reason)}"
+    ),
+    d.TransferCompleted: lambda x: f"transfer {x.transfer_id} completed, at the venue {x.venue_transfer_id}",
+    d.TransferRejected: lambda x: f"transfer {x.transfer_id} rejected{_because(x.reason)}",
+    d.TransferInDoubt: lambda x: f"transfer {x.transfer_id} in doubt{_because(x.reason)}",
     e.VenueDeclared: lambda x: (
         f"{x.exchange}.{x.market} takes {', '.join(x.order_types)}; {', '.join(x.times_in_force)};"
         f" has {', '.join(x.features) or 'no features'}; funds in wallet {x.wallet}"
@@ -147,7 +190,18 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
         f"{_place(x)} reconciled{' as ' + x.request_id if x.request_id else ''}: {x.orders:,} orders, {x.trades:,} trades,"
         f" {x.balances:,} balances, {x.positions:,} positions, {len(x.differences) + x.more:,} differences"
     ),
-    e.OrderPlaced: lambda x: f"placed: {terms(x)}",
+    d.DisconnectGuardSet: lambda x: (
+        f"client {x.client} of {x.account} "
+        + (
+            f"is guarded: {x.timeout_ms:,} ms of silence cancel {_whose(x)}"
+            if x.timeout_ms
+            else "is no longer guarded"
+        )
+    ),
+    d.ClientDisconnected: lambda x: (
+        f"client {x.client} of {x.account} was silent for too long: {x.count:,} cancels of {_whose(x)} requested"
+    ),
+    e.OrderPlaced: lambda x: f"placed: {terms(x)}{_held(x.awaits)}",
     e.OrderDenied: lambda x: f"denied, {x.code}: {x.message}",
     e.OrderAdopted: lambda x: (
         f"found at the venue as {x.client_order_id}: {terms(x)}, venue order {x.venue_order_id}{_because(x.reason)}"
@@ -157,9 +211,7 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.OrderFilled: lambda x: f"filled: {_trade(x)}",
     e.TradeBusted: lambda x: f"taken back: {_trade(x)}{_because(x.reason)}",
     e.OrderRestated: lambda x: f"changed at the venue {_to(x.quantity, x.price)}{_because(x.reason)}",
-    e.OrderCancelRequested: lambda x: (
-        "cancel requested" + (", its time is over" if x.reason == "expired" else "")
-    ),
+    e.OrderCancelRequested: lambda x: f"cancel requested{_CANCELED_BECAUSE[x.reason]}",
     e.CancelAllRequested: lambda x: (
         f"cancel of all on {x.exchange}.{x.market}.{x.symbol} requested: {x.count}"
         + (f", {x.left} are left" if x.left else "")
@@ -174,6 +226,8 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.OrderAmendRejected: lambda x: f"amend refused{_because(x.reason)}",
     e.OrderInDoubt: lambda x: f"in doubt{_because(x.reason)}",
     e.OrderDoubtResolved: lambda x: "doubt resolved: it is as believed",
+    e.OrderReleased: lambda x: "released: what it waited for has ended",
+    **wording_controls.EVENTS,
 }
 """Every event; a test holds the table against :data:`oms.messages.events.Event`."""
 
@@ -204,7 +258,14 @@ _INSTRUCTIONS: Final[dict[type, Callable[[Any], str]]] = {
     i.LookUp: lambda x: f"look up {x.client_id}",
     i.SetTerms: lambda x: f"set terms of {x.symbol}: {_shown(x)}",
     i.Reconcile: lambda x: f"reconcile as {x.request_id}",
+    i.Transfer: lambda x: f"make transfer {x.transfer_id}: {_moved(x)}",
+    i.LookUpTransfer: lambda x: f"look up transfer {x.transfer_id}: {_moved(x)}",
 }
+
+
+def _moved(x: Any) -> str:
+    return f"{number(x.amount)} {x.asset} from {x.source}.{x.source_wallet} to {x.target}.{x.target_wallet}"
+
 
 _decode_report = msgspec.json.Decoder(r.Report).decode
 
@@ -237,11 +298,24 @@ def command(verb: str, raw: bytes) -> str:
 
 
 _COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
+    **wording_controls.COMMANDS,
     c.PlaceOrder: terms,
     c.AmendOrder: lambda x: f"{x.order_id} {_to(x.quantity, x.price)}",
     c.CancelOrder: lambda x: str(x.order_id),
     c.CancelAll: lambda x: ".".join(getattr(x, name) or ANY for name in ("exchange", "market", "symbol")),
     c.RegisterAccount: lambda x: str(x.kind),
+    d.RenameAccount: lambda x: str(x.name),
+    d.DisableAccount: lambda x: f"by {x.by}{_because(x.reason)}",
+    d.EnableAccount: lambda x: f"by {x.by}{_because(x.reason)}",
+    d.CloseAccount: lambda x: f"by {x.by}{_because(x.reason)}",
+    d.AssignStrategy: lambda x: (
+        f"strategy {x.strategy}, "
+        + ("none any more" if x.capital is None else f"{number(x.capital)} USD")
+        + f", by {x.by}{_because(x.reason)}"
+    ),
+    d.TransferFunds: lambda x: f"{number(x.amount)} {x.asset} to {x.to}, by {x.by}{_because(x.reason)}",
+    d.ReportTransfer: lambda x: f"{x.transfer_id} {x.state}{_because(x.reason)}, session {x.session}",
+    d.DoubtTransfers: lambda x: f"{len(x.transfer_ids):,} transfers{_because(x.reason)}",
     c.OpenSession: lambda x: f"{x.session}, {'ready' if x.ready else 'reconciling'}",
     c.CloseSession: lambda x: f"{x.session}{_because(x.reason)}",
     c.SubmitReports: lambda x: f"{len(x.reports):,} of session {x.session}",
@@ -252,6 +326,7 @@ _COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
     ),
     c.SetTerms: lambda x: " ".join(part for part in (x.symbol or "", _shown(x)) if part),
     c.RequestReconciliation: lambda x: "everything, now",
+    c.ReleaseOrders: lambda x: f"{len(x.order_ids):,} orders have waited too long to be sent",
     c.DoubtOrders: lambda x: f"{len(x.order_ids):,} orders{_because(x.reason)}",
     c.ExpireOrders: lambda x: f"{len(x.order_ids):,} orders",
     c.StartEngine: lambda x: f"{x.instance} {x.version}",

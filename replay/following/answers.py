@@ -17,8 +17,12 @@ from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
+from oms.messages.controls import Level
+from oms.messages.scopes import ScopeKind, parse_scope, scope_tokens
 from oms.messages.subjects import ANY, Subject
+from oms.projections.accounts import account_rows
 from oms.projections.balances import balance_row, balances, serves
+from oms.projections.limits import limit_rows
 from oms.projections.orders import order_row
 from oms.projections.pnl import BookKey, Earned
 from oms.projections.positions import position_row, positions
@@ -43,8 +47,13 @@ def covers(subject: Subject, exchange: str, account: str, market: str, symbol: s
     )
 
 
-def answer(models: Projections, subject: Subject, query: Any, sequence: int) -> q.Answer[msgspec.Raw]:
+def answer(
+    models: Projections, subject: Subject, query: Any, sequence: int, now: int
+) -> q.Answer[msgspec.Raw]:
     """Answer any question but ``show_status``, inside :data:`oms.aggregates.money.EXACT`.
+
+    Args:
+        now: UTC ns; what is used of limits within a second or a minute hangs on it.
 
     Raises:
         Refused: INVALID_COMMAND when ``after`` is not from an answer to this kind of question.
@@ -53,7 +62,11 @@ def answer(models: Projections, subject: Subject, query: Any, sequence: int) -> 
         rows, totals = pnl(models, subject, query)
         taken, more, after = q.page(rows, query.limit)
         return q.PnlAnswer(sequence=sequence, rows=taken, more=more, next=after, totals=totals)
-    taken, more, after = q.page(_ROWS[type(query)](models, subject, query), query.limit)
+    if isinstance(query, q.ShowLimits):
+        found = _limits(models, subject, query, now)
+    else:
+        found = _ROWS[type(query)](models, subject, query)
+    taken, more, after = q.page(found, query.limit)
     return q.Answer(sequence=sequence, rows=taken, more=more, next=after)
 
 
@@ -134,11 +147,39 @@ def _balances(models: Projections, subject: Subject, query: q.ShowBalances) -> P
             yield cursor, balance_row(wallet, asset)
 
 
+# -- controls and accounts
+
+
+def _limits(models: Projections, subject: Subject, query: q.ShowLimits, now: int) -> Paged:
+    found: dict[str, q.LimitRow] = {}
+    for row in limit_rows(models.partition, now):
+        scope = parse_scope(row.scope)
+        cursor = f"{_KINDS.index(scope.kind)}{row.scope} {row.control}"
+        if (
+            all(asked in (ANY, own) for asked, own in zip(subject[1:], scope_tokens(scope), strict=True))
+            and cursor > query.after
+            and row.scope.startswith(query.scope)
+            and query.control in (None, row.control)
+            and (not query.near or row.level is not Level.CLEAR)
+            and (not query.latched or row.latch is not None)
+        ):
+            found[cursor] = row
+    yield from sorted(found.items())
+
+
+def _accounts(models: Projections, subject: Subject, query: q.ShowAccounts) -> Paged:
+    partition = models.partition
+    names = [name for name in partition.accounts if subject.account in (ANY, name) and name > query.after]
+    yield from ((row.account, row) for row in account_rows(partition, set(sorted(names)[: query.limit + 1])))
+
+
+_KINDS: Final = list(ScopeKind)
 _ROWS: Final[dict[type, Any]] = {
     q.ShowOrders: _orders,
     q.ShowTrades: _trades,
     q.ShowPositions: _positions,
     q.ShowBalances: _balances,
+    q.ShowAccounts: _accounts,
 }
 
 # -- P&L
@@ -274,7 +315,9 @@ def status(models: Projections, subject: Subject, heartbeats: Heartbeats, **know
         unanswered=len(state.unanswered),
         trades=models.trades.last,
         instruments=len(state.instruments),
-        accounts={name: kind for name, kind in state.accounts.items() if subject.account in (ANY, name)},
+        accounts={
+            name: account.kind for name, account in state.accounts.items() if subject.account in (ANY, name)
+        },
         sessions=[
             q.SessionRow(
                 exchange=ledger.exchange,

@@ -46,6 +46,7 @@ from replay.following.heartbeats import Heartbeats
 from replay.following.keeper import Keeper
 from replay.following.publisher import Publisher
 from replay.following.queries import Queries
+from replay.following.risk_alarm import RiskAlarm
 from replay.following.session_alarm import SessionAlarm
 from replay.following.trim import trim
 from replay.history import EventId, History, Watch
@@ -151,19 +152,21 @@ class Follower:
         await when_there(self._publisher.open)
         await self._heartbeats.listen(self._nc)
         sessions = SessionAlarm(self._alert, models.partition.ledgers.values())
+        risk = RiskAlarm(self._alert)
         await until_first(
             [
-                self._tail(self._watch(self._publisher.watcher(models), sessions, stored)),
+                self._tail(self._watch(self._publisher.watcher(models), sessions, risk, stored)),
                 sessions.run(),
-                self._serve(last),
+                risk.run(),
+                self._serve(last, risk),
                 keeper.run(),
                 self._write_snapshots(),
                 self._trim(),
             ]
         )
 
-    def _watch(self, publish: Watch, sessions: SessionAlarm, stored: int) -> Watch:
-        """Tell publisher, keeper and the alarm of sessions of events.
+    def _watch(self, publish: Watch, sessions: SessionAlarm, risk: RiskAlarm, stored: int) -> Watch:
+        """Tell publisher, keeper and the alarms of events.
 
         Args:
             stored: sequence of the newest snapshot. Public events up to it were stored before it was written: a stream that
@@ -175,6 +178,7 @@ class Follower:
                 publish(event, at, event_id)
             self.keeper.watch(event)
             sessions.watch(event)
+            risk.watch(event)
 
         return watch
 
@@ -234,8 +238,9 @@ class Follower:
                     await self.keeper.room()
                 self._queries.moved()
 
-    async def _serve(self, last: int) -> None:
+    async def _serve(self, last: int, risk: RiskAlarm) -> None:
         await self._queries.reached(last)
+        risk.caught_up()
         serving = asyncio.create_task(when_there(lambda: self._queries.serve(self._nc)))
         try:
             await asyncio.shield(serving)
@@ -369,4 +374,5 @@ class Follower:
         kill = self._settings.kill and error.fault is JournalFault.SEAL
         await tell(self._nc, error.fault, error.sequence, error.message, kill=kill)
         if kill:
-            await stop_trading(self._nc, self.history.partition.accounts)
+            accounts = self.history.partition.accounts.items()
+            await stop_trading(self._nc, [name for name, each in accounts if not each.closed])

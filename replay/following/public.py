@@ -1,7 +1,7 @@
 """Derives public events: from a journal event that was just applied to the messages that tell of it.
 
-One message a stream at most, so that an event's place in the journal names it there. A trade is told in all four
-streams. See :mod:`oms.messages.public`.
+One message a stream, so that an event's place in the journal names it there; two for a transfer, which is of two accounts. A
+trade is told in four of them. See :mod:`oms.messages.public`.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from oms.aggregates.order import Order
+from oms.messages import desk as d
 from oms.messages import events as e
 from oms.messages import public as p
 from oms.messages.subjects import ANY
@@ -18,6 +19,7 @@ from oms.projections.orders import order_fields
 from oms.projections.positions import position_row
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
+from replay.following import public_risk
 
 Put = Callable[[str, str, bytes], None]
 """Takes (stream, subject, payload)."""
@@ -163,15 +165,71 @@ def _put_session(
     put("ACCOUNTS", f"accounts.{event.exchange}.{event.account}.{event.market}._", _encode(message))
 
 
-def _registered(models: Projections, event: e.AccountRegistered, at: int, sequence: int, put: Put) -> None:
+def _account(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    account = models.partition.accounts[event.account]
     message = p.AccountKnown(
-        event=_name(event), sequence=sequence, at=at, account=event.account, kind=event.kind
+        event=_name(event),
+        sequence=sequence,
+        at=at,
+        account=event.account,
+        kind=account.kind,
+        name=account.name,
+        status=account.status,
+        by=getattr(event, "by", ""),
+        reason=getattr(event, "reason", ""),
     )
     put("ACCOUNTS", f"accounts.{ANY}.{event.account}.{ANY}.{ANY}", _encode(message))
 
 
+def _transfer(models: Projections, event: Any, at: int, sequence: int, put: Put) -> None:
+    transfer = models.partition.transfers[event.transfer_id]
+    for exchange, account, name in (transfer.source_key, transfer.target_key):
+        wallet = models.partition.wallets[exchange, account, name]
+        message = p.TransferChanged(
+            event=_name(event),
+            sequence=sequence,
+            at=at,
+            exchange=exchange,
+            account=account,
+            wallet=name,
+            balances=[balance_row(wallet, transfer.asset)] if transfer.asset in wallet.balances else [],
+            transfer_id=transfer.transfer_id,
+            status=transfer.status,
+            source=transfer.account,
+            source_wallet=transfer.wallet,
+            target=transfer.to,
+            target_wallet=transfer.to_wallet,
+            asset=transfer.asset,
+            amount=transfer.amount,
+            value=transfer.value,
+            by=transfer.by,
+            reason=transfer.reason,
+            venue_transfer_id=transfer.venue_transfer_id,
+            note=transfer.note,
+        )
+        put("ACCOUNTS", f"accounts.{exchange}.{account}.{name}._", _encode(message))
+
+
+def _guarded(
+    models: Projections, event: d.DisconnectGuardSet | d.ClientDisconnected, at: int, sequence: int, put: Put
+) -> None:
+    message = p.ClientGuarded(event=_name(event), sequence=sequence, at=at, **msgspec.structs.asdict(event))
+    put("ACCOUNTS", f"accounts.{ANY}.{event.account}.{ANY}.{ANY}", _encode(message))
+
+
 RULES: Final[dict[type, Any]] = {
-    e.AccountRegistered: _registered,
+    **public_risk.RULES,
+    d.DisconnectGuardSet: _guarded,
+    d.ClientDisconnected: _guarded,
+    e.AccountRegistered: _account,
+    d.AccountRenamed: _account,
+    d.AccountDisabled: _account,
+    d.AccountEnabled: _account,
+    d.AccountClosed: _account,
+    d.TransferRequested: _transfer,
+    d.TransferInDoubt: _transfer,
+    d.TransferCompleted: _transfer,
+    d.TransferRejected: _transfer,
     e.SessionOpened: _opened,
     e.SessionClosed: _closed,
     e.BalanceAdjusted: _adjusted,
@@ -201,6 +259,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderCancelRejected: _order,
     e.OrderInDoubt: _order,
     e.OrderDoubtResolved: _order,
+    e.OrderReleased: _order,
 }
 
 IGNORED: Final = frozenset(

@@ -7,6 +7,7 @@ waits in a task of its own, so that it holds up nobody; at most :data:`MAX_WAITI
 import asyncio
 import decimal
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -81,7 +82,7 @@ class Queries:
             nc,
             name=SERVICE,
             version=__version__,
-            description="Orders, trades, positions, balances, P&L and status. See docs/reference.",
+            description="Orders, trades, positions, balances, P&L, limits, accounts and status. See docs/reference.",
         )
         try:
             for verb in q.QUERIES:
@@ -155,7 +156,7 @@ class Queries:
             models = self._history.projections
             assert models is not None, "a history that is asked has projections"
             with decimal.localcontext(EXACT):
-                return _encode(answer(models, subject, query, self._history.sequence))
+                return _encode(answer(models, subject, query, self._history.sequence, time.time_ns()))
         except Refused as refused:
             return self._failed(refused)
 

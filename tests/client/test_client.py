@@ -2,43 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from oms.client import OmsClient, OmsEventsLost, OmsRefused, OmsTimeout, OmsUnreachable, new_order
 from oms.messages.codes import Code
 from oms.nats_server import EmbeddedNats
-
-Answer = Callable[[str, Any], Any]
-
-
-@pytest.fixture
-async def heard() -> list[tuple[str, Any]]:
-    """(subject, payload) of every request that came."""
-    return []
-
-
-@pytest.fixture
-def serve(nc: Client, heard: list[tuple[str, Any]]) -> Callable[[Answer], Awaitable[None]]:
-    """Answer place, cancel, cancel_all and show_* with what a function of subject and payload returns; None: not at all."""
-
-    async def start(answer: Answer) -> None:
-        async def reply(message: Msg) -> None:
-            payload = json.loads(message.data)
-            heard.append((message.subject, payload))
-            found = answer(message.subject, payload)
-            if found is not None:
-                await message.respond(json.dumps(found).encode())
-
-        for verb in ("place", "cancel", "cancel_all", "show_orders"):
-            await nc.subscribe(f"{verb}.*.*.*.*", cb=reply)
-        await nc.flush()
-
-    return start
 
 
 def _done(payload: Any, sequence: int = 7) -> dict[str, Any]:

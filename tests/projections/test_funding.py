@@ -56,7 +56,7 @@ def models(desk: FuturesDesk, told: list[tuple[str, dict[str, Any]]] | None = No
 def show(made: Projections, query: Any, subject: str = "show._._._._") -> Any:
     """Ask as a client does."""
     with decimal.localcontext(EXACT):
-        found = answer(made, Subject(*subject.split(".")), query, 1)
+        found = answer(made, Subject(*subject.split(".")), query, 1, 0)
     return json.loads(msgspec.json.encode(found))["rows"]
 
 

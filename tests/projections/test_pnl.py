@@ -37,7 +37,7 @@ def show(made: History, subject: Subject = EVERYTHING, **fields: Any) -> q.PnlAn
     """Ask as a client does, all fields decoded."""
     assert made.projections is not None
     with decimal.localcontext(EXACT):
-        found = answer(made.projections, subject, q.ShowPnl(limit=500, **fields), made.sequence)
+        found = answer(made.projections, subject, q.ShowPnl(limit=500, **fields), made.sequence, 0)
     return msgspec.json.decode(msgspec.json.encode(found), type=q.PnlAnswer[q.PnlRow])
 
 

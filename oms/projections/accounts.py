@@ -1,0 +1,58 @@
+"""Accounts: views over what the partition knows of each. Nothing is kept here, so nothing can differ.
+
+State, events and rules: see :mod:`oms.aggregates.registered`, :mod:`oms.aggregates.account` and :mod:`oms.aggregates.risk`.
+"""
+
+from collections.abc import Collection, Iterator
+
+from oms.aggregates.account import Wallet
+from oms.aggregates.money import ZERO
+from oms.aggregates.partition import Partition
+from oms.aggregates.risk.controls import GLOBAL
+from oms.aggregates.risk.totals import Totals
+from oms.messages.queries import AccountRow, Allocation, VenueState
+from oms.projections.limits import latch_row
+
+
+def account_rows(partition: Partition, names: Collection[str]) -> Iterator[AccountRow]:
+    """The rows of some accounts that are registered, by id."""
+    wallets: dict[str, list[Wallet]] = {}
+    for wallet in partition.wallets.values():
+        if wallet.account in names:
+            wallets.setdefault(wallet.account, []).append(wallet)
+    venues: dict[str, list[VenueState]] = {}
+    for _, ledger in sorted(partition.ledgers.items()):
+        venue = VenueState(exchange=ledger.exchange, market=ledger.market, ready=ledger.ready)
+        venues.setdefault(ledger.account, []).append(venue)
+    strategies: dict[str, list[Allocation]] = {}
+    for strategy in sorted(partition.risk.strategies):
+        assigned = partition.risk.strategies[strategy]
+        allocation = Allocation(strategy=strategy, capital=assigned.capital)
+        strategies.setdefault(assigned.account, []).append(allocation)
+    latches = partition.risk.latches
+    for name in sorted(names):
+        account, scope = partition.accounts[name], f"account:{name}"
+        totals = partition.risk.totals.get(scope) or Totals(scope)
+        value, unvalued = ZERO, set()
+        for wallet in wallets.get(name, ()):
+            for asset, balance in wallet.balances.items():
+                rate = partition.risk.rate(asset)
+                if rate is not None:
+                    value += balance.total * rate
+                elif balance.total:
+                    unvalued.add(asset)
+        yield AccountRow(
+            account=name,
+            kind=account.kind,
+            name=account.name,
+            status=account.status,
+            venues=venues.get(name, []),
+            value=value,
+            unvalued=sorted(unvalued),
+            exposure=totals.exposure,
+            open_orders=totals.open_orders,
+            pnl_day=totals.day,
+            drawdown=totals.drawdown,
+            strategies=strategies.get(name, []),
+            latches=[latch_row(latches[each]) for each in (scope, GLOBAL) if each in latches],
+        )

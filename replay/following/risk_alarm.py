@@ -1,0 +1,79 @@
+"""Risk alarm: tells people within a second when a limit is broken and when a kill switch engages.
+
+What is read before the follower has caught up is told once it has, and only as far as it still stands: whoever reads years
+of history is not told each day of them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from oms.messages import controls as k
+from replay.asking.wording import number
+
+LIMIT: Final = "LIMIT"
+KILL: Final = "KILL"
+AT_ONCE: Final = 50
+"""Alerts of one code that are told one by one; what came on top meanwhile is told as one."""
+
+Tell = Callable[[str, str], Awaitable[None]]
+_What = tuple[str, str, str]
+"""(code, scope, control)."""
+
+
+class RiskAlarm:
+    """Hears events by :meth:`watch`; :meth:`run` tells.
+
+    Args:
+        tell: takes a code and a message.
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._waiting: dict[_What, str] = {}
+        self._caught_up = False
+        self._heard = asyncio.Event()
+
+    def watch(self, event: Any) -> None:
+        """Take in the next event."""
+        match event:
+            case k.LimitCrossed(level=k.Level.BREACHED):
+                figures = f"{event.control} is {number(event.used)}, its limit {number(event.limit)}"
+                self._take((LIMIT, event.scope, event.control), f"{event.scope}: {figures}")
+            case k.LimitCrossed():
+                self._over((LIMIT, event.scope, event.control))
+            case k.KillSwitchEngaged():
+                who = f"{event.cause} tripped it" if event.cause else f"by {event.by}"
+                reason = f": {event.reason}" if event.reason else ""
+                self._take(
+                    (KILL, event.scope, ""), f"{event.scope}: the kill switch is engaged, {who}{reason}"
+                )
+            case k.KillSwitchReleased():
+                self._over((KILL, event.scope, ""))
+
+    def _take(self, what: _What, message: str) -> None:
+        self._waiting[what] = message
+        if self._caught_up:
+            self._heard.set()
+
+    def _over(self, what: _What) -> None:
+        if not self._caught_up:
+            self._waiting.pop(what, None)
+
+    def caught_up(self) -> None:
+        """From now on everything is news."""
+        self._caught_up = True
+        self._heard.set()
+
+    async def run(self) -> None:
+        """Tell what is to be told, without end."""
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            told, self._waiting = self._waiting, {}
+            for code in (KILL, LIMIT):
+                messages = [message for what, message in told.items() if what[0] == code]
+                for message in messages[:AT_ONCE]:
+                    await self._tell(code, message)
+                if len(messages) > AT_ONCE:
+                    await self._tell(code, f"{len(messages) - AT_ONCE:,} more: see `oms risk --near`")

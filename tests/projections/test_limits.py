@@ -1,0 +1,260 @@
+"""What people see of limits and accounts: every scope's own and inherited values, use and headroom, filters and pages."""
+
+import decimal
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from oms.aggregates.money import EXACT
+from oms.config import CacheConfig
+from oms.messages import queries as q
+from oms.messages.codes import Code
+from oms.messages.controls import Level
+from oms.messages.subjects import parse_subject
+from replay.following.answers import answer
+from replay.history import History
+from replay.rebuild import new_history
+from tests.replay.journal import Maker
+
+D = Decimal
+HOUR_NS = 3_600 * 10**9
+
+
+@pytest.fixture
+def maker() -> Maker:
+    """A desk of a MAIN and two SUB accounts; every control is off, and USDT is worth a dollar."""
+    made = Maker()
+    made.begin(("main", "sub_arb", "sub_mm"), fund="1000")
+    return made
+
+
+def followed(maker: Maker) -> History:
+    """A follower's history of it."""
+    maker.cut()
+    made = new_history(CacheConfig())
+    for stored in maker.stored:
+        made.apply(stored)
+    return made
+
+
+def ask(maker: Maker, query: q.Query, subject: str) -> q.Answer[Any]:
+    """Ask as a client does, all fields decoded."""
+    made = followed(maker)
+    row = q.LimitRow if isinstance(query, q.ShowLimits) else q.AccountRow
+    assert made.projections is not None
+    with decimal.localcontext(EXACT):
+        found = answer(made.projections, parse_subject(subject), query, made.sequence, maker.clock)
+    return msgspec.json.decode(msgspec.json.encode(found), type=q.Answer[row])  # type: ignore[valid-type]
+
+
+def limits(maker: Maker, subject: str = "show_limits._._._._", **fields: Any) -> list[q.LimitRow]:
+    return ask(maker, q.ShowLimits(limit=500, **fields), subject).rows
+
+
+def one(maker: Maker, scope: str, control: str) -> q.LimitRow:
+    """The row of one control at one scope."""
+    (found,) = [row for row in limits(maker, control=control) if row.scope == scope]
+    return found
+
+
+def set_limits(maker: Maker, scope: str, tokens: str, **values: str) -> None:
+    reply = maker.command(f"set_limits.{tokens}", scope=scope, limits=values, by="kim").reply
+    assert reply.ok, reply
+
+
+def accounts(maker: Maker, subject: str = "show_accounts._._._._", **fields: Any) -> list[q.AccountRow]:
+    return ask(maker, q.ShowAccounts(**fields), subject).rows
+
+
+# -- limits
+
+
+def test_a_limit_shows_what_is_used_and_left_of_it(maker: Maker) -> None:
+    """Working orders count at the mark: 0.1 BTC at 50,000 are 5,000 of 8,000, 62.5 %."""
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_exposure="8000", max_open_orders="4")
+    maker.place("sub_arb", quantity="0.1", price="100")
+    row = one(maker, "account:sub_arb", "max_exposure")
+    assert (row.limit, row.source, row.own) == ("8000", "account:sub_arb", "8000")
+    assert (row.used, row.headroom, row.share) == (D(5000), D(3000), D("0.625"))
+    assert (row.level, row.latch, row.override) == (Level.CLEAR, None, None)
+    orders = one(maker, "account:sub_arb", "max_open_orders")
+    assert (orders.used, orders.headroom, orders.share) == (D(1), D(3), D("0.25"))
+
+
+def test_what_a_scope_does_not_say_it_inherits(maker: Maker) -> None:
+    """An account without a limit of its own shows that of account:*, and from where it has it."""
+    set_limits(maker, "account:*", "_._._._", max_exposure="9000")
+    row = one(maker, "account:sub_mm", "max_exposure")
+    assert (row.limit, row.source, row.own) == ("9000", "account:*", None)
+    set_limits(maker, "account:sub_mm", "_.sub_mm._._", max_exposure="off")
+    row = one(maker, "account:sub_mm", "max_exposure")
+    assert (row.limit, row.source, row.used, row.headroom) == ("off", "account:sub_mm", D(0), None)
+
+
+def test_an_override_shows_with_its_end_and_who_answers_for_it(maker: Maker) -> None:
+    """While it runs its value is in force, beside what the scope itself has set."""
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_exposure="8000")
+    until = maker.clock + HOUR_NS
+    reply = maker.command(
+        "override_limits._.sub_arb._._",
+        scope="account:sub_arb",
+        limits={"max_exposure": "20000"},
+        until=until,
+        by="kim",
+        reason="roll",
+    ).reply
+    assert reply.ok, reply
+    row = one(maker, "account:sub_arb", "max_exposure")
+    assert (row.limit, row.own) == ("20000", "8000")
+    assert row.override == q.OverrideRow(value="20000", until=until, by="kim", reason="roll")
+    maker.clock = until
+    row = one(maker, "account:sub_arb", "max_exposure")
+    assert (row.limit, row.override) == ("8000", None)
+
+
+def test_near_and_beyond_are_told_apart(maker: Maker) -> None:
+    """From 80 % of a limit on it is near, beyond it breached with headroom below zero; only these show with near."""
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_exposure="6000")
+    set_limits(maker, "account:sub_mm", "_.sub_mm._._", max_exposure="60000")
+    for account in ("sub_arb", "sub_mm"):
+        maker.place(account, quantity="0.1", price="100")
+    (near,) = limits(maker, near=True)
+    assert (near.scope, near.level, near.share) == ("account:sub_arb", Level.NEAR, D("0.8333"))
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_exposure="4000")
+    (over,) = limits(maker, near=True)
+    assert (over.level, over.headroom, over.share) == (Level.BREACHED, D(-1000), D("1.25"))
+
+
+def test_a_kill_switch_shows_at_its_scope(maker: Maker) -> None:
+    """A latched scope has a row of its own, and its latch stands in all its rows: even one that has no limits at all."""
+    scope = "instrument:binance.spot.ETHUSDT"
+    reply = maker.command(
+        "kill.binance._.spot.ETHUSDT", scope=scope, by="kim", reason="odd prices", allow_reduce_only=True
+    ).reply
+    assert reply.ok, reply
+    (row,) = limits(maker, near=True)
+    assert (row.scope, row.control, row.limit) == (scope, "kill_switch", "engaged")
+    assert row.latch is not None
+    assert (row.latch.by, row.latch.reason, row.latch.cause) == ("kim", "odd prices", "")
+    assert (row.latch.at, row.latch.allow_reduce_only) == (maker.clock, True)
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", by="kim")
+    rows = limits(maker, latched=True)
+    assert {each.scope for each in rows} == {scope, "account:sub_arb"}
+    assert all(each.latch is not None for each in rows)
+    assert len(rows) > 2
+    maker.command("release._.sub_arb._._", scope="account:sub_arb", by="kim")
+    assert {each.scope for each in limits(maker, latched=True)} == {scope}
+
+
+@pytest.mark.parametrize(
+    "tokens, scopes",
+    [
+        ("_.sub_arb._._", {"account:sub_arb"}),
+        ("binance._._._", {"exchange:binance", "instrument:binance.spot.BTCUSDT"}),
+        ("binance._.spot.BTCUSDT", {"instrument:binance.spot.BTCUSDT"}),
+        ("binance.sub_arb._._", set()),
+        ("okx._._._", set()),
+        ("_.nobody._._", set()),
+    ],
+)
+def test_a_subject_shows_the_scopes_that_it_names(maker: Maker, tokens: str, scopes: set[str]) -> None:
+    """So that permission on subjects decides who sees what: a client of one account sees that account's scope alone."""
+    set_limits(maker, "exchange:binance", "binance._._._", max_exposure="1000000")
+    set_limits(maker, "instrument:binance.spot.BTCUSDT", "binance._.spot.BTCUSDT", price_collar="0.1")
+    maker.place("sub_arb", quantity="0.1", price="100", strategy="arb")
+    assert {row.scope for row in limits(maker, f"show_limits.{tokens}")} == scopes
+
+
+def test_scopes_come_from_the_widest_on_and_page_by_page(maker: Maker) -> None:
+    """Pages of two put together are the whole, in order: global, exchanges, accounts, strategies, instruments."""
+    set_limits(maker, "exchange:binance", "binance._._._", max_exposure="1000000")
+    maker.place("sub_arb", quantity="0.1", price="100", strategy="arb")
+    whole = limits(maker)
+    kinds = [row.scope.partition(":")[0] for row in whole]
+    assert list(dict.fromkeys(kinds)) == ["global", "exchange", "account", "strategy"]
+    assert len({(row.scope, row.control) for row in whole}) == len(whole)
+    paged: list[q.LimitRow] = []
+    after, more = "", True
+    while more:
+        found = ask(maker, q.ShowLimits(limit=2, after=after), "show_limits._._._._")
+        assert len(found.rows) == 2 or not found.more
+        paged += found.rows
+        after, more = found.next, found.more
+    assert paged == whole
+    assert {row.scope for row in limits(maker, scope="strategy:")} >= {"strategy:arb"}
+    assert all(row.scope.startswith("strategy:") for row in limits(maker, scope="strategy:"))
+
+
+def test_nothing_is_left_of_a_limit_of_zero(maker: Maker) -> None:
+    """A limit of 0 has no share, and what is used of it is beyond it."""
+    maker.place("sub_arb", quantity="0.1", price="100")
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_open_orders="0")
+    row = one(maker, "account:sub_arb", "max_open_orders")
+    assert (row.used, row.headroom, row.share, row.level) == (D(1), D(-1), None, Level.BREACHED)
+
+
+# -- accounts
+
+
+def test_an_account_shows_what_it_is_worth_and_does(maker: Maker) -> None:
+    """Wallets at the rates known, orders at the mark, and which assets nobody has valued."""
+    maker.command("set_valuation._._._._", asset="BTC", instrument="binance.spot.BTCUSDT", by="kim")
+    maker.command("assign_strategy._.sub_arb._._", strategy="arb", capital="9000", by="kim")
+    maker.place("sub_arb", quantity="0.1", price="100", strategy="arb")
+    main, arb, mm = accounts(maker)
+    assert (main.account, main.kind, main.name, main.status) == ("main", "MAIN", "main", "active")
+    # 1,000 USDT and 1,000 BTC at 50,000; of ETH nobody has said what it is worth.
+    assert (arb.value, arb.unvalued) == (D(50_001_000), ["ETH"])
+    assert (arb.exposure, arb.open_orders) == (D(5000), 1)
+    assert (mm.exposure, mm.open_orders) == (D(0), 0)
+    assert arb.strategies == [q.Allocation(strategy="arb", capital=D(9000))]
+    assert arb.venues == [q.VenueState(exchange="binance", market="spot", ready=True)]
+    assert [row.account for row in accounts(maker, "show_accounts._.sub_mm._._")] == ["sub_mm"]
+
+
+def test_an_account_shows_its_profit_of_the_day(maker: Maker) -> None:
+    """Bought at 50,000 and marked at 49,000: a hundredth has lost 10, which is as far below its best as it is."""
+    order_id = maker.place("sub_arb", quantity="0.01", price="50000")
+    maker.accept(order_id, "sub_arb")
+    maker.fill(order_id, "0.01", "50000", account="sub_arb")
+    maker.ask("report_marks.binance._.spot._", marks={"BTCUSDT": "49000"})
+    (row,) = accounts(maker, "show_accounts._.sub_arb._._")
+    assert (row.pnl_day, row.drawdown, row.exposure) == (D(-10), D(10), D(490))
+
+
+def test_an_account_shows_why_it_does_not_trade(maker: Maker) -> None:
+    """Its status, its name for people, a connector that is away, and the kill switches that hold for all of it."""
+    maker.command("rename_account._.sub_arb._._", name="Arbitrage, spot", by="kim")
+    maker.command("disable_account._.sub_arb._._", by="kim", reason="new keys")
+    maker.command("kill._._._._", scope="global", by="kim")
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", by="lee")
+    maker.ask("close_session.binance.sub_arb.spot._", session="s1", reason="gone")
+    (row,) = accounts(maker, "show_accounts._.sub_arb._._")
+    assert (row.name, row.status, row.venues[0].ready) == ("Arbitrage, spot", "disabled", False)
+    assert [(each.scope, each.by) for each in row.latches] == [("account:sub_arb", "lee"), ("global", "kim")]
+    (other,) = accounts(maker, "show_accounts._.sub_mm._._")
+    assert [each.scope for each in other.latches] == ["global"]
+
+
+def test_accounts_come_page_by_page(maker: Maker) -> None:
+    """An answer that ends before the last account says so, and goes on behind it."""
+    first = ask(maker, q.ShowAccounts(limit=2), "show_accounts._._._._")
+    assert ([row.account for row in first.rows], first.more) == (["main", "sub_arb"], True)
+    rest = ask(maker, q.ShowAccounts(limit=2, after=first.next), "show_accounts._._._._")
+    assert ([row.account for row in rest.rows], rest.more) == (["sub_mm"], False)
+
+
+def test_a_denied_order_is_denied_by_what_shows(maker: Maker) -> None:
+    """What is left of a limit is what the next order may use, to the dollar."""
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_exposure="8000")
+    maker.place("sub_arb", quantity="0.1", price="100")
+    left = one(maker, "account:sub_arb", "max_exposure").headroom
+    assert left == D(3000)
+    over = maker.command(
+        "place.binance.sub_arb.spot.BTCUSDT", side="buy", type="limit", quantity="0.06001", price="100"
+    )
+    assert over.reply.error.code is Code.MAX_EXPOSURE  # type: ignore[union-attr]
+    maker.place("sub_arb", quantity="0.06", price="100")
+    assert one(maker, "account:sub_arb", "max_exposure").headroom == D(0)
