@@ -3,7 +3,7 @@
 Events: ``OrderPlaced``, ``OrderDenied``, ``OrderAdopted`` make one; then ``OrderAccepted``, ``OrderRejected``,
 ``OrderFilled``, ``OrderCancelRequested``, ``OrderCanceled``, ``OrderCancelRejected``, ``OrderExpired``,
 ``OrderAmendRequested``, ``OrderAmended``, ``OrderAmendRejected``, ``OrderRestated``, ``TradeBusted``, ``OrderInDoubt``,
-``OrderDoubtResolved``.
+``OrderDoubtResolved``, ``OrderReleased``.
 
 What stands in the table is the *base* state: what the venue did. What we asked for and have no answer to (a cancel, an
 amend) lies over it, by FIX's precedence: pending cancel, then pending replace, then the base state. So a failed cancel
@@ -98,6 +98,7 @@ class Order:
         reserve_asset, reserve_price: a unit of leaves reserves that much of that asset.
         reserved: what it holds locked in the account now.
         in_doubt: the outcome of a request is unknown; it is looked up until it is known.
+        awaits: orders that have to be gone before it is sent. While there are any it is *held*: the venue knows nothing of it.
     """
 
     order_id: str
@@ -133,6 +134,7 @@ class Order:
     reducing: Decimal = ZERO
     reason: str = ""
     terms_at: int = 0
+    awaits: tuple[str, ...] = ()
 
     # -- read
 
@@ -175,7 +177,14 @@ class Order:
     @property
     def waiting(self) -> bool:
         """Whether the venue owes an answer: to the order itself, to a cancel or to an amend."""
-        return self.base is PENDING_NEW or self.cancel_requested is not None or self.amend is not None
+        if self.base is PENDING_NEW and not self.awaits:
+            return True
+        return self.cancel_requested is not None or self.amend is not None
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether it may trade at the venue, now or by what was asked for."""
+        return self.amend is not None or self.working
 
     @property
     def live(self) -> bool:
@@ -188,6 +197,20 @@ class Order:
         if self.working and self.quantity > self.cumulative:
             return self.quantity - self.cumulative
         return ZERO
+
+    @property
+    def exposed(self) -> Decimal:
+        """The quantity that may trade yet, as far as anybody can tell: asked for and in doubt count as what is more."""
+        if self.working or self.in_doubt:
+            rest = self.quantity - self.cumulative
+            if rest < 0:
+                rest = ZERO
+        else:
+            rest = ZERO
+        amend = self.amend
+        if amend is not None and amend.quantity - self.cumulative > rest:
+            return amend.quantity - self.cumulative
+        return rest
 
     @property
     def required(self) -> Decimal:
@@ -226,7 +249,7 @@ class Order:
     # -- decide
 
     def decide_cancel(self, reason: CancelReason) -> list[e.Event]:
-        """Ask for a cancel. No control ever stands in its way.
+        """Ask for a cancel; an order that is held was never sent, and ends at once. No control ever stands in its way.
 
         Raises:
             Refused: ORDER_FINISHED, ORDER_PENDING when one is under way.
@@ -235,6 +258,9 @@ class Order:
             raise Refused(Code.ORDER_FINISHED, f"order {self.order_id} is {self.status}")
         if self.cancel_requested is not None:
             raise Refused(Code.ORDER_PENDING, f"order {self.order_id} is {self.status}")
+        if self.awaits:
+            end = e.OrderExpired if reason is CancelReason.EXPIRED else e.OrderCanceled
+            return [end(order_id=self.order_id, reason=f"never sent: {reason}", venue_time=0)]
         return [e.OrderCancelRequested(order_id=self.order_id, reason=reason)]
 
     def decide_amend(
@@ -293,6 +319,8 @@ class Order:
         target = TRANSITIONS[self.base].get(event)
         if target is None:
             raise AssertionError(f"{event.__name__} cannot happen to {self.order_id}, which is {self.base}")
+        # What is told of an order that was held shows that it is at the venue, or has ended.
+        self.awaits = ()
         if not isinstance(target, OrderStatus):
             if self.cumulative >= self.quantity:
                 target = FILLED
@@ -478,7 +506,8 @@ def _in_doubt(order: Order, report: r.InDoubt) -> Iterable[e.Event]:
 
 def _absent(order: Order, report: r.Absent) -> Iterable[e.Event]:
     """Not at the venue, and never will be: what never traded was rejected, what traded was ended there."""
-    if report.revision < order.revision:
+    # Of course not, when it is held.
+    if report.revision < order.revision or order.awaits:
         return ()
     if order.base is PENDING_NEW and not order.cumulative:
         return [e.OrderRejected(order_id=order.order_id, reason=report.reason)]
@@ -634,11 +663,17 @@ def _on_amend_rejected(order: Order, event: e.OrderAmendRejected) -> None:
 
 def _on_in_doubt(order: Order, event: e.OrderInDoubt) -> None:
     order.in_doubt = True
+    # Of one that was held: it may have been sent after all, and is not sent again.
+    order.awaits = ()
     order.reason = event.reason
 
 
 def _on_doubt_resolved(order: Order, event: e.OrderDoubtResolved) -> None:
     order.in_doubt = False
+
+
+def _on_released(order: Order, event: e.OrderReleased) -> None:
+    order.awaits = ()
 
 
 _EVOLVE: Final[dict[type, Any]] = {
@@ -656,4 +691,5 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.TradeBusted: _on_busted,
     e.OrderInDoubt: _on_in_doubt,
     e.OrderDoubtResolved: _on_doubt_resolved,
+    e.OrderReleased: _on_released,
 }

@@ -145,6 +145,7 @@ _ANSWERS: Final[dict[type, tuple[str, ...]]] = {
     e.OrderAmendRejected: ("amend",),
     e.OrderInDoubt: ("cancel", "amend", "submit"),
     e.OrderDoubtResolved: ("look_up",),
+    e.OrderReleased: ("submit",),
     e.OrderCancelRequested: ("submit",),
 }
 """Event → what it may be caused by; the first of them that is open is taken."""
@@ -301,7 +302,12 @@ class _Tree:
         return self.open.get("cancel") if part.sent else None
 
     def _statement(self, step: Step) -> Node:
-        text = wording.command(step.verb, (step.command or "").encode())
+        # Reports that named other orders have freed this one.
+        text = (
+            "about other orders"
+            if step.command is None
+            else wording.command(step.verb, step.command.encode())
+        )
         return Node(
             kind=STATEMENT,
             name=step.verb,

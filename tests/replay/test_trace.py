@@ -227,3 +227,24 @@ def test_a_command_about_no_order_is_traced() -> None:
     maker.begin()
     (found,) = traced(maker, "c1")
     assert shape(found.tree) == {"register_account": ["AccountRegistered"]}
+
+
+def test_an_order_that_was_held_is_released_by_what_became_of_another() -> None:
+    """Where an order waited for another one's end, what sent it stands below its place: a report of that other order."""
+    maker = Maker()
+    maker.begin()
+    maker.command("set_limits._._._._", scope="global", limits={"self_trade": "cancel_resting"}, by="ann")
+    resting = maker.place(side="sell")
+    order_id = maker.place("sub_arb")
+    maker.cut()
+    maker.report(canceled(resting))
+    maker.accept(order_id, account="sub_arb")
+    maker.cut()
+    (found,) = traced(maker, "c5")
+    assert found.orders == [resting, order_id]
+    asked, placed = found.tree.children
+    assert shape(asked) == {"OrderCancelRequested": [{"cancel": [{"canceled": ["OrderCanceled"]}]}]}
+    released = {"report": [{"OrderReleased": [{"submit": [{"accepted": ["OrderAccepted"]}]}]}]}
+    assert shape(placed) == {"OrderPlaced": [released]}
+    assert placed.text.endswith(f", not sent before {resting} ended")
+    assert (placed.children[0].kind, placed.children[0].text) == ("statement", "about other orders")
