@@ -154,6 +154,8 @@ def _other(value: Any) -> Any:
         return next((each for each in members if each != value), f"{value}x")
     if isinstance(value, tuple):
         return (*value, "another")
+    if attrs.has(type(value)):
+        return attrs.evolve(value, name=_other(value.name))
     assert value is None, f"no other value is known of {value!r}"
     return 7
 

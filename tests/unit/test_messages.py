@@ -10,7 +10,8 @@ import pytest
 
 from oms.aggregates import order, partition
 from oms.handlers import dispatch
-from oms.messages import codec, commands, events, instructions, replies, reports
+from oms.messages import codec, commands, controls, desk, events, instructions, replies, reports
+from oms.messages.base import ClientCommand, Command, EventBase
 from oms.messages.codes import Code
 from oms.messages.enums import OrderStatus
 from oms.messages.subjects import parse_subject
@@ -31,7 +32,7 @@ def structs(module: types.ModuleType) -> list[type[msgspec.Struct]]:
     return [value for value in found if not value.__name__.startswith("_")]
 
 
-@pytest.mark.parametrize("module", [commands, events, instructions, replies, reports])
+@pytest.mark.parametrize("module", [commands, controls, desk, events, instructions, replies, reports])
 def test_frozen(module: types.ModuleType) -> None:
     """A message cannot be changed once it is made."""
     assert structs(module)
@@ -57,7 +58,8 @@ def test_commands_carry_their_version() -> None:
 
 def test_every_event_is_in_the_union() -> None:
     """An event class that is not part of ``Event`` could not be read back."""
-    assert set(structs(events)) == set(EVENTS)
+    found = {kind for module in (events, controls, desk) for kind in structs(module)}
+    assert {kind for kind in found if issubclass(kind, EventBase)} == set(EVENTS)
     assert set(structs(reports)) == set(REPORTS)
 
 
@@ -84,12 +86,12 @@ def test_table_has_every_base_state() -> None:
 def test_every_command_is_decided() -> None:
     """Every verb's command is one that dispatch knows."""
     lists = {commands.SubmitReports, commands.ReportPositions}
-    statements = set(dispatch._STATEMENTS) | lists | {commands.ListLive}
-    clients = {kind for kind in codec.COMMANDS.values() if issubclass(kind, commands.ClientCommand)}
+    statements = set(dispatch._STATEMENTS) | lists | {commands.ListLive, controls.CheckRisk}
+    clients = {kind for kind in codec.COMMANDS.values() if issubclass(kind, ClientCommand)}
     assert set(codec.COMMANDS.values()) == statements | clients
-    bases = {commands.Command, commands.ClientCommand, commands.Placed}
-    parts = {commands.InstrumentSpec, commands.PositionSpec, commands.Difference}
-    assert set(structs(commands)) - bases - parts == set(codec.COMMANDS.values())
+    found = {kind for module in (commands, controls, desk) for kind in structs(module)}
+    bases = {commands.Placed, controls.ScopedCommand}
+    assert {kind for kind in found if issubclass(kind, Command)} - bases == set(codec.COMMANDS.values())
 
 
 def test_every_code_has_a_meaning() -> None:
