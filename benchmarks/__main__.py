@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import auditing, core, durable, limiting, replaying, sealing, venues
+from benchmarks import auditing, core, durable, killing, limiting, replaying, sealing, venues
 from benchmarks.figures import Figure
 
 SUITES = {
@@ -23,6 +23,7 @@ SUITES = {
     "replay": replaying.measure,
     "audit": auditing.measure,
     "venues": venues.measure,
+    "kill": killing.measure,
 }
 
 

@@ -119,10 +119,12 @@ class Desk:
     journal: Journal
 
     @contextlib.asynccontextmanager
-    async def connected(self, *venues: str, accounts: int = 1) -> AsyncIterator[Part]:
-        """Its connector, with every session ready."""
-        where = {"url": self.url, "ca": self.ca, "port": self.port}
-        async with part("connector", **where, venues=venues, accounts=accounts) as connector:
+    async def connected(
+        self, *venues: str, accounts: int = 1, limited: tuple[str, ...] = ()
+    ) -> AsyncIterator[Part]:
+        """Its connector, with every session ready, and no rate limits but these."""
+        what = {"venues": venues, "accounts": accounts, "limited": limited}
+        async with part("connector", url=self.url, ca=self.ca, port=self.port, **what) as connector:
             yield connector
 
     async def ask(self, subject: str, payload: bytes) -> None:
