@@ -19,6 +19,7 @@ import nats
 import uvloop
 
 from benchmarks import venue_limits
+from benchmarks.limits import CONTROLS_OFF
 from oms.engine.engine import Engine, EngineSettings
 from oms.messages.enums import AccountKind
 from oms.simulator import PRESETS, AccountConfig, ExchangeConfig, Simulator, SimulatorConfig
@@ -74,7 +75,7 @@ async def _simulator(stop: asyncio.Event, ca: str, exchanges: list[str], account
 async def _engine(stop: asyncio.Event, url: str, accounts: int) -> None:
     nc = await nats.connect(url, max_reconnect_attempts=-1)
     kinds = {name: AccountKind.MAIN if name == "main" else AccountKind.SUB for name in names(accounts)}
-    engine = Engine(nc, EngineSettings(accounts=kinds))
+    engine = Engine(nc, EngineSettings(accounts=kinds, controls=CONTROLS_OFF))
     serving = asyncio.create_task(engine.run(stop))
     await engine.ready.wait()
     _tell(ready=True)
