@@ -44,9 +44,10 @@ def set_limits(
     oms limits set instrument:binance.spot.BTCUSDT price_collar=0.02 --by kim
     oms limits set strategy:market_making max_inventory=BTC=1,ETH=20 --by kim
     """
+    values = _once(settings)
 
     async def work(oms: OmsClient) -> Result:
-        return await oms.set_limits(scope, _once(settings), by=by, reason=reason, command_id=command_id)
+        return await oms.set_limits(scope, values, by=by, reason=reason, command_id=command_id)
 
     result = o.with_client(url, o.ANY, work)
     r.say(result, as_json, f"{scope}: {_listed(settings)}")
@@ -106,10 +107,11 @@ def override_limits(
     \b
     oms limits override strategy:arbitrage max_position=20000 --for 15m --by kim --reason "roll of the quarter"
     """
+    values = _once(settings)
     until = time.time_ns() + lifetime
 
     async def work(oms: OmsClient) -> Result:
-        return await oms.override_limits(scope, _once(settings), until=until, by=by, reason=reason)
+        return await oms.override_limits(scope, values, until=until, by=by, reason=reason)
 
     result = o.with_client(url, o.ANY, work)
     r.say(result, as_json, f"{scope}: {_listed(settings)} until {r.time_text(until)}")

@@ -1,0 +1,87 @@
+"""Limits, kill switch and accounts from the command line, once through the real system."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+
+from oms.cli import cli
+
+from .conftest import Ran, Up, run_oms
+
+
+@pytest.fixture
+def oms(up: Up) -> Callable[..., Ran]:
+    return lambda *arguments: run_oms(*arguments, url=up.url)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["kill", "acount:main", "--by", "kim"], "a scope is global"),
+        (["kill", "global"], "--by"),
+        (["release", "global"], "--by"),
+        (["limits", "set", "global", "max_exposure", "--by", "kim"], "CONTROL=VALUE"),
+        (["limits", "set", "global", "a=1", "a=2", "--by", "kim"], "once"),
+        (["limits", "override", "global", "max_exposure=1", "--by", "kim"], "--for"),
+        (["value", "BTC", "--by", "kim"], "--rate or --instrument"),
+        (["accounts", "assign", "main", "arb", "--by", "kim"], "--capital or --remove"),
+        (["accounts", "--nats", "nats://127.0.0.1:1", "enable", "main", "--by", "kim"], "options go behind"),
+    ],
+)
+def test_what_cannot_be_meant_is_not_sent(arguments: list[str], said: str) -> None:
+    """A scope that is none, a decision of nobody, a limit without a value: exit code 2 and what is wrong."""
+    ran = CliRunner().invoke(cli, arguments)
+    assert ran.exit_code == 2, ran.output
+    assert said in ran.output
+
+
+def test_limits_are_set_overridden_and_seen(oms: Callable[..., Ran]) -> None:
+    """What is set shows with who it is for and from where it comes; a bad value is refused with its code."""
+    done = oms("limits", "set", "account:sub_arb", "max_open_orders=7", "--by", "kim", "--reason", "few")
+    assert (done.code, done.out) == (0, "account:sub_arb: max_open_orders 7\n"), done.err
+    assert re.search(r"account:sub_arb +max_open_orders +7 ", oms("risk", "--account", "sub_arb").out)
+    oms("limits", "override", "account:sub_arb", "max_open_orders=9", "--for", "15m", "--by", "kim")
+    (row,) = json.loads(
+        oms("risk", "--scope", "account:sub_arb", "--control", "max_open_orders", "--json").out
+    )["rows"]
+    assert (row["limit"], row["own"], row["override"]["by"]) == ("9", "7", "kim")
+    assert oms("limits", "end-override", "account:sub_arb", "--by", "kim").code == 0
+    assert oms("limits", "clear", "account:sub_arb", "max_open_orders", "--by", "kim").code == 0
+    bad = oms("limits", "set", "global", "max_exposure=-1", "--by", "kim")
+    assert bad.code == 1
+    assert "LIMIT_INVALID" in bad.err
+
+
+def test_a_killed_account_trades_again_once_released(oms: Callable[..., Ran]) -> None:
+    """Killed: an order is denied with KILL_SWITCH and the table says by whom; released: nothing is killed any more."""
+    killed = oms("kill", "account:sub_arb", "--by", "kim", "--reason", "looks odd")
+    assert killed.code == 0, killed.err
+    assert killed.out.startswith("account:sub_arb killed; cancel requested for 0 orders")
+    denied = oms("place", "buy", "0.1", "BTCUSDT", "--price", "50000", "--account", "sub_arb")
+    assert denied.code == 1
+    assert "KILL_SWITCH" in denied.err
+    assert "by kim: looks odd" in oms("risk", "--killed").out
+    assert "by kim: looks odd" in oms("accounts").out
+    released = oms("release", "account:sub_arb", "--by", "kim")
+    assert (released.code, released.out) == (0, "account:sub_arb released\n")
+    assert oms("risk", "--killed").out == "no scope is killed\n"
+    again = oms("release", "account:sub_arb", "--by", "kim")
+    assert again.code == 1
+    assert "NOT_KILLED" in again.err
+
+
+def test_accounts_are_kept_from_the_command_line(oms: Callable[..., Ran]) -> None:
+    """Registered, renamed, disabled, enabled, given a strategy and closed, each seen in the table."""
+    assert oms("accounts", "register", "sub_new", "sub").code == 0
+    assert oms("accounts", "rename", "sub_new", "New desk", "--by", "kim").code == 0
+    assert oms("accounts", "assign", "sub_new", "newest", "--capital", "2500", "--by", "kim").code == 0
+    assert oms("accounts", "disable", "sub_new", "--by", "kim").code == 0
+    assert re.search(r"sub_new +New desk +SUB +disabled .*newest 2,500", oms("accounts").out)
+    assert oms("accounts", "enable", "sub_new", "--by", "kim").code == 0
+    assert oms("accounts", "assign", "sub_new", "newest", "--remove", "--by", "kim").code == 0
+    assert oms("accounts", "close", "sub_new", "--by", "kim").code == 0
+    (row,) = json.loads(oms("accounts", "--account", "sub_new", "--json").out)["rows"]
+    assert (row["status"], row["strategies"]) == ("closed", [])
