@@ -17,6 +17,7 @@ from oms.engine.engine import Engine
 from oms.messages.enums import OrderStatus
 from oms.simulator import AccountConfig, ExchangeConfig, FaultRule, Simulator, SimulatorConfig
 from oms.simulator.client import ccxt_session
+from oms.simulator.config import venue_id_of
 from oms.simulator.exchange import Exchange as Simulated
 from oms.simulator.orders import Order as VenueOrder
 from oms.simulator.orders import OrderRequest
@@ -125,7 +126,8 @@ class Markets:
                 (exchange, name): Key(f"{exchange}-{name}-key", f"{exchange}-{name}-secret", "pass-Phrase1")
                 for name in accounts
             }
-            served = Exchange(self.nc, dict.fromkeys(its, service), FixedCredentials(keys), settings)
+            names = {name: venue_id_of(exchange, name) for name in ACCOUNTS}
+            served = Exchange(self.nc, dict.fromkeys(its, service), FixedCredentials(keys), settings, names)
             stop = asyncio.Event()
             self.running.append((served, stop, asyncio.create_task(served.run(stop)), session))
         await until(self._ready, 20, "every session to be ready")
