@@ -1,11 +1,12 @@
 """Account: what a connector session serves, the trades already applied there, and the wallet that the funds are in.
 
 Events: ``SessionOpened``, ``SessionClosed``, ``OrderFilled``, ``FundingPaid``, ``Reconciled``; of wallets also
-``BalanceAdjusted``. What orders reserve is moved by the order's own events, the margin of positions by theirs.
+``BalanceAdjusted``. What orders reserve is moved by the order's own events, the margin of positions by theirs, and what is
+under way between two accounts by the transfer's (:mod:`oms.aggregates.transfer`).
 
 Sessions and trades are of one market. Funds are of a wallet, which markets of an exchange may share: where ``bybit`` holds
 spot and futures in one, an order on either reserves from it. ``free = total - locked - margin``. Locked is exactly what live
-orders reserve, margin what open positions hold. A fill is a fact: it may take free below zero (a market order that cost
+orders reserve and transfers under way take, margin what open positions hold. A fill is a fact: it may take free below zero (a market order that cost
 more than it reserved), which is shown, never hidden.
 """
 
@@ -55,12 +56,19 @@ class Balance:
 
 @attrs.define(slots=True)
 class Wallet:
-    """Funds of one account, of one market of an exchange or of several that share them."""
+    """Funds of one account, of one market of an exchange or of several that share them.
+
+    Args:
+        transit: asset → how many transfers of it, out of this wallet or into it, are under way.
+        moved: asset → number of the last transfer that moved it here, counted over all that moved anything.
+    """
 
     exchange: str
     account: str
     wallet: str
     balances: dict[str, Balance] = attrs.field(factory=dict)
+    transit: dict[str, int] = attrs.field(factory=dict)
+    moved: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def key(self) -> WalletKey:
@@ -68,8 +76,8 @@ class Wallet:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is in it, and nothing held of it."""
-        return not any(b.total or b.locked or b.margin for b in self.balances.values())
+        """Whether nothing is in it, nothing held of it, and nothing on its way."""
+        return not self.transit and not any(b.total or b.locked or b.margin for b in self.balances.values())
 
     # -- decide
 
@@ -83,6 +91,13 @@ class Wallet:
         free = ZERO if balance is None else balance.total - balance.locked - balance.margin
         if amount > free and amount > 0:
             raise Refused(Code.INSUFFICIENT_FUNDS, f"needs {amount:f} {asset}, free is {free:f}")
+
+    def comparable(self, asset: str, as_of: int) -> bool:
+        """Whether what the venue showed of an asset, ``as_of`` so many transfers, can be held against what is known now.
+
+        While a transfer is under way nobody can tell whether the venue has moved it yet, nor when it was moved since.
+        """
+        return asset not in self.transit and self.moved.get(asset, 0) <= as_of
 
     # -- evolve
 
@@ -118,6 +133,25 @@ class Wallet:
     def fund(self, event: FundingPaid) -> None:
         """Take in a funding payment, or pay it."""
         self.balance(event.asset).total += event.amount
+
+    def begin_transfer(self, asset: str, locked: Decimal) -> None:
+        """A transfer is under way: out of here, for which ``locked`` is set aside, or to here, with nothing locked."""
+        self.transit[asset] = self.transit.get(asset, 0) + 1
+        if locked:
+            self.reserve(asset, locked)
+
+    def end_transfer(self, asset: str, locked: Decimal) -> None:
+        """It is under way no longer: what was set aside is free."""
+        left = self.transit.pop(asset) - 1
+        if left:
+            self.transit[asset] = left
+        if locked:
+            self.reserve(asset, -locked)
+
+    def transferred(self, asset: str, amount: Decimal, number: int) -> None:
+        r"""A transfer, the ``number``\ th that moved anything, brought an amount, or took it when negative."""
+        self.balance(asset).total += amount
+        self.moved[asset] = number
 
     def adjust(self, event: BalanceAdjusted) -> None:
         """Take over the venue's total."""

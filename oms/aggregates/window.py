@@ -12,8 +12,10 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from oms.aggregates.transfer import is_transfer_id
 from oms.messages import events as e
 from oms.messages.codes import Code
+from oms.messages.desk import TransferRequested
 from oms.messages.enums import OrderStatus
 from oms.messages.frames import Commit
 from oms.messages.replies import Done, ErrorBody, Failed
@@ -24,7 +26,10 @@ MAX_REMEMBERED: Final = 100_000
 
 @attrs.define(slots=True)
 class Remembered:
-    """What was answered to a command, and what the command meant (``fingerprint``)."""
+    """What was answered to a command, and what the command meant (``fingerprint``).
+
+    ``order_id``: of the order that it made or changed, or of the transfer that it made.
+    """
 
     fingerprint: str
     sequence: int
@@ -50,15 +55,19 @@ def outcome(commit: Commit, sequence: int) -> Remembered:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_REPLACE
     elif kind is e.OrderCancelRequested:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_CANCEL
+    elif kind is e.OrderCanceled:
+        found.order_id, found.status = event.order_id, OrderStatus.CANCELED
     elif kind is e.CancelAllRequested:
         found.count, found.left = event.count, event.left
+    elif kind is TransferRequested:
+        found.order_id = event.transfer_id
     return found
 
 
 def reply(command_id: str, found: Remembered, duplicate: bool) -> Done | Failed:
     """The answer to a command that is durable."""
-    order_id = found.order_id or msgspec.UNSET
     status = found.status or msgspec.UNSET
+    order_id: str | msgspec.UnsetType = found.order_id or msgspec.UNSET
     if found.code is not None:
         return Failed(
             command_id=command_id,
@@ -68,10 +77,14 @@ def reply(command_id: str, found: Remembered, duplicate: bool) -> Done | Failed:
             sequence=found.sequence,
             duplicate=duplicate,
         )
+    transfer_id: str | msgspec.UnsetType = msgspec.UNSET
+    if found.order_id and is_transfer_id(found.order_id):
+        order_id, transfer_id = msgspec.UNSET, found.order_id
     return Done(
         command_id=command_id,
         order_id=order_id,
         status=status,
+        transfer_id=transfer_id,
         count=msgspec.UNSET if found.count is None else found.count,
         left=msgspec.UNSET if found.left is None else found.left,
         sequence=found.sequence,

@@ -5,7 +5,11 @@ from typing import Any, Final
 from oms.aggregates.account import AccountKey
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
+from oms.aggregates.transfer import Transfer
+from oms.handlers.transfer import ready_market
+from oms.messages import desk as d
 from oms.messages import events as e
+from oms.messages import instructions as i
 from oms.messages.instructions import (
     Amend,
     Cancel,
@@ -29,8 +33,13 @@ def instruction_for(state: Partition, event: Any, now: int) -> Addressed | None:
     kind = type(event)
     if kind is e.OrderPlaced:
         placed = state.orders[event.order_id]
-        return _key(placed), _submit(placed, now)
+        return None if placed.awaits else (_key(placed), _submit(placed, now))
     if kind not in _INSTRUCTING:
+        if kind is d.TransferRequested:
+            asked = state.transfers[event.transfer_id]
+            return asked.session_key, _transfer(asked, now)
+        if kind is d.TransferInDoubt:
+            return look_up_transfer(state, state.transfers[event.transfer_id])
         rule = _OF_NO_ORDER.get(kind)
         return None if rule is None else ((event.exchange, event.account, event.market), rule(event, now))
     order = state.orders.get(event.order_id)
@@ -42,6 +51,8 @@ def instruction_for(state: Partition, event: Any, now: int) -> Addressed | None:
         return _key(order), _cancel(order)
     if kind is e.OrderAmendRequested:
         return _key(order), _amend(order, now)
+    if kind is e.OrderReleased:
+        return _key(order), _submit(order, now)
     return (_key(order), look_up(order)) if order.in_doubt else None
 
 
@@ -58,8 +69,38 @@ _INSTRUCTING: Final = frozenset(
         e.OrderFilled,
         e.OrderCanceled,
         e.OrderExpired,
+        e.OrderReleased,
     }
 )
+
+
+def _transfer(asked: Transfer, now: int) -> i.Transfer:
+    return i.Transfer(
+        transfer_id=asked.transfer_id,
+        source=asked.account,
+        source_wallet=asked.wallet,
+        target=asked.to,
+        target_wallet=asked.to_wallet,
+        asset=asked.asset,
+        amount=asked.amount,
+        deadline=now + SEND_WITHIN_NS,
+    )
+
+
+def look_up_transfer(state: Partition, asked: Transfer) -> Addressed:
+    """What a transfer was, for a session of the account that made it to find out what became of it."""
+    exchange, account, market = asked.session_key
+    ready = ready_market(state, asked.session_key)
+    return (exchange, account, market if ready is None else ready), i.LookUpTransfer(
+        transfer_id=asked.transfer_id,
+        source=asked.account,
+        source_wallet=asked.wallet,
+        target=asked.to,
+        target_wallet=asked.to_wallet,
+        asset=asked.asset,
+        amount=asked.amount,
+        since=asked.requested_at,
+    )
 
 
 def _set_terms(event: e.TermsRequested, now: int) -> SetTerms:

@@ -9,7 +9,11 @@ from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import Placed
+from oms.messages.enums import AccountStatus
 from oms.messages.subjects import ANY, Subject
+
+# Looking a member up on its class costs more than the comparison, and this is the hot path.
+ACTIVE, CLOSED = AccountStatus.ACTIVE, AccountStatus.CLOSED
 
 
 class Target(NamedTuple):
@@ -39,15 +43,28 @@ class Target(NamedTuple):
 
 
 def check_account(state: Partition, account: str) -> None:
-    """Hold the subject's account against those registered.
+    """Hold an account against those registered.
 
     Raises:
-        Refused: SUBJECT_INVALID for ``_``, ACCOUNT_UNKNOWN.
+        Refused: SUBJECT_INVALID for ``_``, ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
     """
-    if account not in state.accounts:
+    found = state.accounts.get(account)
+    if found is None:
         if account == ANY:
             raise Refused(Code.SUBJECT_INVALID, "the subject must name the account, was '_'")
         raise Refused(Code.ACCOUNT_UNKNOWN, f"account {account!r} is not registered")
+    if found.status is CLOSED:
+        raise Refused(Code.ACCOUNT_CLOSED, f"account {account} is closed for good")
+
+
+def check_trading(state: Partition, account: str) -> None:
+    """Hold a place or an amend against whether the account, a registered one, may trade.
+
+    Raises:
+        Refused: ACCOUNT_DISABLED.
+    """
+    if state.accounts[account].status is not ACTIVE:
+        raise Refused(Code.ACCOUNT_DISABLED, f"account {account} is disabled until a named person enables it")
 
 
 def full_target(subject: Subject, command: Placed) -> Target:

@@ -147,15 +147,20 @@ def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> 
 def decide_balances(state: Partition, subject: Subject, command: c.ReportBalances) -> list[e.Event]:
     """Adopt the venue's totals of the market's wallet where they differ; an asset not named is zero there.
 
+    One that a transfer is moving, or has moved since the totals were read, is left for the next report.
+
     Raises:
         Refused: SESSION_STALE, SESSION_CLOSED, INVALID_DECIMAL.
     """
     ledger = of_session(state, subject, command.session)
     found: list[e.Event] = []
-    balances = state.funds_seen(ledger.key).balances
+    wallet = state.funds_seen(ledger.key)
+    balances = wallet.balances
     for asset in {**command.totals, **balances}:
         total = command.totals.get(asset, ZERO)
         check_amount(asset, total)
+        if not wallet.comparable(asset, command.as_of):
+            continue
         known = balances.get(asset)
         delta = total - (ZERO if known is None else known.total)
         if delta:
@@ -180,7 +185,8 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
     """
     ledger = of_session(state, subject, command.session)
     live = state.live.get(ledger.key, {})
-    rest = sorted(order_id for order_id in live if order_id > command.after)
+    # What is held was never sent: the venue has nothing to say about it.
+    rest = sorted(o for o, order in live.items() if o > command.after and not order.awaits)
     more = len(rest) > LIVE_PAGE
     return LivePage(
         orders=[look_up(live[order_id]) for order_id in rest[:LIVE_PAGE]],
@@ -189,6 +195,8 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
         forgotten_before=ledger.forgotten_before,
         balances={} if more else _totals(state, ledger.key),
         positions={} if more else _open_positions(state, ledger.key),
+        moving=[] if more else _moving(state, ledger.key, command.as_of),
+        transfers_done=state.transfers_done,
         sequence=sequence,
     )
 
@@ -196,6 +204,11 @@ def list_live(state: Partition, subject: Subject, command: c.ListLive, sequence:
 def _totals(state: Partition, key: AccountKey) -> dict[str, Decimal]:
     balances = state.funds_seen(key).balances
     return {asset: balance.total for asset, balance in balances.items() if balance.total}
+
+
+def _moving(state: Partition, key: AccountKey, as_of: int) -> list[str]:
+    wallet = state.funds_seen(key)
+    return [asset for asset in {**wallet.transit, **wallet.moved} if not wallet.comparable(asset, as_of)]
 
 
 def _open_positions(state: Partition, key: AccountKey) -> dict[str, Decimal]:

@@ -28,7 +28,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command is durable at ``sequence``.
 
     Args:
-        order_id, status: of the order it made or changed, as it was then.
+        order_id, status: of the order it made or changed, as it was then. ``transfer_id``: of the transfer it made.
         count: orders that a ``cancel_all`` asked to cancel; events that followed from what a connector said.
         left: orders that a ``cancel_all`` covers beyond its bound: ask again, with a new id.
         refused: reports of a ``report``, or positions of a ``report_positions``, that were not taken, each with its place in
@@ -40,6 +40,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     command_id: str | None
     order_id: str | UnsetType = UNSET
     status: OrderStatus | UnsetType = UNSET
+    transfer_id: str | UnsetType = UNSET
     count: int | UnsetType = UNSET
     left: int | UnsetType = UNSET
     refused: list[RefusedReport] | UnsetType = UNSET
@@ -73,6 +74,8 @@ class LivePage(msgspec.Struct, frozen=True, kw_only=True):
         filled_until: symbol → venue time (ns) of the latest trade applied; no trade before needs asking for.
         forgotten_before: venue time (ns) up to which trade ids are forgotten: what is not after it may have been applied.
         balances, positions: total by asset and signed quantity by symbol, as the engine believes; on the last page.
+        moving: assets that transfers are moving, or have moved since ``as_of`` of the command: not to be compared now.
+        transfers_done: how many transfers have moved anything so far; what is read at the venue after this is ``as_of`` it.
     """
 
     ok: bool = True
@@ -82,4 +85,6 @@ class LivePage(msgspec.Struct, frozen=True, kw_only=True):
     forgotten_before: int
     balances: dict[str, Decimal]
     positions: dict[str, Decimal]
+    moving: list[str] = []
+    transfers_done: int = 0
     sequence: int

@@ -46,6 +46,8 @@ AT_ONCE: Final = 10
 MAX_TOLD: Final = 200_000
 """Trades remembered as told by this session."""
 MAX_DIFFERENCES: Final = 500
+BEHIND_ALL: Final = "~"
+"""Sorts behind every order id: a page after it is empty, and tells only what stands beside the orders."""
 FUNDING_LOOKBACK_NS: Final = 7 * 86_400 * NS
 """Payments older than that are not asked for: no venue tells of more at once."""
 FUNDING_OVERLAP_NS: Final = 3_600 * NS
@@ -93,6 +95,7 @@ class Belief:
     forgotten_before: int
     balances: dict[str, Decimal]
     positions: dict[str, Decimal]
+    moving: list[str]
 
 
 class Reconciler:
@@ -339,16 +342,26 @@ class Reconciler:
                 suspects[client_id] = ("no open order", order, None)
         return suspects, len(belief.live)
 
-    async def _belief(self) -> Belief:
+    async def _belief(self, as_of: int = 0) -> Belief:
         live: list[LookUp] = []
         after = ""
         while True:
-            command = c.ListLive(session=self._session, after=after)
-            page = _read_page(await self._reporter.tell("list_live", command))
+            page = await self._page(after, as_of)
             live += page.orders
             if not page.more:
-                return Belief(live, page.filled_until, page.forgotten_before, page.balances, page.positions)
+                return Belief(
+                    live,
+                    page.filled_until,
+                    page.forgotten_before,
+                    page.balances,
+                    page.positions,
+                    page.moving,
+                )
             after = page.orders[-1].order_id
+
+    async def _page(self, after: str, as_of: int = 0) -> LivePage:
+        command = c.ListLive(session=self._session, after=after, as_of=as_of)
+        return _read_page(await self._reporter.tell("list_live", command))
 
     async def _standing(self) -> dict[str, VenueOrder]:
         standing = {order.client_id: order for order in await patiently(self._account.open_orders)}
@@ -499,6 +512,8 @@ class Reconciler:
     async def _compare_funds(self, comparison: Comparison) -> bool:
         read_from = time.time_ns() - int(self._settings.overlap_s * NS)
         moves = self._wallet.moves()
+        # What transfers have moved since then may not be in what is read.
+        as_of = (await self._page(BEHIND_ALL)).transfers_done
         read = await patiently(self._account.totals)
         totals = _sayable(self._place, read)
         unseen = 0
@@ -511,23 +526,27 @@ class Reconciler:
             if self._wallet.moves() != moves:
                 return False
             self._touched.clear()
-            expected = await self._belief()
-            gap = _gap("balance", expected.balances, totals)
+            expected = await self._belief(as_of)
+            still = {asset: total for asset, total in totals.items() if asset not in expected.moving}
+            ours = {
+                asset: total for asset, total in expected.balances.items() if asset not in expected.moving
+            }
+            gap = _gap("balance", ours, still)
             if self._has_positions:
                 gap |= _gap("position", expected.positions, _quantities(positions))
             # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while.
             lasts, self._gap = gap == self._gap or not self.funds_compared_at, gap
             if gap and not lasts:
                 return False
-            command = c.ReportBalances(session=self._session, totals=totals)
+            command = c.ReportBalances(session=self._session, totals=totals, as_of=as_of)
             await self._reporter.tell("report_balances", command)
             if self._has_positions:
                 await self._reporter.tell("report_positions", _positions(self._session, positions))
-        comparison.balances = len(totals)
+        comparison.balances = len(still)
         comparison.positions = sum(1 for each in positions if each.quantity)
         # Before the first comparison nothing is expected yet.
         if self.funds_compared_at:
-            _differ("balance", expected.balances, totals, comparison)
+            _differ("balance", ours, still, comparison)
             if self._has_positions:
                 _differ("position", expected.positions, _quantities(positions), comparison)
         # A symbol without orders is asked about again when an order or a trade in it is heard of.

@@ -42,7 +42,7 @@ from oms.venues.adapter import (
 )
 from oms.venues.errors import Kind, VenueError
 from oms.venues.orders import Orders
-from oms.venues.reconcile import Comparison, Reconciler
+from oms.venues.reconcile import BEHIND_ALL, Comparison, Reconciler
 from oms.venues.reporter import Reporter, SessionOver, ask
 from oms.venues.settings import Settings
 from oms.venues.terms import set_terms
@@ -53,8 +53,6 @@ log = logging.getLogger(__name__)
 
 HELD_MAX: Final = 100_000
 CLOSE_TIMEOUT_S: Final = 2.0
-BEHIND_ALL: Final = "~"
-"""Sorts behind every order id: a page after it is empty, and asks only whether the session is still good."""
 
 _read_instructions = msgspec.json.Decoder(Instructions).decode
 

@@ -217,8 +217,11 @@ def entities(history: History) -> Iterator[tuple[tuple[str, str], Entity]]:
         ("engine", state.partition),
         Entity((ANY,) * 4, None, {"instance": state.engine, "version": state.version}),
     )
-    for name, kind in sorted(state.accounts.items()):
-        yield ("account", name), Entity((ANY, name, ANY, ANY), None, {"kind": kind})
+    for name, known in sorted(state.accounts.items()):
+        yield ("account", name), Entity((ANY, name, ANY, ANY), None, attrs.asdict(known))
+    for transfer_id, transfer in sorted(state.transfers.items()):
+        place = (transfer.exchange, transfer.account, transfer.market, ANY)
+        yield ("transfer", transfer_id), Entity(place, None, attrs.asdict(transfer))
     for exchange, account, market in sorted(state.ledgers):
         ledger = state.ledgers[exchange, account, market]
         fields = {"session": ledger.session, "ready": ledger.ready}

@@ -14,7 +14,7 @@ from oms.aggregates.account import Account, Wallet
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
-from oms.handlers.dispatch import MAX_SUB_ACCOUNTS
+from oms.aggregates.registered import MAX_MAIN, MAX_SUB_ACCOUNTS
 from oms.messages.codes import Code
 from oms.messages.enums import AccountKind
 from oms.messages.subjects import ANY
@@ -75,8 +75,12 @@ def limits(state: Partition, filters: Filters) -> Iterator[LimitRow]:
 
 
 def _accounts(state: Partition) -> Iterator[LimitRow]:
-    for kind, most in ((AccountKind.MAIN, 1), (AccountKind.SUB, MAX_SUB_ACCOUNTS)):
-        there = sum(each is kind for each in state.accounts.values())
+    kinds = [each.kind for each in state.accounts.values() if not each.closed]
+    mains = kinds.count(AccountKind.MAIN)
+    for kind, most, there in (
+        ("MAIN", MAX_MAIN, mains),
+        ("SUB and STRATEGY", MAX_SUB_ACCOUNTS, len(kinds) - mains),
+    ):
         yield LimitRow(
             control=f"{kind} accounts", code=Code.ACCOUNT_LIMIT, limit=most, use=there, headroom=most - there
         )

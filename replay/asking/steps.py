@@ -20,9 +20,9 @@ from oms.aggregates.order import Order
 from oms.handlers.instruct import instruction_for, resumed_cancels
 from oms.handlers.target import full_target
 from oms.journal.reader import StoredFrame
-from oms.messages import commands as c
 from oms.messages import events as e
 from oms.messages import reports as r
+from oms.messages.base import ClientCommand, Command
 from oms.messages.codec import COMMANDS, INTERNAL_VERBS, decode_command
 from oms.messages.codes import Refused
 from oms.messages.enums import OrderStatus
@@ -283,7 +283,7 @@ def by_whom(verb: str) -> str:
     """Who asks with a verb: CLIENT, CONNECTOR or ENGINE."""
     if verb in INTERNAL_VERBS:
         return ENGINE
-    return CLIENT if issubclass(COMMANDS.get(verb, c.Command), c.ClientCommand) else CONNECTOR
+    return CLIENT if issubclass(COMMANDS.get(verb, Command), ClientCommand) else CONNECTOR
 
 
 def _sent(history: History, key: AccountKey, instruction: Instruction) -> Sent:
@@ -310,7 +310,7 @@ def _made(history: History, commit: Commit, event: e.OrderPlaced | e.OrderDenied
         except Refused as refused:
             why = f"today's code does not take the command: {refused}"
     return Made(
-        account_kind=state.accounts.get(event.account, ""),
+        account_kind="" if (account := state.accounts.get(event.account)) is None else account.kind,
         engine=state.engine,
         version=state.version,
         session="" if ledger is None else ledger.session,

@@ -1,5 +1,6 @@
 """``oms replay state``: everything, as it was."""
 
+import attrs
 import click
 
 from oms.cli import render
@@ -52,7 +53,7 @@ def _document(found: AsOf) -> Document:
     return {
         **head(found),
         "engine": history.partition.engine,
-        "accounts": history.partition.accounts,
+        "accounts": {name: attrs.asdict(account) for name, account in history.partition.accounts.items()},
         "orders": list(rows.orders(history, _ALL)),
         "orders_held": completeness(found.orders),
         "trades": list(rows.trades(history, _ALL)),

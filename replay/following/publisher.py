@@ -36,7 +36,10 @@ MAX_BATCH: Final = 500
 TIMEOUT_S: Final = 5.0
 PAUSE_S: Final = 0.2
 DEDUPE_WINDOW_S: Final = 120.0
-_BEFORE_ALL: Final[EventId] = (0, 0, 0)
+MessageId = tuple[int, ...]
+"""An :data:`~replay.history.EventId`, and behind it, for a further message of that event in one stream, which one it is."""
+
+_BEFORE_ALL: Final[MessageId] = (0, 0, 0)
 
 
 class PublicStreamForeign(Exception):
@@ -58,11 +61,11 @@ class StreamPublisher:
         self._js = nc.jetstream(timeout=TIMEOUT_S)
         self._name = name
         self._max_age_s = max_age_s
-        self._queue: deque[tuple[EventId, str, bytes]] = deque()
+        self._queue: deque[tuple[MessageId, str, bytes]] = deque()
         self._wake = asyncio.Event()
         self._last_sequence = 0
         self.changed = asyncio.Event()
-        self.last: EventId = _BEFORE_ALL
+        self.last: MessageId = _BEFORE_ALL
 
     @property
     def waiting(self) -> int:
@@ -73,10 +76,10 @@ class StreamPublisher:
         """Whether everything up to this journal sequence that was put here is stored."""
         return not self._queue or self._queue[0][0][0] > sequence
 
-    def put(self, event_id: EventId, subject: str, payload: bytes) -> None:
+    def put(self, message_id: MessageId, subject: str, payload: bytes) -> None:
         """Queue a message, unless the stream is known to hold it."""
-        if event_id > self.last:
-            self._queue.append((event_id, subject, payload))
+        if message_id > self.last:
+            self._queue.append((message_id, subject, payload))
             self._wake.set()
 
     async def open(self) -> None:
@@ -128,8 +131,8 @@ class StreamPublisher:
         count = min(len(queue), MAX_BATCH)
         batch_id = secrets.token_hex(8)
         for index in range(count):
-            event_id, subject, payload = queue[index]
-            headers = {"Nats-Msg-Id": ".".join(map(str, event_id))}
+            message_id, subject, payload = queue[index]
+            headers = {"Nats-Msg-Id": ".".join(map(str, message_id))}
             if index == 0:
                 headers["Nats-Expected-Last-Sequence"] = str(self._last_sequence)
             if count > 1:
@@ -170,14 +173,16 @@ class StreamPublisher:
             return  # everything there was has expired
         written = (found.headers or {}).get("Nats-Msg-Id", "")
         try:
-            sequence, commit, event = map(int, written.split("."))
+            last = tuple(map(int, written.split(".")))
+            if len(last) not in (3, 4):
+                raise ValueError(last)
         except ValueError:
             raise PublicStreamForeign(
                 f"the last message of stream {self._name}, {found.seq}, has Nats-Msg-Id {written!r} where a follower writes"
                 " sequence.commit.event: nobody else may publish there. Take their right to, and remove the stream; it"
                 " is filled again from the last snapshot on"
             ) from None
-        self.last = max(self.last, (sequence, commit, event))
+        self.last = max(self.last, last)
 
 
 class Publisher:
@@ -217,8 +222,12 @@ class Publisher:
         streams = self._streams
 
         def watch(event: Any, at: int, event_id: EventId) -> None:
+            told: dict[str, int] = {}
+
             def put(name: str, subject: str, payload: bytes) -> None:
-                streams[name].put(event_id, subject, payload)
+                further = told.get(name, 0)
+                streams[name].put((*event_id, further) if further else event_id, subject, payload)
+                told[name] = further + 1
 
             derive(models, event, at, event_id[0], put)
 

@@ -1,0 +1,220 @@
+"""``transfer``, and what becomes of it: funds moved between the MAIN account and another, once."""
+
+from decimal import Decimal
+
+from oms.aggregates.account import AccountKey
+from oms.aggregates.money import ZERO
+from oms.aggregates.partition import Partition
+from oms.aggregates.transfer import MAX_UNDER_WAY, Transfer, is_transfer_id
+from oms.handlers.accounts import check_person
+from oms.handlers.session import check_amount, of_session
+from oms.handlers.target import check_account
+from oms.messages import desk as d
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import AccountKind, TransferStatus
+from oms.messages.events import Event
+from oms.messages.subjects import ANY, Subject
+from oms.messages.venues import Feature
+
+
+def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds, now: int) -> list[Event]:
+    """Decide a transfer: ``TransferRequested``, which locks the amount.
+
+    Raises:
+        Refused: PERSON_REQUIRED, SUBJECT_INVALID, INVALID_DECIMAL, NOT_POSITIVE, TRANSFER_ROUTE, ACCOUNT_UNKNOWN,
+            ACCOUNT_CLOSED, NOT_SUPPORTED, VENUE_DOWN, INSUFFICIENT_FUNDS, MAIN_FLOOR, SUB_CAP, NO_VALUATION, LIMIT_MISSING,
+            OVERLOADED.
+    """
+    check_person(command.by)
+    if ANY in (subject.exchange, subject.market) or subject.symbol != ANY:
+        raise Refused(
+            Code.SUBJECT_INVALID, f"the subject must be transfer.exchange.account.market._, was {subject}"
+        )
+    check_amount("amount", command.amount)
+    if command.amount <= 0:
+        raise Refused(Code.NOT_POSITIVE, f"amount must be above zero, was {command.amount:f}")
+    to_market = command.to_market or subject.market
+    main_market = _check_route(state, subject, command.to, to_market)
+    exchange, account = subject.exchange, subject.account
+    main = account if state.accounts[account].kind is AccountKind.MAIN else command.to
+    session_market = _session_market(state, exchange, main, main_market)
+    if len(state.transfers_under_way) >= MAX_UNDER_WAY:
+        raise Refused(
+            Code.OVERLOADED, f"{MAX_UNDER_WAY:,} transfers wait for their venues: ask again in a while"
+        )
+    state.funds_seen((exchange, account, subject.market)).check_funds(command.asset, command.amount)
+    rate = state.risk.rate(command.asset)
+    value = ZERO if rate is None else command.amount * rate
+    if main == account:
+        _check_cap(state, command.to, command.asset, value, now)
+        _check_floor(state, main, value, now)
+    return [
+        d.TransferRequested(
+            transfer_id=state.transfer_id(),
+            exchange=exchange,
+            account=account,
+            market=subject.market,
+            to=command.to,
+            to_market=to_market,
+            asset=command.asset,
+            amount=command.amount,
+            value=value,
+            session_account=main,
+            session_market=session_market,
+            by=command.by,
+            reason=command.reason,
+        )
+    ]
+
+
+def _check_route(state: Partition, subject: Subject, to: str, to_market: str) -> str:
+    """Hold source and target against what can be moved; return the MAIN account's market."""
+    check_account(state, to)
+    kinds = [state.accounts[name].kind for name in (subject.account, to)]
+    if to == subject.account or kinds.count(AccountKind.MAIN) != 1:
+        raise Refused(
+            Code.TRANSFER_ROUTE,
+            f"one of the two accounts is the MAIN account, was {kinds[0]} {subject.account} to {kinds[1]} {to}",
+        )
+    for account, market in ((subject.account, subject.market), (to, to_market)):
+        venue = state.venues.get((subject.exchange, market))
+        if venue is not None:
+            venue.check(Feature.TRANSFER)
+        elif (subject.exchange, account, market) not in state.ledgers:
+            raise Refused(
+                Code.TRANSFER_ROUTE,
+                f"no market {subject.exchange}.{market} is known, of which {account} has a wallet",
+            )
+    return subject.market if kinds[0] is AccountKind.MAIN else to_market
+
+
+def _session_market(state: Partition, exchange: str, main: str, market: str) -> str:
+    """Which session of the MAIN account makes the call: its wallet's own, or another that is ready.
+
+    Raises:
+        Refused: VENUE_DOWN.
+    """
+    found = ready_market(state, (exchange, main, market))
+    if found is None:
+        raise Refused(
+            Code.VENUE_DOWN, f"no connector session that can transfer is ready for {main} on {exchange}"
+        )
+    return found
+
+
+def ready_market(state: Partition, key: AccountKey) -> str | None:
+    """Of an account's markets on an exchange the one whose session can transfer now: that of ``key``, else the first."""
+    exchange, account, wanted = key
+    markets = sorted(
+        ledger.market
+        for ledger in state.ledgers.values()
+        if ledger.ready and (ledger.exchange, ledger.account) == (exchange, account)
+    )
+    able = [
+        market
+        for market in markets
+        if (venue := state.venues.get((exchange, market))) is None or Feature.TRANSFER in venue.features
+    ]
+    return wanted if wanted in able else next(iter(able), None)
+
+
+# -- floor and cap. What is under way counts against both: gone from where it leaves, and there where it arrives.
+
+
+def _check_floor(state: Partition, main: str, value: Decimal, now: int) -> None:
+    floor = state.risk.limit("global", "main_floor", now)
+    if floor is None:
+        return
+    held, _ = _worth(state, main)
+    left = held - sum(
+        (_value(state, t) for t in state.transfers_under_way.values() if t.account == main), ZERO
+    )
+    if left - value < floor:
+        raise Refused(
+            Code.MAIN_FLOOR,
+            f"{main} holds {left:f} USD without what is on its way out, and keeps {floor:f}: {value:f} cannot go",
+        )
+
+
+def _check_cap(state: Partition, sub: str, asset: str, value: Decimal, now: int) -> None:
+    cap = state.risk.limit("global", "sub_cap", now)
+    if cap is None:
+        return
+    held, unvalued = _worth(state, sub)
+    coming = [t for t in state.transfers_under_way.values() if t.to == sub]
+    unvalued |= {each for each in (asset, *(t.asset for t in coming)) if state.risk.rate(each) is None}
+    if unvalued:
+        raise Refused(
+            Code.NO_VALUATION,
+            f"what {', '.join(sorted(unvalued)[:5])} is worth is not known, and so not what {sub} would hold: set a valuation",
+        )
+    held += sum((_value(state, t) for t in coming), ZERO)
+    if held + value > cap:
+        raise Refused(
+            Code.SUB_CAP,
+            f"{sub} holds {held:f} USD with what is on its way in, and may hold {cap:f}: {value:f} is too much",
+        )
+
+
+def _worth(state: Partition, account: str) -> tuple[Decimal, set[str]]:
+    """USD that the account holds by total in all its wallets, and the assets in them whose worth is not known."""
+    held = ZERO
+    unvalued = set()
+    for wallet in state.wallets.values():
+        if wallet.account != account:
+            continue
+        for asset, balance in wallet.balances.items():
+            if balance.total:
+                rate = state.risk.rate(asset)
+                if rate is None:
+                    unvalued.add(asset)
+                else:
+                    held += balance.total * rate
+    return held, unvalued
+
+
+def _value(state: Partition, transfer: Transfer) -> Decimal:
+    """What it is worth by now."""
+    rate = state.risk.rate(transfer.asset)
+    return ZERO if rate is None else transfer.amount * rate
+
+
+# -- what becomes of it
+
+
+def decide_report_transfer(state: Partition, subject: Subject, command: d.ReportTransfer) -> list[Event]:
+    """Take what the venue says of a transfer; said again, or after it ended, it changes nothing.
+
+    Raises:
+        Refused: ACCOUNT_UNKNOWN, SESSION_STALE, SESSION_CLOSED, TRANSFER_UNKNOWN.
+    """
+    ledger = of_session(state, subject, command.session)
+    transfer = state.transfers.get(command.transfer_id)
+    if transfer is None:
+        if _is_forgotten(state, command.transfer_id):
+            return []
+        raise Refused(Code.TRANSFER_UNKNOWN, f"no transfer {command.transfer_id!r}")
+    if (transfer.exchange, transfer.session_account) != (ledger.exchange, ledger.account):
+        raise Refused(
+            Code.TRANSFER_UNKNOWN,
+            f"transfer {transfer.transfer_id} is not made by {ledger.account} on {ledger.exchange}",
+        )
+    return list(transfer.decide_report(command))
+
+
+def _is_forgotten(state: Partition, transfer_id: str) -> bool:
+    """Whether it is one of ours that ended so long ago that it left the hot state."""
+    prefix, _, number = transfer_id.rpartition("T")
+    return (
+        is_transfer_id(transfer_id) and prefix == state.journal_id and int(number, 16) < state.next_transfer
+    )
+
+
+def decide_doubt_transfers(state: Partition, subject: Subject, command: d.DoubtTransfers) -> list[Event]:
+    """Doubt those of the transfers that still wait; the look-up follows from it."""
+    return [
+        d.TransferInDoubt(transfer_id=transfer_id, reason=command.reason)
+        for transfer_id in command.transfer_ids
+        if (found := state.transfers_under_way.get(transfer_id)) is not None
+        and found.status is TransferStatus.REQUESTED
+    ]
