@@ -140,9 +140,7 @@ def kill(
         )
 
     result = o.with_client(url, o.ANY, work)
-    orders = f"cancel requested for {result.count:,} order{'' if result.count == 1 else 's'}"
-    left = f", {result.left:,} more follow" if result.left else ""
-    r.say(result, as_json, f"{scope} killed; {orders}{left}")
+    r.say(result, as_json, f"{scope} killed; every order in it is being cancelled")
 
 
 @click.command()

@@ -38,8 +38,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         ok: it was done and is durable at journal ``sequence``. Else ``error`` has the code and the message.
         order_id, status: of the order it made, changed or denied, as it was then. ``transfer_id``: of the transfer it made.
-        count: orders that a ``cancel_all`` or a ``kill`` asked to cancel. ``left``: those beyond its bound; after a ``kill``
-            the engine goes on with them by itself.
+        count: orders that a ``cancel_all`` asked to cancel. ``left``: those beyond its bound: ask again, with a new id.
         duplicate: the command_id was known: this is the first answer again, and nothing was changed.
     """
 
