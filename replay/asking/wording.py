@@ -316,6 +316,8 @@ _COMMANDS: Final[dict[type, Callable[[Any], str]]] = {
     d.TransferFunds: lambda x: f"{number(x.amount)} {x.asset} to {x.to}, by {x.by}{_because(x.reason)}",
     d.ReportTransfer: lambda x: f"{x.transfer_id} {x.state}{_because(x.reason)}, session {x.session}",
     d.DoubtTransfers: lambda x: f"{len(x.transfer_ids):,} transfers{_because(x.reason)}",
+    d.CancelOnDisconnect: lambda x: f"client {x.client}, after {x.timeout_ms:,} ms of silence {_whose(x)}",
+    d.DropClient: lambda x: f"client {x.client}",
     c.OpenSession: lambda x: f"{x.session}, {'ready' if x.ready else 'reconciling'}",
     c.CloseSession: lambda x: f"{x.session}{_because(x.reason)}",
     c.SubmitReports: lambda x: f"{len(x.reports):,} of session {x.session}",
