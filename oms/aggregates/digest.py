@@ -14,9 +14,18 @@ import attrs
 import msgspec
 
 from oms.aggregates.account import Account, AccountKey, Balance, Wallet, WalletKey
+from oms.aggregates.books import BookKey
+from oms.aggregates.guard import Guard, GuardKey
 from oms.aggregates.instrument import Instrument, InstrumentKey
 from oms.aggregates.order import Order, PendingAmend
 from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.registered import Registered
+from oms.aggregates.risk.assignments import Assignment
+from oms.aggregates.risk.latches import Latch
+from oms.aggregates.risk.limits import Override
+from oms.aggregates.risk.totals import Totals
+from oms.aggregates.risk.valuation import Valuation
+from oms.aggregates.transfer import Transfer
 from oms.aggregates.venue import Venue, VenueKey
 from oms.aggregates.window import Remembered
 
@@ -42,8 +51,8 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class Changes:
     """What was touched since the last fold, in the order it was touched first.
 
-    Orders, ledgers, wallets, positions, venues, instruments and accounts change in place and are noted by key. What never
-    changes (answers to commands, trade ids, retired orders) is noted whole when it comes (``added``) and when it goes
+    Orders, ledgers, wallets, positions, venues, instruments, accounts, guards and transfers change in place and are noted by
+    key. What never changes (answers to commands, trade ids, retired orders) is noted whole when it comes (``added``) and when it goes
     (``removed``).
     """
 
@@ -54,6 +63,15 @@ class Changes:
     venues: dict[VenueKey, None] = attrs.field(factory=dict)
     instruments: dict[InstrumentKey, None] = attrs.field(factory=dict)
     accounts: dict[str, None] = attrs.field(factory=dict)
+    guards: dict[GuardKey, None] = attrs.field(factory=dict)
+    transfers: dict[str, None] = attrs.field(factory=dict)
+    books: dict[BookKey, None] = attrs.field(factory=dict)
+    totals: dict[str, None] = attrs.field(factory=dict)
+    limits: dict[str, None] = attrs.field(factory=dict)
+    latches: dict[str, None] = attrs.field(factory=dict)
+    valuations: dict[str, None] = attrs.field(factory=dict)
+    strategies: dict[str, None] = attrs.field(factory=dict)
+    risk: dict[str, None] = attrs.field(factory=dict)
     added: list[Line] = attrs.field(factory=list)
     removed: list[Line] = attrs.field(factory=list)
 
@@ -83,6 +101,15 @@ class Changes:
             self.venues,
             self.instruments,
             self.accounts,
+            self.guards,
+            self.transfers,
+            self.books,
+            self.totals,
+            self.limits,
+            self.latches,
+            self.valuations,
+            self.strategies,
+            self.risk,
         )
 
 
@@ -200,6 +227,14 @@ def _shape() -> str:
             Venue,
             Instrument,
             Remembered,
+            Guard,
+            Registered,
+            Transfer,
+            Totals,
+            Override,
+            Latch,
+            Valuation,
+            Assignment,
         )
     ]
     return sha256(";".join([*OWN_FIELDS, *fields]).encode()).hexdigest()[:16]
@@ -224,7 +259,17 @@ def _hashes(lines: Iterable[Line]) -> list[bytes]:
 # -- the lines
 
 
-OWN_FIELDS: Final = ("partition", "journal_id", "engine", "version", "signing_key", "at", "next_order")
+OWN_FIELDS: Final = (
+    "partition",
+    "journal_id",
+    "engine",
+    "version",
+    "signing_key",
+    "at",
+    "next_order",
+    "next_transfer",
+    "transfers_done",
+)
 
 
 def own_line(state: "Partition") -> Line:
@@ -238,6 +283,8 @@ def own_line(state: "Partition") -> Line:
         state.signing_key,
         state.at,
         state.next_order,
+        state.next_transfer,
+        state.transfers_done,
     )
 
 
@@ -274,7 +321,7 @@ def _ledger_line(state: "Partition", key: AccountKey) -> Line:
 
 def _wallet_line(state: "Partition", key: WalletKey) -> Line:
     wallet = state.wallets[key]
-    return ("wallet", wallet.key, wallet.balances)
+    return ("wallet", wallet.key, wallet.balances, wallet.transit, wallet.moved)
 
 
 def _position_line(state: "Partition", key: PositionKey) -> Line:
@@ -293,6 +340,51 @@ def _account_line(state: "Partition", account: str) -> Line:
     return ("account", account, state.accounts[account])
 
 
+def _guard_line(state: "Partition", key: GuardKey) -> Line | None:
+    guard = state.guards.get(key)
+    return None if guard is None else ("guard", key, guard)
+
+
+def _transfer_line(state: "Partition", transfer_id: str) -> Line | None:
+    transfer = state.transfers.get(transfer_id)
+    return None if transfer is None else ("transfer", transfer_id, transfer)
+
+
+def _book_line(state: "Partition", key: BookKey) -> Line:
+    return ("book", key, state.books.by_key[key])
+
+
+def _totals_line(state: "Partition", scope: str) -> Line | None:
+    totals = state.risk.totals.get(scope)
+    return None if totals is None or not totals.remembers else ("totals", scope, totals.line())
+
+
+def _limits_line(state: "Partition", scope: str) -> Line | None:
+    said = state.risk.limits.said.get(scope)
+    overrides = state.risk.limits.overrides.get(scope)
+    return None if said is None and overrides is None else ("limits", scope, said, overrides)
+
+
+def _latch_line(state: "Partition", scope: str) -> Line | None:
+    latch = state.risk.latches.get(scope)
+    return None if latch is None else ("latch", scope, latch)
+
+
+def _valuation_line(state: "Partition", asset: str) -> Line:
+    return ("valuation", asset, state.risk.valuations[asset])
+
+
+def _strategy_line(state: "Partition", strategy: str) -> Line | None:
+    assignment = state.risk.strategies.get(strategy)
+    return None if assignment is None else ("strategy", strategy, assignment)
+
+
+def _risk_line(state: "Partition", key: str) -> Line | None:
+    # Of what is remembered for telling duplicates how many and the last: it is short-lived, and would be long.
+    count, last = state.risk.last_recent()
+    return ("risk", key, state.risk.day, count, last) if state.risk.day or count else None
+
+
 _LINES: Final[tuple[Callable[["Partition", Any], Line | None], ...]] = (
     _order_line,
     _ledger_line,
@@ -301,12 +393,21 @@ _LINES: Final[tuple[Callable[["Partition", Any], Line | None], ...]] = (
     _venue_line,
     _instrument_line,
     _account_line,
+    _guard_line,
+    _transfer_line,
+    _book_line,
+    _totals_line,
+    _limits_line,
+    _latch_line,
+    _valuation_line,
+    _strategy_line,
+    _risk_line,
 )
 
 
 def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
     """Of everything that changes in place: the keys, and the lines."""
-    everything: tuple[dict[Any, Any], ...] = (
+    everything: tuple[Iterable[Any], ...] = (
         state.orders,
         state.ledgers,
         state.wallets,
@@ -314,9 +415,19 @@ def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
         state.venues,
         state.instruments,
         state.accounts,
+        state.guards,
+        state.transfers,
+        state.books.by_key,
+        state.risk.totals,
+        dict.fromkeys((*state.risk.limits.said, *state.risk.limits.overrides)),
+        state.risk.latches,
+        state.risk.valuations,
+        state.risk.strategies,
+        ("",),
     )
     for held, line_of in zip(everything, _LINES, strict=True):
-        yield held, [line_of(state, key) for key in held]
+        found = [(key, line) for key in held if (line := line_of(state, key)) is not None]
+        yield [key for key, _ in found], [line for _, line in found]
 
 
 def command_line(account: str, command_id: str, remembered: Any) -> Line:

@@ -1,5 +1,6 @@
 """Image: a partition's state as bytes and back, and what differs between two."""
 
+import copy
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +10,15 @@ import msgspec
 
 from oms.aggregates.account import Account, Balance, Wallet
 from oms.aggregates.digest import OWN_FIELDS, from_scratch, lines_of, name_of, own_line
+from oms.aggregates.guard import Guard
 from oms.aggregates.instrument import Instrument
+from oms.aggregates.money import exactly
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
+from oms.aggregates.registered import Registered
+from oms.aggregates.risk.image import RiskImage, restore_risk, risk_image
+from oms.aggregates.transfer import Transfer, hold_transfer
 from oms.aggregates.venue import Venue
 from oms.aggregates.window import Remembered, Window
 from oms.messages.enums import AccountKind
@@ -28,7 +34,9 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     signing_key: str = ""
     at: int
     next_order: int
-    accounts: dict[str, AccountKind]
+    next_transfer: int = 1
+    transfers_done: int = 0
+    accounts: dict[str, Registered | AccountKind]
     venues: list[Venue] = []
     instruments: list[Instrument]
     ledgers: list[Account]
@@ -40,6 +48,10 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     doubtful: dict[str, int]
     finished: dict[str, int]
     retired: dict[str, str]
+    guards: list[Guard] = []
+    transfers: list[Transfer] = []
+    books: list[tuple[str, Position]] | None = None
+    risk: RiskImage | None = None
 
 
 def _ordered(kind: type, value: Any) -> Any:
@@ -61,7 +73,9 @@ def dump(state: Partition) -> bytes:
             signing_key=state.signing_key,
             at=state.at,
             next_order=state.next_order,
-            accounts=state.accounts,
+            next_transfer=state.next_transfer,
+            transfers_done=state.transfers_done,
+            accounts=dict(state.accounts),
             venues=list(state.venues.values()),
             instruments=list(state.instruments.values()),
             ledgers=list(state.ledgers.values()),
@@ -73,6 +87,10 @@ def dump(state: Partition) -> bytes:
             doubtful=state.doubtful,
             finished=state.finished,
             retired=state.retired,
+            guards=list(state.guards.values()),
+            transfers=list(state.transfers.values()),
+            books=[(key[4], book) for key, book in state.books.by_key.items()],
+            risk=risk_image(state.risk),
         )
     )
 
@@ -97,6 +115,16 @@ def _earlier_wallets(image: bytes) -> list[Wallet]:
     return [Wallet(x.exchange, x.account, x.market, x.balances) for x in ledgers if x.balances]
 
 
+def _earlier_books(positions: list[Position]) -> list[tuple[str, Position]]:
+    """Of an image of before strategies had books: what is held is nobody's own."""
+    return [(ADOPTED, copy.deepcopy(position)) for position in positions]
+
+
+def _registered(account: str, found: Registered | AccountKind) -> Registered:
+    """Images of before accounts had names hold the kind alone."""
+    return found if isinstance(found, Registered) else Registered(found, account)
+
+
 def load(image: bytes, digest: str | None = None) -> Partition:
     """Undo :func:`dump`.
 
@@ -115,7 +143,9 @@ def load(image: bytes, digest: str | None = None) -> Partition:
         signing_key=read.signing_key,
         at=read.at,
         next_order=read.next_order,
-        accounts=read.accounts,
+        next_transfer=read.next_transfer,
+        transfers_done=read.transfers_done,
+        accounts={account: _registered(account, found) for account, found in read.accounts.items()},
         unanswered=read.unanswered,
         doubtful=read.doubtful,
         finished=OrderedDict(read.finished),
@@ -128,6 +158,9 @@ def load(image: bytes, digest: str | None = None) -> Partition:
     state.wallets = {wallet.key: wallet for wallet in wallets}
     for position in read.positions:
         state.hold_position((position.exchange, position.account, position.market, position.symbol), position)
+    for transfer in read.transfers:
+        hold_transfer(state, transfer)
+    state.guards = {guard.key: guard for guard in read.guards}
     state.windows = {account: Window(entries) for account, entries in read.windows.items()}
     for order in read.orders:
         state.orders[order.order_id] = order
@@ -136,8 +169,18 @@ def load(image: bytes, digest: str | None = None) -> Partition:
             state.live.setdefault(key, {})[order.order_id] = order
             if order.expires_at is not None:
                 state.expiring[order.order_id] = order.expires_at
+        state.own_book.changed(order)
         if order.strategy == ADOPTED:
             state.venue_ids[key, order.client_order_id] = order.order_id
+    for order in read.orders:
+        if order.awaits:
+            state.holds.hold(order, state.orders)
+    for strategy, book in _earlier_books(read.positions) if read.books is None else read.books:
+        state.books.hold((book.exchange, book.account, book.market, book.symbol, strategy), book)
+    if read.risk is not None:
+        restore_risk(state.risk, read.risk)
+    with exactly():
+        state.risk.rebuild(state)
     state.adopt_digest(digest or from_scratch(state))
     return state
 
@@ -154,6 +197,8 @@ def entities(state: Partition) -> Iterator[tuple[str, Any]]:
 
 
 _FIELDS = {
+    "limits": ("said", "overrides"),
+    "risk": ("day", "remembered", "last"),
     "order": ("order", "finished", "doubtful", "unanswered"),
     "ledger": (
         "session",
@@ -164,7 +209,7 @@ _FIELDS = {
         "reconciled_as",
         "differences",
     ),
-    "wallet": ("balances",),
+    "wallet": ("balances", "transit", "moved"),
 }
 
 

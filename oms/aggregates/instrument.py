@@ -4,6 +4,7 @@ Events: ``InstrumentListed`` (new, or changed terms).
 """
 
 from decimal import Decimal
+from typing import Final
 
 import attrs
 import msgspec
@@ -17,13 +18,17 @@ InstrumentKey = tuple[str, str, str]
 """(exchange, market, symbol)"""
 
 
+PERIOD_NS: Final = 5 * 60 * 10**9
+"""How long the mark that a period began with is what prices are held against."""
+
+
 @attrs.define(slots=True)
 class Instrument:
     """Terms of one symbol at one venue. Prices are quote per base; quantities base units, or contracts.
 
     ``tick`` and ``step`` are written with the fewest places, so that quantizing to them gives the one way to write an amount.
     ``ticks`` is a table of (lowest price, tick), ascending from 0, where the tick depends on the price; ``tick`` is then the
-    finest of them.
+    finest of them. ``mark`` is of ``mark_at`` (UTC ns), ``anchor`` the first mark of a period of :data:`PERIOD_NS`.
     """
 
     exchange: str
@@ -44,6 +49,9 @@ class Instrument:
     trading: bool
     ticks: tuple[tuple[Decimal, Decimal], ...] = ()
     mark: Decimal | None = None
+    mark_at: int = 0
+    anchor: Decimal | None = None
+    anchor_at: int = 0
 
     @property
     def spot(self) -> bool:
@@ -57,6 +65,16 @@ class Instrument:
     def tick_at(self, price: Decimal) -> Decimal:
         """The tick that a price has to be a multiple of."""
         return next((tick for lowest, tick in reversed(self.ticks) if price >= lowest), self.tick)
+
+    # -- evolve
+
+    def set_mark(self, mark: Decimal, at: int) -> None:
+        """Take over a mark; the first of a period is its anchor."""
+        self.mark = mark
+        self.mark_at = at
+        if self.anchor is None or at - self.anchor_at >= PERIOD_NS:
+            self.anchor = mark
+            self.anchor_at = at
 
     # -- decide
 
@@ -168,5 +186,9 @@ def listing(exchange: str, market: str, spec: InstrumentSpec) -> InstrumentListe
 
 
 def listed(event: InstrumentListed, before: Instrument | None) -> Instrument:
-    """The instrument after a listing. The mark survives changed terms."""
-    return Instrument(**msgspec.structs.asdict(event), mark=None if before is None else before.mark)
+    """The instrument after a listing. Marks survive changed terms."""
+    found = Instrument(**msgspec.structs.asdict(event))
+    if before is not None:
+        found.mark, found.mark_at = before.mark, before.mark_at
+        found.anchor, found.anchor_at = before.anchor, before.anchor_at
+    return found

@@ -12,18 +12,28 @@ from typing import Any, Final
 
 import attrs
 
+from oms.aggregates import guard, registered, transfer
 from oms.aggregates import order as orders
 from oms.aggregates.account import Account, AccountKey, Wallet, WalletKey, funding_key, trade_key
+from oms.aggregates.books import BookKey, Books
 from oms.aggregates.bust import bust_key, undoing
 from oms.aggregates.digest import Changes, Digest, command_line, retired_line, trade_line
+from oms.aggregates.holds import Holds
 from oms.aggregates.instrument import Instrument, InstrumentKey, listed
 from oms.aggregates.money import ONE, ZERO, quotient_up
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.position import Position, PositionKey
+from oms.aggregates.registered import Registered
+from oms.aggregates.risk import assignments
+from oms.aggregates.risk.own_book import OwnBook
+from oms.aggregates.risk.risk import Risk
+from oms.aggregates.risk.totals import Totals
 from oms.aggregates.venue import Venue, VenueKey, declared
 from oms.aggregates.window import Remembered, Window, outcome
+from oms.messages import controls as k
+from oms.messages import desk as d
 from oms.messages import events as e
-from oms.messages.enums import AccountKind, OrderStatus, Side
+from oms.messages.enums import OrderStatus, Side
 from oms.messages.frames import Commit
 
 FINISHED_KEPT_NS: Final = 3_600 * 10**9
@@ -42,14 +52,19 @@ class Partition:
         engine, version: instance and release of the engine that writes.
         signing_key: public key that receipts are signed with, in hex; empty before one was declared.
         at: UTC nanoseconds of the last commit; event time.
-        next_order: number that the next order id is made from.
+        next_order: number that the next order id is made from; ``next_transfer`` likewise.
+        transfers_done: how many transfers have moved anything.
         positions_of: account key → its positions by symbol.
         live: account key → its live orders by id, oldest first.
         unanswered: orders that wait for the venue → since when; oldest first, none of them in doubt.
         doubtful: orders in doubt → since when.
+        holds: orders that are not sent before others are gone. ``own_book``: our resting orders, by instrument and price.
         expiring: live GTD orders → when they expire.
         finished: finished orders in the hot state → when they finished; oldest first.
         retired: orders that left the hot state → their strategy; oldest first.
+        transfers: those under way, and those that finished a while ago.
+        transfers_under_way: of them those that the venue may yet make, oldest first. ``transfers_finished``: the others → when
+            they finished, oldest first.
         venue_ids: account key and client id at the venue → order id, for adopted orders, whose client ids are not ours.
         changes: entities touched that the digest has not taken in yet.
     """
@@ -61,7 +76,9 @@ class Partition:
     signing_key: str = ""
     at: int = 0
     next_order: int = 1
-    accounts: dict[str, AccountKind] = attrs.field(factory=dict)
+    next_transfer: int = 1
+    transfers_done: int = 0
+    accounts: dict[str, Registered] = attrs.field(factory=dict)
     venues: dict[VenueKey, Venue] = attrs.field(factory=dict)
     instruments: dict[InstrumentKey, Instrument] = attrs.field(factory=dict)
     ledgers: dict[AccountKey, Account] = attrs.field(factory=dict)
@@ -69,15 +86,23 @@ class Partition:
     positions: dict[PositionKey, Position] = attrs.field(factory=dict)
     orders: dict[str, Order] = attrs.field(factory=dict)
     windows: dict[str, Window] = attrs.field(factory=dict)
+    guards: dict[guard.GuardKey, guard.Guard] = attrs.field(factory=dict)
+    transfers: dict[str, transfer.Transfer] = attrs.field(factory=dict)
+    transfers_under_way: dict[str, transfer.Transfer] = attrs.field(factory=dict)
+    transfers_finished: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
     positions_of: dict[AccountKey, dict[str, Position]] = attrs.field(factory=dict)
     live: dict[AccountKey, dict[str, Order]] = attrs.field(factory=dict)
     unanswered: dict[str, int] = attrs.field(factory=dict)
     doubtful: dict[str, int] = attrs.field(factory=dict)
+    holds: Holds = attrs.field(factory=Holds)
+    own_book: OwnBook = attrs.field(factory=OwnBook)
     expiring: dict[str, int] = attrs.field(factory=dict)
     finished: OrderedDict[str, int] = attrs.field(factory=OrderedDict)
     retired: OrderedDict[str, str] = attrs.field(factory=OrderedDict)
     venue_ids: dict[tuple[AccountKey, str], str] = attrs.field(factory=dict)
     changes: Changes = attrs.field(factory=Changes)
+    books: Books = attrs.field(factory=Books)
+    risk: Risk = attrs.field(default=attrs.Factory(lambda self: Risk(self.changes), takes_self=True))
     _digest: Digest = attrs.field(factory=Digest)
 
     # -- digest
@@ -143,10 +168,24 @@ class Partition:
         """Take in a position that is not held yet."""
         self.positions[key] = position
         self.positions_of.setdefault(key[:3], {})[key[3]] = position
+        self.risk.attach(key, position)
+
+    def book(self, key: BookKey) -> Position:
+        """What a strategy's trades made of a position, to be changed; made flat when new."""
+        self.changes.books[key] = None
+        found = self.books.by_key.get(key)
+        if found is None:
+            found = self.books.book(key)
+            self.risk.attach_book(key, found)
+        return found
 
     def order_id(self) -> str:
         """The id of the next order: the journal's own prefix and a number, 16 letters and digits."""
         return f"{self.journal_id}{self.next_order:010x}"
+
+    def transfer_id(self) -> str:
+        """The id of the next transfer: the prefix, a T and a number, 17 letters and digits."""
+        return f"{self.journal_id}T{self.next_transfer:010x}"
 
     # -- evolve
 
@@ -169,6 +208,8 @@ class Partition:
             self._remember(account, commit.command_id, outcome(commit, sequence))
         if self.finished:
             self._retire(commit.at)
+        if self.transfers_finished:
+            transfer.retire_transfers(self, commit.at)
         if self.changes.many:
             self.fold()
 
@@ -206,6 +247,7 @@ class Partition:
         if live is None:
             live = self.live[key] = {}
         live[order.order_id] = order
+        self.own_book.changed(order)
         self.changes.orders[order.order_id] = None
         self.next_order += 1
 
@@ -241,6 +283,10 @@ class Partition:
             self.unanswered.setdefault(order_id, order.updated_at)
         elif order_id in self.unanswered:
             del self.unanswered[order_id]
+        self.own_book.changed(order)
+        if self.holds.since:
+            self.holds.changed(order, self.orders)
+        self.risk.counts(self, order)
 
     def _take_off(self, order: Order, key: AccountKey) -> None:
         """Count an order that only closes against what of its position is left to close."""
@@ -283,6 +329,12 @@ class Partition:
         order.evolve(event, at)
         self.unanswered.pop(event.order_id, None)
         self._settle(order)
+        if type(event) is e.OrderAmendRequested:
+            self.risk.amended(self, order, at)
+
+    def _reject(self, event: e.OrderRejected, at: int) -> None:
+        self._change(event, at)
+        self.risk.rejected(self, self.orders[event.order_id], at)
 
 
 BUY: Final = Side.BUY
@@ -310,21 +362,21 @@ def _loss_accepted(state: Partition, event: e.LossAccepted, at: int) -> None:
     """What was lost is not known here; the venue is asked for it when the connectors reconcile."""
 
 
-def _account_registered(state: Partition, event: e.AccountRegistered, at: int) -> None:
-    state.accounts[event.account] = event.kind
-    state.changes.accounts[event.account] = None
-
-
 def _venue_declared(state: Partition, event: e.VenueDeclared, at: int) -> None:
     venue = declared(event)
+    before = state.venues.get(venue.key)
     state.venues[venue.key] = venue
     state.changes.venues[venue.key] = None
+    if venue.wallet != (event.market if before is None else before.wallet):
+        # Positions count in the purse of another wallet.
+        state.risk.rebuild(state)
 
 
 def _instrument_listed(state: Partition, event: e.InstrumentListed, at: int) -> None:
     key = (event.exchange, event.market, event.symbol)
-    state.instruments[key] = listed(event, state.instruments.get(key))
+    state.instruments[key] = instrument = listed(event, state.instruments.get(key))
     state.changes.instruments[key] = None
+    state.risk.listed(instrument)
 
 
 def _session_opened(state: Partition, event: e.SessionOpened, at: int) -> None:
@@ -344,10 +396,13 @@ def _balance_adjusted(state: Partition, event: e.BalanceAdjusted, at: int) -> No
 
 
 def _marks_recorded(state: Partition, event: e.MarksRecorded, at: int) -> None:
+    touched: dict[str, Totals] = {}
     for symbol, mark in event.marks.items():
         key = (event.exchange, event.market, symbol)
-        state.instruments[key].mark = mark
+        state.instruments[key].set_mark(mark, at)
         state.changes.instruments[key] = None
+        state.risk.marked(state, key, touched)
+    state.risk.settled(touched)
 
 
 def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
@@ -361,8 +416,14 @@ def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
         state._take_off(order, key)
     if event.expires_at is not None:
         state.expiring[event.order_id] = event.expires_at
+    order.awaits = event.awaits
     state._add(order, key)
-    state.unanswered[event.order_id] = at
+    if event.awaits:
+        state.holds.hold(order, state.orders)
+    else:
+        state.unanswered[event.order_id] = at
+    state.risk.placed(state, event, at)
+    state.risk.counts(state, order)
 
 
 def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
@@ -417,14 +478,29 @@ def _trade(state: Partition, key: AccountKey, event: e.OrderFilled, at: int) -> 
     state.funds(key).fill(event, instrument, realised)
     if not instrument.spot:
         state.hold(position, instrument)
+    place = (*key, event.symbol)
+    book_key = (*place, state.books.strategy(event.strategy))
+    book = state.book(book_key)
+    book.fill(event, instrument, at)
+    if (
+        event.fee
+        and event.fee_asset != instrument.settle
+        and not (instrument.spot and event.fee_asset == instrument.base)
+    ):
+        state.risk.charge(position, instrument, event.fee_asset, event.fee)
+        state.risk.charge(book, instrument, event.fee_asset, event.fee)
+    state.risk.moved(state, place, (book_key,))
 
 
 def _traded(state: Partition, event: e.OrderFilled | e.TradeBusted, at: int) -> None:
     """Tell a trade to its order, where that is still in the hot state."""
     order = state.orders.get(event.order_id)
     if order is not None:
+        first = not order.cumulative
         order.evolve(event, at)
         state._settle(order)
+        if first:
+            state.risk.executed(state, order, at)
 
 
 def _remember_applied(state: Partition, key: AccountKey, name: str, venue_time: int) -> None:
@@ -448,6 +524,16 @@ def _funding_paid(state: Partition, event: e.FundingPaid, at: int) -> None:
     position.updated_at = at
     key = (event.exchange, event.account, event.market)
     state.funds(key).fund(event)
+    place = (*key, event.symbol)
+    parts = state.books.shares(place, event.amount)
+    for book_key, amount in parts:
+        book = state.book(book_key)
+        book.fund(amount, event.asset, instrument.settle)
+        if event.asset != instrument.settle:
+            state.risk.charge(book, instrument, event.asset, -amount)
+    if event.asset != instrument.settle:
+        state.risk.charge(position, instrument, event.asset, -event.amount)
+    state.risk.moved(state, place, [book_key for book_key, _ in parts])
     _remember_applied(state, key, funding_key(event.symbol, event.funding_id), event.venue_time)
 
 
@@ -455,6 +541,10 @@ def _position_adjusted(state: Partition, event: e.PositionAdjusted, at: int) -> 
     position, instrument = _position_of(state, event)
     position.adjust(event, at)
     state.hold(position, instrument)
+    book_key = state.books.adjust(event, at)
+    state.changes.books[book_key] = None
+    state.risk.attach_book(book_key, state.books.by_key[book_key])
+    state.risk.moved(state, book_key[:4], (book_key,))
 
 
 def _position_stated(state: Partition, event: e.PositionStated, at: int) -> None:
@@ -483,6 +573,45 @@ def _reconciliation_requested(state: Partition, event: e.ReconciliationRequested
 
 def _reconciled(state: Partition, event: e.Reconciled, at: int) -> None:
     state.ledger((event.exchange, event.account, event.market)).reconciled(event, at)
+    state.risk.differs(event)
+
+
+def _limits_set(state: Partition, event: k.LimitsSet, at: int) -> None:
+    state.risk.limits_set(event, at)
+
+
+def _limits_overridden(state: Partition, event: k.LimitsOverridden, at: int) -> None:
+    state.risk.limits_overridden(event, at)
+
+
+def _override_ended(state: Partition, event: k.OverrideEnded, at: int) -> None:
+    state.risk.override_ended(event, at)
+
+
+def _valuation_set(state: Partition, event: k.ValuationSet, at: int) -> None:
+    state.risk.valued(state, event, at)
+
+
+def _limit_crossed(state: Partition, event: k.LimitCrossed, at: int) -> None:
+    state.risk.crossed(event, at)
+
+
+def _kill_switch_engaged(state: Partition, event: k.KillSwitchEngaged, at: int) -> None:
+    state.risk.engaged(event, at)
+
+
+def _kill_switch_released(state: Partition, event: k.KillSwitchReleased, at: int) -> None:
+    state.risk.released(event, at)
+
+
+def _day_rolled(state: Partition, event: k.DayRolled, at: int) -> None:
+    state.risk.rolled(state, event)
+
+
+def _strategy_assigned(state: Partition, event: d.StrategyAssigned, at: int) -> None:
+    assignments.assign(state.risk.strategies, event)
+    state.risk.version += 1
+    state.changes.strategies[event.strategy] = None
 
 
 def reservation(instrument: Instrument, side: Side, price: Any) -> tuple[str, Any]:
@@ -525,7 +654,15 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.Sealed: _sealed,
     e.SigningKeyDeclared: _signing_key_declared,
     e.LossAccepted: _loss_accepted,
-    e.AccountRegistered: _account_registered,
+    e.AccountRegistered: registered.account_registered,
+    d.AccountRenamed: registered.account_renamed,
+    d.AccountDisabled: registered.account_disabled,
+    d.AccountEnabled: registered.account_enabled,
+    d.AccountClosed: registered.account_closed,
+    d.TransferRequested: transfer.transfer_requested,
+    d.TransferInDoubt: transfer.transfer_in_doubt,
+    d.TransferCompleted: transfer.transfer_completed,
+    d.TransferRejected: transfer.transfer_rejected,
     e.VenueDeclared: _venue_declared,
     e.InstrumentListed: _instrument_listed,
     e.SessionOpened: _session_opened,
@@ -544,7 +681,7 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.OrderDenied: _order_denied,
     e.OrderAdopted: _order_adopted,
     e.OrderAccepted: Partition._change,
-    e.OrderRejected: Partition._change,
+    e.OrderRejected: Partition._reject,
     e.OrderFilled: _order_filled,
     e.TradeBusted: _trade_busted,
     e.OrderCancelRequested: Partition._ask,
@@ -558,4 +695,16 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.OrderRestated: Partition._change,
     e.OrderInDoubt: Partition._change,
     e.OrderDoubtResolved: Partition._change,
+    e.OrderReleased: Partition._change,
+    k.LimitsSet: _limits_set,
+    k.LimitsOverridden: _limits_overridden,
+    k.OverrideEnded: _override_ended,
+    k.ValuationSet: _valuation_set,
+    k.LimitCrossed: _limit_crossed,
+    k.KillSwitchEngaged: _kill_switch_engaged,
+    k.KillSwitchReleased: _kill_switch_released,
+    k.DayRolled: _day_rolled,
+    d.StrategyAssigned: _strategy_assigned,
+    d.DisconnectGuardSet: guard.guard_set,
+    d.ClientDisconnected: guard.client_disconnected,
 }

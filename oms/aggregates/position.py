@@ -45,6 +45,9 @@ class Position:
         leverage, margin_mode: as the venue last said; None while it has not, which counts as a leverage of 1.
         stated_entry, liquidation_price, stated_margin: as the venue last said, at ``stated_at`` (UTC ns); None for nothing.
         asked_at: when terms were asked for that the venue has not answered; 0 for none.
+        charged: fees and funding in other assets, in the settlement asset at the rates of their time. ``unpriced``: those
+            whose rate was not known, by asset.
+        day_base: :attr:`earned` and what was open, as the trading day began.
     """
 
     exchange: str
@@ -68,6 +71,9 @@ class Position:
     stated_margin: Decimal | None = None
     stated_at: int = 0
     asked_at: int = 0
+    charged: Decimal = ZERO
+    unpriced: dict[str, Decimal] = attrs.field(factory=dict)
+    day_base: Decimal = ZERO
 
     # -- evolve
 
@@ -138,6 +144,11 @@ class Position:
         self.asked_at = 0
 
     # -- read
+
+    @property
+    def earned(self) -> Decimal:
+        """What is realised, after fees and funding of any asset that could be valued, in the settlement asset."""
+        return self.realised - self.fees - self.charged + self.funding
 
     @property
     def required_margin(self) -> Decimal:

@@ -15,6 +15,7 @@ import msgspec
 from oms.aggregates.transfer import is_transfer_id
 from oms.messages import events as e
 from oms.messages.codes import Code
+from oms.messages.controls import KillSwitchEngaged
 from oms.messages.desk import TransferRequested
 from oms.messages.enums import OrderStatus
 from oms.messages.frames import Commit
@@ -42,11 +43,14 @@ class Remembered:
 
 
 def outcome(commit: Commit, sequence: int) -> Remembered:
-    """What a commit answers to the command that caused it; told by its last event."""
+    """What a commit answers to the command that caused it; told by its last event, of a kill by its first."""
     event: Any = commit.events[-1]
     found = Remembered(commit.fingerprint, sequence)
     kind = type(event)
-    if kind is e.OrderPlaced:
+    if type(commit.events[0]) is KillSwitchEngaged:
+        # The kill is what was asked for; the cancels follow from it.
+        found.count = len(commit.events) - 1
+    elif kind is e.OrderPlaced:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_NEW
     elif kind is e.OrderDenied:
         found.order_id, found.status = event.order_id, OrderStatus.DENIED

@@ -13,6 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +28,17 @@ from nats.micro.service import Service
 
 from oms import __version__
 from oms.aggregates.account import AccountKey
+from oms.aggregates.guard import Guard
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
+from oms.engine.beginning import otherwise
 from oms.engine.facts import RefusedFacts
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
+from oms.handlers.risk_check import is_due
 from oms.journal.errors import AppendRefused, AppendUnknown, Fenced, JournalBroken, JournalFault
 from oms.journal.evidence import Evidence, EvidenceHeld
 from oms.journal.loss import JournalLost
@@ -43,7 +47,10 @@ from oms.journal.writer import JournalWriter
 from oms.messages import codec
 from oms.messages import commands as c
 from oms.messages.alerts import SUBJECT as ALERTS
+from oms.messages.base import Command
 from oms.messages.codes import Code, Refused
+from oms.messages.controls import BeginControls, CheckRisk
+from oms.messages.desk import DoubtTransfers, DropClient
 from oms.messages.enums import AccountKind
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
@@ -88,6 +95,7 @@ class EngineSettings:
 
     Args:
         accounts: to be registered at start, as configured.
+        controls: limits, valuations and strategies that a new journal begins with.
         snapshots: where to start from; None to rebuild from the journal alone.
         archive: what the journal no longer has; None when nothing was ever trimmed.
         data_dir: where mark, receipts and their key are; None to keep none, and notice no loss.
@@ -95,6 +103,7 @@ class EngineSettings:
     """
 
     accounts: dict[str, AccountKind]
+    controls: BeginControls
     snapshots: Snapshots | None = None
     archive: FrameArchive | None = None
     data_dir: Path | None = None
@@ -330,8 +339,13 @@ class Engine:
                 self._internal(
                     f"register_account._.{account}._._", c.RegisterAccount(command_id=command_id, kind=kind)
                 )
+        for difference in otherwise(self.state, self._settings.controls):
+            log.warning("%s", difference)
+        self._internal("begin_controls._._._._", self._settings.controls)
         for key, order_ids in self._watch.unanswered_by_account():
             self._doubt(key, order_ids, "the engine was restarted before the venue answered")
+        if transfer_ids := self._watch.unanswered_transfers():
+            self._doubt_transfers(transfer_ids, "the engine was restarted before the venue answered")
         while (batch := self._queue.take()) is not None:
             await self._make_durable(batch)
 
@@ -422,7 +436,7 @@ class Engine:
                 self._queue.open.instructions.append((key, session, instruction))
         return outcome
 
-    def _internal(self, subject: str, command: c.Command) -> Commit | None:
+    def _internal(self, subject: str, command: Command) -> Commit | None:
         try:
             outcome = self._decide_one(subject, codec.encode(command))
             assert outcome.reply.ok, f"{command} was refused: {outcome.reply}"
@@ -448,6 +462,10 @@ class Engine:
         for start in range(0, len(order_ids), 1_000):
             some = list(order_ids[start : start + 1_000])
             self._internal(".".join(("doubt", *key, "_")), c.DoubtOrders(order_ids=some, reason=reason))
+
+    def _doubt_transfers(self, transfer_ids: list[str], reason: str) -> None:
+        command = DoubtTransfers(transfer_ids=transfer_ids, reason=reason)
+        self._internal("doubt_transfers._._._._", command)
 
     # -- making durable
 
@@ -507,19 +525,39 @@ class Engine:
                     ".".join(("close_session", *key, "_")),
                     c.CloseSession(session=session, reason="the connector's heartbeat stopped"),
                 )
+            if is_due(self.state, now):
+                self._internal("check_risk._._._._", CheckRisk())
+            for guard in self._watch.silent_clients(time.monotonic()):
+                self._drop(guard)
             for key, order_ids in self._watch.overdue(now):
                 self._doubt(key, order_ids, "the venue did not answer in time")
+            if transfer_ids := self._watch.overdue_transfers(now):
+                self._doubt_transfers(transfer_ids, "the venue did not answer in time")
+            for key, order_ids in self._watch.held_too_long(now):
+                self._internal(".".join(("release_orders", *key, "_")), c.ReleaseOrders(order_ids=order_ids))
             for key, order_ids in self._watch.expired(now):
                 self._internal(".".join(("expire", *key, "_")), c.ExpireOrders(order_ids=order_ids))
-            for key, session, instruction in self._watch.look_ups_again(now):
+            again = chain(self._watch.look_ups_again(now), self._watch.transfer_look_ups(now))
+            for key, session, instruction in again:
                 self._queue.open.instructions.append((key, session, instruction))
                 self._wake.set()
+
+    def _drop(self, guard: Guard) -> None:
+        """Cancel the orders of a client that fell silent. One of more than a commit holds goes on until all are."""
+        log.warning(
+            "client %s of account %s was silent for %d ms: its orders are canceled",
+            guard.client,
+            guard.account,
+            guard.timeout_ms,
+        )
+        while self.state.guards.get(guard.key) is guard:
+            self._internal(f"drop_client._.{guard.account}._._", DropClient(client=guard.client))
 
 
 def _commit_bound(subject: str) -> int:
     """What a commit may take in a frame: the command itself, and the events that can come of so long a command."""
     verb = subject.partition(".")[0]
-    if verb in codec.LIST_VERBS or verb == "cancel_all":
+    if verb in codec.LIST_VERBS or verb in ("cancel_all", "kill"):
         return 3 * codec.MAX_LIST_BYTES
     return 4 * codec.MAX_COMMAND_BYTES
 

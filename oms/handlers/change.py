@@ -10,7 +10,8 @@ from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition, margin_unit
 from oms.handlers.place import expected_price
-from oms.handlers.target import covers, find_order
+from oms.handlers.self_trade import check_amend_crosses
+from oms.handlers.target import check_trading, covers, find_order
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import AmendOrder, CancelAll, CancelOrder
 from oms.messages.enums import CancelReason, Side
@@ -56,7 +57,7 @@ def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) ->
     return events
 
 
-def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> list[Event]:
+def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: int) -> list[Event]:
     """Ask the venue for other terms, held against the instrument and the funds as a new order would be.
 
     Raises:
@@ -65,6 +66,11 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
             VENUE_DOWN.
     """
     order = find_order(state, subject, command, command.order_id)
+    check_trading(state, order.account)
+    place = (order.exchange, order.account, order.market, order.symbol)
+    gate = state.risk.gate(state, place, order.strategy, now)
+    # Of what amends to less, in a killed scope too, only a cancel is let through.
+    gate.check_open(order.side, order.quantity, order.reduce_only)
     instrument = state.instruments[order.exchange, order.market, order.symbol]
     quantity, price = command.quantity, command.price
     if quantity is not None:
@@ -92,8 +98,13 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder) -> lis
         event = msgspec.structs.replace(event, reserve_price=unit)
     else:
         unit = order.unit_at(event.price)
+    more = event.quantity - order.cumulative - order.exposed
+    gate.check_amend(
+        order.side, event.quantity, more, event.price, order.trigger_price, order.reduce_only, now
+    )
     needs = (event.quantity - order.cumulative) * unit - order.reserved
     state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)
+    check_amend_crosses(state, gate.self_trade, order, event.price)
     return [event]
 
 

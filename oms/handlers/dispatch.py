@@ -13,7 +13,19 @@ import msgspec
 from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.aggregates.window import Remembered, reply
-from oms.handlers import change, place, reconciling, terms, venue
+from oms.handlers import (
+    accounts,
+    change,
+    guard,
+    kill,
+    limits,
+    place,
+    reconciling,
+    risk_check,
+    terms,
+    transfer,
+    venue,
+)
 from oms.handlers.instruct import Addressed, instruction_for, resumed_cancels
 from oms.handlers.internal import (
     decide_accept_loss,
@@ -23,17 +35,18 @@ from oms.handlers.internal import (
     decide_seal,
     decide_start,
 )
+from oms.handlers.self_trade import decide_free, decide_give_up
 from oms.handlers.target import check_account, full_target
 from oms.messages import codec
 from oms.messages import commands as c
+from oms.messages import controls as k
+from oms.messages import desk as d
+from oms.messages.base import ClientCommand, Command
 from oms.messages.codes import Code, Refused
-from oms.messages.enums import AccountKind
-from oms.messages.events import AccountRegistered, Event, SessionOpened
+from oms.messages.events import Event, SessionOpened
 from oms.messages.frames import Commit
 from oms.messages.replies import Done, Failed, LivePage, RefusedReport, failed
 from oms.messages.subjects import Subject, parse_subject
-
-MAX_SUB_ACCOUNTS: Final = 200
 
 
 class Outcome(NamedTuple):
@@ -60,7 +73,7 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
     try:
         parts = parse_subject(subject)
         command: Any = codec.decode_command(parts.action, raw)
-        if isinstance(command, c.ClientCommand):
+        if isinstance(command, ClientCommand):
             return _client(state, parts, subject, command, raw, now, sequence)
         return _statement(state, parts, subject, command, raw, now, sequence)
     except Refused as refused:
@@ -74,18 +87,20 @@ def _client(
     state: Partition,
     parts: Subject,
     subject: str,
-    command: c.ClientCommand,
+    command: ClientCommand,
     raw: bytes,
     now: int,
     sequence: int,
 ) -> Outcome:
     fingerprint = codec.fingerprint(subject, command)
-    if not isinstance(command, c.RegisterAccount):
-        check_account(state, parts.account)
     window = state.windows.get(parts.account)
     known = None if window is None else window.get(command.command_id)
     if known is not None:
+        # Before anything else: whoever closed an account and asks again hears that it is done, not that it is closed.
         return Outcome(_repeat(command, known, fingerprint), None, [])
+    if not isinstance(command, c.RegisterAccount | k.ScopedCommand | k.SetValuation):
+        # What is about a scope says so itself, and has nobody's account in its subject.
+        check_account(state, parts.account)
     events = _decide(state, parts, command, now)
     instructions: list[Addressed] = []
     _apply(state, events, now, instructions)
@@ -102,7 +117,7 @@ def _client(
     return Outcome(reply(command.command_id, found, duplicate=False), commit, instructions)
 
 
-def _repeat(command: c.ClientCommand, known: Remembered, fingerprint: str) -> Done | Failed:
+def _repeat(command: ClientCommand, known: Remembered, fingerprint: str) -> Done | Failed:
     if known.fingerprint != fingerprint:
         raise Refused(
             Code.COMMAND_ID_REUSED, f"command_id {command.command_id!r} was used before with another payload"
@@ -118,6 +133,11 @@ def _apply(state: Partition, events: list[Event], now: int, instructions: list[A
             instructions.append(instruction)
         elif type(event) is SessionOpened and event.ready:
             instructions += resumed_cancels(state, event)
+    free = state.holds.free
+    while free:
+        found: list[Event] = [decide_free(state, state.orders[next(iter(free))], now)]
+        _apply(state, found, now, instructions)
+        events += found
 
 
 def _decide(state: Partition, parts: Subject, command: Any, now: int) -> list[Event]:
@@ -127,44 +147,37 @@ def _decide(state: Partition, parts: Subject, command: Any, now: int) -> list[Ev
     if kind is c.CancelOrder:
         return change.decide_cancel(state, parts, command)
     if kind is c.AmendOrder:
-        return change.decide_amend(state, parts, command)
+        return change.decide_amend(state, parts, command, now)
     if kind is c.CancelAll:
         return change.decide_cancel_all(state, parts, command)
     if kind is c.SetTerms:
-        return terms.decide_set_terms(state, full_target(parts, command), command)
+        return terms.decide_set_terms(state, full_target(parts, command), command, now)
     if kind is c.RequestReconciliation:
         return reconciling.decide_request(state, parts, command)
-    return _decide_register(state, parts, command)
+    if kind is d.CancelOnDisconnect:
+        return guard.decide_cancel_on_disconnect(state, parts, command)
+    return _OF_THE_DESK[kind](state, parts, command, now)
 
 
-def _decide_register(state: Partition, parts: Subject, command: c.RegisterAccount) -> list[Event]:
-    if not is_account_name(parts.account):
-        raise Refused(
-            Code.SUBJECT_INVALID, f"an account is 1 to 32 letters, digits, '_' or '-', was {parts.account!r}"
-        )
-    known = state.accounts.get(parts.account)
-    if known is not None and known is not command.kind:
-        raise Refused(Code.ACCOUNT_EXISTS, f"account {parts.account} is registered as {known}")
-    if known is None:
-        kinds = list(state.accounts.values())
-        room = 1 if command.kind is AccountKind.MAIN else MAX_SUB_ACCOUNTS
-        if kinds.count(command.kind) >= room:
-            raise Refused(Code.ACCOUNT_LIMIT, f"there are {room} {command.kind} accounts already")
-    return [AccountRegistered(account=parts.account, kind=command.kind)]
-
-
-def is_account_name(value: str) -> bool:
-    """Whether a subject token may name an account: not the wildcard, and nothing that NATS gives a meaning."""
-    return (
-        value != "_"
-        and len(value) <= 32
-        and all(ch.isalnum() or ch in "_-" for ch in value)
-        and value.isascii()
-    )
+_OF_THE_DESK: Final[dict[type, Any]] = {
+    c.RegisterAccount: accounts.decide_register,
+    d.RenameAccount: accounts.decide_rename,
+    d.DisableAccount: accounts.decide_disable,
+    d.EnableAccount: accounts.decide_enable,
+    d.CloseAccount: accounts.decide_close,
+    d.AssignStrategy: accounts.decide_assign,
+    d.TransferFunds: transfer.decide_transfer,
+    k.SetLimits: limits.decide_set_limits,
+    k.OverrideLimits: limits.decide_override,
+    k.EndOverride: limits.decide_end_override,
+    k.SetValuation: limits.decide_set_valuation,
+    k.Kill: kill.decide_kill,
+    k.Release: kill.decide_release,
+}
 
 
 def _statement(
-    state: Partition, parts: Subject, subject: str, command: c.Command, raw: bytes, now: int, sequence: int
+    state: Partition, parts: Subject, subject: str, command: Command, raw: bytes, now: int, sequence: int
 ) -> Outcome:
     if isinstance(command, c.ListLive):
         return Outcome(venue.list_live(state, parts, command, sequence), None, [])
@@ -174,6 +187,8 @@ def _statement(
         decided = venue.decide_reports(state, parts, command, refused)
     elif isinstance(command, c.ReportPositions):
         decided = (reconciling.decide_positions(state, parts, command, refused),)
+    elif isinstance(command, k.CheckRisk):
+        decided = (risk_check.decide_check_risk(state, now),)
     else:
         decided = (_STATEMENTS[type(command)](state, parts, command),)
     events: list[Event] = []
@@ -199,8 +214,13 @@ _STATEMENTS: Final[dict[type, Any]] = {
     c.ReportReconciliation: reconciling.decide_reconciliation,
     c.DoubtOrders: decide_doubt,
     c.ExpireOrders: decide_expire,
+    c.ReleaseOrders: decide_give_up,
     c.StartEngine: decide_start,
     c.SealState: decide_seal,
     c.DeclareKey: decide_declare_key,
     c.AcceptLoss: decide_accept_loss,
+    k.BeginControls: limits.decide_begin_controls,
+    d.DropClient: guard.decide_drop_client,
+    d.ReportTransfer: transfer.decide_report_transfer,
+    d.DoubtTransfers: transfer.decide_doubt_transfers,
 }

@@ -7,7 +7,8 @@ from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import ADOPTED
 from oms.aggregates.partition import Partition, margin_unit, reservation
-from oms.handlers.target import Target
+from oms.handlers.self_trade import NOTHING, decide_self_trade
+from oms.handlers.target import Target, check_trading
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import PlaceOrder
 from oms.messages.enums import OrderType, Side, TimeInForce
@@ -29,10 +30,18 @@ def decide_place(state: Partition, target: Target, command: PlaceOrder, now: int
     """
     check_shape(command)
     instrument = target.instrument(state)
+    prevention = NOTHING
     try:
-        quantity, price, trigger, reserve_price = _check(state, target, instrument, command, now)
+        quantity, price, trigger, reserve_price, mode = _check(state, target, instrument, command, now)
+        # The last control: nothing is cancelled for an order that another one denies.
+        prevention = decide_self_trade(
+            state, mode, target, command.type, command.side, price, command.post_only
+        )
+        if prevention.denied is not None:
+            raise prevention.denied
     except Refused as refused:
         return [
+            *prevention.cancels,
             OrderDenied(
                 order_id=state.order_id(),
                 exchange=target.exchange,
@@ -52,9 +61,10 @@ def decide_place(state: Partition, target: Target, command: PlaceOrder, now: int
                 client_order_id=command.client_order_id,
                 code=refused.code,
                 message=refused.message,
-            )
+            ),
         ]
     return [
+        *prevention.cancels,
         OrderPlaced(
             order_id=state.order_id(),
             exchange=target.exchange,
@@ -73,7 +83,8 @@ def decide_place(state: Partition, target: Target, command: PlaceOrder, now: int
             strategy=command.strategy,
             client_order_id=command.client_order_id,
             reserve_price=reserve_price,
-        )
+            awaits=prevention.awaits,
+        ),
     ]
 
 
@@ -112,8 +123,12 @@ def check_shape(command: PlaceOrder) -> None:
 
 def _check(
     state: Partition, target: Target, instrument: Instrument, command: PlaceOrder, now: int
-) -> tuple[Decimal, Decimal | None, Decimal | None, Decimal]:
-    """Return quantity, price and trigger as the venue writes them, and what the event says each unit reserves."""
+) -> tuple[Decimal, Decimal | None, Decimal | None, Decimal, str]:
+    """Return quantity, price and trigger as the venue writes them, what the event says each unit reserves, and the mode of
+    self-trade prevention."""
+    check_trading(state, target.account)
+    gate = state.risk.gate(state, target[:4], command.strategy, now)
+    gate.check_open(command.side, command.quantity, command.reduce_only)
     ledger = state.ledgers.get(target.account_key)
     if ledger is None or not ledger.ready:
         raise Refused(
@@ -140,9 +155,12 @@ def _check(
         reserve_price = unit_off_spot(
             state, target, instrument, command.side, quantity, reserve_price, command.reduce_only
         )
+    gate.check_place(
+        command.side, command.type, quantity, price, trigger, command.reduce_only, now, state.risk.recent
+    )
     asset, unit = reservation(instrument, command.side, reserve_price)
     state.funds_seen(target.account_key).check_funds(asset, quantity * unit)
-    return quantity, price, trigger, reserve_price
+    return quantity, price, trigger, reserve_price, gate.self_trade
 
 
 def unit_off_spot(

@@ -18,17 +18,18 @@ MAX_LEVERAGE: Final = Decimal(1_000)
 """No venue goes as far as these; what it allows for a symbol, and with what is open, it says itself."""
 
 
-def decide_set_terms(state: Partition, target: Target, command: SetTerms) -> list[e.Event]:
+def decide_set_terms(state: Partition, target: Target, command: SetTerms, now: int) -> list[e.Event]:
     """Ask the venue for another leverage, margin mode or both.
 
     Raises:
-        Refused: INVALID_COMMAND, INSTRUMENT_UNKNOWN, NOT_SUPPORTED, VENUE_DOWN.
+        Refused: INVALID_COMMAND, INSTRUMENT_UNKNOWN, MAX_LEVERAGE, NOT_SUPPORTED, VENUE_DOWN.
     """
     leverage, mode = command.leverage, command.margin_mode
     if leverage is None and mode is None:
         raise Refused(Code.INVALID_COMMAND, "needs leverage, margin_mode or both")
     if leverage is not None:
         _check_leverage(leverage)
+        _check_limit(state, target, leverage, now)
     target.instrument(state)
     venue = state.venues.get((target.exchange, target.market))
     if venue is None:
@@ -50,6 +51,16 @@ def decide_set_terms(state: Partition, target: Target, command: SetTerms) -> lis
             margin_mode=mode,
         )
     ]
+
+
+def _check_limit(state: Partition, target: Target, leverage: Decimal, now: int) -> None:
+    target.instrument(state)
+    gate = state.risk.gate(state, target[:4], "", now)
+    if gate.refused is not None and gate.refused.code is Code.LIMIT_MISSING:
+        raise Refused(Code.LIMIT_MISSING, gate.refused.message)
+    most = gate.max_leverage
+    if most is not None and leverage > most:
+        raise Refused(Code.MAX_LEVERAGE, f"leverage {leverage:f} is above the limit of {most:f}")
 
 
 def decide_statement(

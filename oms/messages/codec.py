@@ -8,6 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from oms.messages import commands as c
+from oms.messages import controls as k
+from oms.messages import desk as d
+from oms.messages.base import ClientCommand, Command, CommandId
 from oms.messages.codes import Code, Refused
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -16,7 +19,7 @@ MAX_COMMAND_BYTES: Final = 8 * 1024
 """One command of a client. Commands of connectors (lists of reports) may fill a quarter of a message, so that their commit fits a frame."""
 MAX_LIST_BYTES: Final = MAX_MESSAGE_BYTES // 4
 
-COMMANDS: Final[dict[str, type[c.Command]]] = {
+COMMANDS: Final[dict[str, type[Command]]] = {
     "place": c.PlaceOrder,
     "amend": c.AmendOrder,
     "cancel": c.CancelOrder,
@@ -24,6 +27,19 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
     "register_account": c.RegisterAccount,
     "set_terms": c.SetTerms,
     "reconcile": c.RequestReconciliation,
+    "rename_account": d.RenameAccount,
+    "disable_account": d.DisableAccount,
+    "enable_account": d.EnableAccount,
+    "close_account": d.CloseAccount,
+    "assign_strategy": d.AssignStrategy,
+    "transfer": d.TransferFunds,
+    "cancel_on_disconnect": d.CancelOnDisconnect,
+    "set_limits": k.SetLimits,
+    "override_limits": k.OverrideLimits,
+    "end_override": k.EndOverride,
+    "set_valuation": k.SetValuation,
+    "kill": k.Kill,
+    "release": k.Release,
     "declare_venue": c.DeclareVenue,
     "list_instruments": c.ListInstruments,
     "open_session": c.OpenSession,
@@ -33,9 +49,15 @@ COMMANDS: Final[dict[str, type[c.Command]]] = {
     "report_positions": c.ReportPositions,
     "report_reconciliation": c.ReportReconciliation,
     "report_marks": c.ReportMarks,
+    "report_transfer": d.ReportTransfer,
     "list_live": c.ListLive,
     "doubt": c.DoubtOrders,
     "expire": c.ExpireOrders,
+    "doubt_transfers": d.DoubtTransfers,
+    "release_orders": c.ReleaseOrders,
+    "drop_client": d.DropClient,
+    "begin_controls": k.BeginControls,
+    "check_risk": k.CheckRisk,
     "start": c.StartEngine,
     "seal": c.SealState,
     "declare_key": c.DeclareKey,
@@ -55,15 +77,37 @@ LIST_VERBS: Final = frozenset(
         "close_session",
         "doubt",
         "expire",
+        "doubt_transfers",
+        "release_orders",
+        "drop_client",
+        "begin_controls",
+        "check_risk",
     }
 )
-INTERNAL_VERBS: Final = frozenset({"doubt", "expire", "start", "seal", "declare_key", "accept_loss"})
+INTERNAL_VERBS: Final = frozenset(
+    {
+        "doubt",
+        "expire",
+        "doubt_transfers",
+        "release_orders",
+        "drop_client",
+        "begin_controls",
+        "check_risk",
+        "start",
+        "seal",
+        "declare_key",
+        "accept_loss",
+    }
+)
 """Verbs that the engine asks of itself; no endpoint serves them."""
 
 _DECIMALS: Final[dict[str, tuple[str, ...]]] = {
     "place": ("quantity", "price", "trigger_price"),
     "amend": ("quantity", "price"),
     "set_terms": ("leverage",),
+    "assign_strategy": ("capital",),
+    "transfer": ("amount",),
+    "set_valuation": ("rate",),
 }
 _FINE = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?").fullmatch
 
@@ -143,7 +187,7 @@ def _check_decimal(name: str, value: Decimal, raw: bytes) -> None:
 
 
 class _Identified(msgspec.Struct):
-    command_id: c.CommandId | None = None
+    command_id: CommandId | None = None
 
 
 _identify = msgspec.json.Decoder(_Identified).decode
@@ -157,6 +201,6 @@ def command_id_of(raw: bytes) -> str | None:
         return None
 
 
-def fingerprint(subject: str, command: c.ClientCommand) -> str:
+def fingerprint(subject: str, command: ClientCommand) -> str:
     """Hash what a command means: its subject and every field, however the sender spelled the JSON. 16 hex digits."""
     return hashlib.blake2b(encode(command) + subject.encode(), digest_size=8).hexdigest()

@@ -37,7 +37,53 @@ class Code(StrEnum):
     # What the command speaks of. Nothing is appended.
     ACCOUNT_UNKNOWN = "ACCOUNT_UNKNOWN", "No such account is registered."
     ACCOUNT_EXISTS = "ACCOUNT_EXISTS", "The account is registered already with another kind."
-    ACCOUNT_LIMIT = "ACCOUNT_LIMIT", "There is one MAIN account and at most 200 SUB accounts."
+    ACCOUNT_LIMIT = "ACCOUNT_LIMIT", "There is one MAIN account and at most 200 SUB and STRATEGY accounts."
+    ACCOUNT_CLOSED = "ACCOUNT_CLOSED", "The account is closed for good."
+    ACCOUNT_NAME_TAKEN = "ACCOUNT_NAME_TAKEN", "Another account is called so."
+    ACCOUNT_NOT_EMPTY = (
+        "ACCOUNT_NOT_EMPTY",
+        "The account has live orders, open positions, funds, or transfers under way, and cannot be closed.",
+    )
+    STRATEGY_UNKNOWN = "STRATEGY_UNKNOWN", "The strategy is assigned to no account."
+    PERSON_REQUIRED = "PERSON_REQUIRED", "Somebody has to answer for this: `by` must name a person."
+    SCOPE_INVALID = "SCOPE_INVALID", "The scope is not written as one; see the page of controls."
+    SCOPE_UNKNOWN = (
+        "SCOPE_UNKNOWN",
+        "The scope names an exchange, account, strategy or instrument that there is not.",
+    )
+    LIMIT_UNKNOWN = "LIMIT_UNKNOWN", "No control has this name."
+    LIMIT_INVALID = (
+        "LIMIT_INVALID",
+        "The value of a limit is negative, out of bounds, or not what the control takes.",
+    )
+    LIMIT_SCOPE = "LIMIT_SCOPE", "The control cannot be set for such a scope."
+    LIMIT_CONTRADICTION = (
+        "LIMIT_CONTRADICTION",
+        "Two limits of one scope contradict each other: one order may be worth no more than a position, and so on.",
+    )
+    LIMIT_REQUIRED = (
+        "LIMIT_REQUIRED",
+        "Every control says something in the global scope: set it to another value, or to off, in words.",
+    )
+    OVERRIDE_END = "OVERRIDE_END", "An override ends in the future, at most 7 days from now."
+    OVERRIDE_UNKNOWN = "OVERRIDE_UNKNOWN", "No such override is in force."
+    GUARD_LIMIT = "GUARD_LIMIT", "The account has as many clients guarded against disconnection as it may."
+    GUARD_UNKNOWN = (
+        "GUARD_UNKNOWN",
+        "The client is not guarded against disconnection, so there is nothing to disarm.",
+    )
+    NOT_KILLED = "NOT_KILLED", "The scope's own kill switch is not engaged."
+    TRANSFER_ROUTE = (
+        "TRANSFER_ROUTE",
+        "Funds are moved between the MAIN account and another, on an exchange that can do it.",
+    )
+    TRANSFER_UNKNOWN = "TRANSFER_UNKNOWN", "No such transfer is under way."
+    MAIN_FLOOR = "MAIN_FLOOR", "The transfer would leave the MAIN account with less than it has to keep."
+    SUB_CAP = "SUB_CAP", "The transfer would give a sub-account more than it may hold."
+    VALUATION_INVALID = (
+        "VALUATION_INVALID",
+        "An asset is valued by a positive rate, or by an instrument that prices it in an asset with a fixed rate.",
+    )
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN", "No such instrument is listed on that exchange and market."
     ORDER_UNKNOWN = "ORDER_UNKNOWN", "The account has no such order in the hot state."
     ORDER_FINISHED = "ORDER_FINISHED", "The order is filled, canceled, rejected, denied or expired."
@@ -67,6 +113,66 @@ class Code(StrEnum):
     EXPIRES_AT_PAST = "EXPIRES_AT_PAST", "expires_at is not in the future."
     NOT_SUPPORTED = "NOT_SUPPORTED", "The venue cannot do this; see what it declares in the page of venues."
     VENUE_DOWN = "VENUE_DOWN", "No connector session is ready for the account on that exchange and market."
+    # Risk controls. An order denied by one of these is recorded as OrderDenied.
+    KILL_SWITCH = (
+        "KILL_SWITCH",
+        "A kill switch that covers the order is engaged, until a named person releases it.",
+    )
+    REDUCE_ONLY_MODE = (
+        "REDUCE_ONLY_MODE",
+        "Only orders that bring a position nearer to zero are let through in this scope.",
+    )
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED", "The account is disabled."
+    LIMIT_MISSING = (
+        "LIMIT_MISSING",
+        "No scope says anything about a control: nothing is let through without it.",
+    )
+    RESTRICTED = "RESTRICTED", "The instrument, exchange, account or strategy is restricted."
+    STRATEGY_ACCOUNT = (
+        "STRATEGY_ACCOUNT",
+        "The strategy is assigned to another account, or the account takes only strategies assigned to it.",
+    )
+    STRATEGY_UNASSIGNED = "STRATEGY_UNASSIGNED", "The strategy is assigned to no account, and has to be."
+    MAX_ORDER_QUANTITY = "MAX_ORDER_QUANTITY", "The order's quantity is above the limit."
+    MAX_ORDER_VALUE = "MAX_ORDER_VALUE", "The order's value is above the limit."
+    PRICE_COLLAR = "PRICE_COLLAR", "The price is further from the mark than the collar allows."
+    PERIOD_COLLAR = (
+        "PERIOD_COLLAR",
+        "The price is further from the mark at the beginning of the period than the collar allows.",
+    )
+    STALE_PRICE = "STALE_PRICE", "The mark of the instrument is too old to check anything by."
+    NO_VALUATION = "NO_VALUATION", "What an asset is worth in USD is not known; set a valuation."
+    DUPLICATE_ORDER = "DUPLICATE_ORDER", "The same order was placed a moment ago."
+    MAX_MESSAGES = "MAX_MESSAGES", "More orders and amends a second than the limit allows."
+    MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS", "As many orders are open as the limit allows."
+    MAX_POSITION = "MAX_POSITION", "The position, with all that works, would be worth more than the limit."
+    MAX_INVENTORY = (
+        "MAX_INVENTORY",
+        "The position, with all that works, would be more of the base asset than the limit.",
+    )
+    MAX_EXPOSURE = (
+        "MAX_EXPOSURE",
+        "Positions and working orders of the scope would be worth more than the limit.",
+    )
+    CAPITAL = "CAPITAL", "Positions and working orders of the strategy would be worth more than its capital."
+    MAX_DAILY_LOSS = "MAX_DAILY_LOSS", "The scope has lost as much today as the limit allows, or more."
+    MAX_DRAWDOWN = "MAX_DRAWDOWN", "The scope is as far below its best as the limit allows, or further."
+    MAX_EXECUTIONS = (
+        "MAX_EXECUTIONS",
+        "Orders were executed more often within a minute than the limit for repeated automated execution allows.",
+    )
+    MAX_REJECTS = "MAX_REJECTS", "The venue rejected more orders within a minute than the limit allows."
+    MAX_DIFFERENCES = (
+        "MAX_DIFFERENCES",
+        "The last reconciliation found more differences than the limit allows.",
+    )
+    MAX_LEVERAGE = "MAX_LEVERAGE", "The symbol's leverage at the venue is above the limit."
+    MARGIN_RATIO = "MARGIN_RATIO", "Margin takes up more of the wallet's equity than the limit allows."
+    LIQUIDATION_DISTANCE = (
+        "LIQUIDATION_DISTANCE",
+        "The mark is nearer to the liquidation price than the limit allows.",
+    )
+    SELF_TRADE = "SELF_TRADE", "The order would trade with one of ours."
     # Connectors and queries.
     SESSION_STALE = (
         "SESSION_STALE",

@@ -8,38 +8,10 @@ from typing import Annotated
 
 import msgspec
 
+from oms.messages.base import ClientCommand, Command, Label, Nanoseconds, Reference, Text, Token
 from oms.messages.enums import AccountKind, MarginMode, OrderType, Side, TimeInForce
 from oms.messages.reports import Report
 from oms.messages.venues import Capabilities
-
-CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Token = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
-Label = Annotated[str, msgspec.Meta(max_length=32)]
-Reference = Annotated[str, msgspec.Meta(max_length=64)]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
-Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class Command(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    gc=False,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="command",
-):
-    """Anything that may be asked. What connectors and the engine ask is idempotent by what it says."""
-
-
-class ClientCommand(Command, frozen=True, kw_only=True):
-    """A request that carries its own idempotency key.
-
-    Args:
-        command_id: chosen by the sender, unique for each intent; sent again with the same payload it changes nothing.
-    """
-
-    command_id: CommandId
 
 
 class Placed(ClientCommand, frozen=True, kw_only=True):
@@ -181,10 +153,16 @@ class SubmitReports(Command, frozen=True, kw_only=True, tag="report.1"):
 
 
 class ReportBalances(Command, frozen=True, kw_only=True, tag="report_balances.1"):
-    """Total balances by asset, taken while nothing moved. Differences are adopted as ``BalanceAdjusted``."""
+    """Total balances by asset, taken while nothing moved. Differences are adopted as ``BalanceAdjusted``.
+
+    Args:
+        as_of: ``transfers_done`` of a :class:`~oms.messages.replies.LivePage` that was there before the totals were read.
+            Assets of the wallet that a later transfer has moved are left as they are; left out, those that any has.
+    """
 
     session: Token
     totals: Annotated[dict[Token, Decimal], msgspec.Meta(max_length=2000)]
+    as_of: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class PositionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -249,10 +227,21 @@ class ReportMarks(Command, frozen=True, kw_only=True, tag="report_marks.1"):
 
 
 class ListLive(Command, frozen=True, kw_only=True, tag="list_live.1"):
-    """Ask for the live orders of an account on a market, for reconciliation; a page after ``after`` (an order id)."""
+    """Ask for the live orders of an account on a market, for reconciliation; a page after ``after`` (an order id).
+
+    Args:
+        as_of: as in :class:`ReportBalances`; what transfers have moved since is among ``moving`` of the page.
+    """
 
     session: Token
     after: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    as_of: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+
+
+class ReleaseOrders(Command, frozen=True, kw_only=True, tag="release_orders.1"):
+    """The engine's own: these orders have waited too long for others of ours to be gone; they are given up, never sent."""
+
+    order_ids: list[str]
 
 
 class DoubtOrders(Command, frozen=True, kw_only=True, tag="doubt.1"):

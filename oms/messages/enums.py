@@ -61,10 +61,28 @@ FINAL_STATUSES = frozenset(
 
 
 class AccountKind(StrEnum):
-    """A desk has one MAIN account and up to 200 SUB accounts."""
+    """A desk has one MAIN account and up to 200 others: SUB, or STRATEGY, which only strategies assigned to it trade on."""
 
     MAIN = "MAIN"
     SUB = "SUB"
+    STRATEGY = "STRATEGY"
+
+
+class AccountStatus(StrEnum):
+    """Whether an account may trade. What is closed stays closed."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    CLOSED = "closed"
+
+
+class TransferStatus(StrEnum):
+    """How far a transfer between accounts is."""
+
+    REQUESTED = "requested"
+    IN_DOUBT = "in_doubt"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
 
 
 class CancelReason(StrEnum):
@@ -72,6 +90,9 @@ class CancelReason(StrEnum):
 
     CLIENT = "client"
     EXPIRED = "expired"
+    KILL = "kill"
+    SELF_TRADE = "self_trade"
+    DISCONNECT = "disconnect"
 
 
 class MarginMode(StrEnum):

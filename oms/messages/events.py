@@ -6,26 +6,23 @@ is its commit's ``at``; ``venue_time`` is what the venue said.
 
 from decimal import Decimal
 
-import msgspec
-
+from oms.messages import controls as k
+from oms.messages import desk as d
+from oms.messages.base import EventBase
 from oms.messages.codes import Code
 from oms.messages.commands import Difference
 from oms.messages.enums import AccountKind, CancelReason, MarginMode, OrderType, Side, TimeInForce
 from oms.messages.venues import Feature
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
-    pass
-
-
-class JournalCreated(_Event, frozen=True, kw_only=True, tag="JournalCreated.1"):
+class JournalCreated(EventBase, frozen=True, kw_only=True, tag="JournalCreated.1"):
     """The first event of a journal. ``journal_id`` starts every order id made from it, so that two journals never share one."""
 
     journal_id: str
     partition: str
 
 
-class EngineStarted(_Event, frozen=True, kw_only=True, tag="EngineStarted.2"):
+class EngineStarted(EventBase, frozen=True, kw_only=True, tag="EngineStarted.2"):
     """An engine took over as the one writer. Appending this is what fences out the one before.
 
     ``code`` is the digest of the source that decides (:func:`oms.code.code_digest`); empty where it was not recorded.
@@ -36,7 +33,7 @@ class EngineStarted(_Event, frozen=True, kw_only=True, tag="EngineStarted.2"):
     code: str
 
 
-class Sealed(_Event, frozen=True, kw_only=True, tag="Sealed.1"):
+class Sealed(EventBase, frozen=True, kw_only=True, tag="Sealed.1"):
     """The state before this commit has this digest: whoever replays must come to the same.
 
     ``shape`` names what was hashed (:data:`oms.aggregates.digest.SHAPE`); digests of another shape cannot be compared.
@@ -46,14 +43,14 @@ class Sealed(_Event, frozen=True, kw_only=True, tag="Sealed.1"):
     shape: str
 
 
-class SigningKeyDeclared(_Event, frozen=True, kw_only=True, tag="SigningKeyDeclared.1"):
+class SigningKeyDeclared(EventBase, frozen=True, kw_only=True, tag="SigningKeyDeclared.1"):
     """Receipts from here on are signed with this Ed25519 key. ``public_key``: 64 hex digits."""
 
     key_id: str
     public_key: str
 
 
-class LossAccepted(_Event, frozen=True, kw_only=True, tag="LossAccepted.1"):
+class LossAccepted(EventBase, frozen=True, kw_only=True, tag="LossAccepted.1"):
     """A person accepted that frames ``first`` to ``last``, which were known to be durable, are gone from the journal.
 
     ``head`` is the digest that the last of them had.
@@ -66,14 +63,14 @@ class LossAccepted(_Event, frozen=True, kw_only=True, tag="LossAccepted.1"):
     reason: str
 
 
-class AccountRegistered(_Event, frozen=True, kw_only=True, tag="AccountRegistered.1"):
+class AccountRegistered(EventBase, frozen=True, kw_only=True, tag="AccountRegistered.1"):
     """The account may trade from now on."""
 
     account: str
     kind: AccountKind
 
 
-class VenueDeclared(_Event, frozen=True, kw_only=True, tag="VenueDeclared.1"):
+class VenueDeclared(EventBase, frozen=True, kw_only=True, tag="VenueDeclared.1"):
     """What a market can do, from its connector. ``wallet`` is where its funds are."""
 
     exchange: str
@@ -84,7 +81,7 @@ class VenueDeclared(_Event, frozen=True, kw_only=True, tag="VenueDeclared.1"):
     wallet: str
 
 
-class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.1"):
+class InstrumentListed(EventBase, frozen=True, kw_only=True, tag="InstrumentListed.1"):
     """An instrument is new or its terms changed. ``settle`` is the asset that P&L arises in.
 
     ``ticks`` is a table of (lowest price, tick), ascending, where the tick depends on the price.
@@ -109,7 +106,7 @@ class InstrumentListed(_Event, frozen=True, kw_only=True, tag="InstrumentListed.
     ticks: tuple[tuple[Decimal, Decimal], ...] = ()
 
 
-class SessionOpened(_Event, frozen=True, kw_only=True, tag="SessionOpened.1"):
+class SessionOpened(EventBase, frozen=True, kw_only=True, tag="SessionOpened.1"):
     """A connector serves the account on this market in place of any before: reconciling, or ``ready`` for orders."""
 
     exchange: str
@@ -119,7 +116,7 @@ class SessionOpened(_Event, frozen=True, kw_only=True, tag="SessionOpened.1"):
     ready: bool
 
 
-class SessionClosed(_Event, frozen=True, kw_only=True, tag="SessionClosed.1"):
+class SessionClosed(EventBase, frozen=True, kw_only=True, tag="SessionClosed.1"):
     """No connector serves the account on this market."""
 
     exchange: str
@@ -129,7 +126,7 @@ class SessionClosed(_Event, frozen=True, kw_only=True, tag="SessionClosed.1"):
     reason: str
 
 
-class BalanceAdjusted(_Event, frozen=True, kw_only=True, tag="BalanceAdjusted.1"):
+class BalanceAdjusted(EventBase, frozen=True, kw_only=True, tag="BalanceAdjusted.1"):
     """The venue's total differed from ours by ``delta``, and ours is now ``total``: deposits, withdrawals, the unknown."""
 
     exchange: str
@@ -140,7 +137,7 @@ class BalanceAdjusted(_Event, frozen=True, kw_only=True, tag="BalanceAdjusted.1"
     total: Decimal
 
 
-class MarksRecorded(_Event, frozen=True, kw_only=True, tag="MarksRecorded.1"):
+class MarksRecorded(EventBase, frozen=True, kw_only=True, tag="MarksRecorded.1"):
     """Mark prices by symbol, in quote per base."""
 
     exchange: str
@@ -148,7 +145,7 @@ class MarksRecorded(_Event, frozen=True, kw_only=True, tag="MarksRecorded.1"):
     marks: dict[str, Decimal]
 
 
-class FundingPaid(_Event, frozen=True, kw_only=True, tag="FundingPaid.1"):
+class FundingPaid(EventBase, frozen=True, kw_only=True, tag="FundingPaid.1"):
     """A funding payment of a position: ``amount`` is what the account received, negative for what it paid."""
 
     exchange: str
@@ -161,7 +158,7 @@ class FundingPaid(_Event, frozen=True, kw_only=True, tag="FundingPaid.1"):
     venue_time: int
 
 
-class PositionAdjusted(_Event, frozen=True, kw_only=True, tag="PositionAdjusted.1"):
+class PositionAdjusted(EventBase, frozen=True, kw_only=True, tag="PositionAdjusted.1"):
     """The venue's quantity differed from ours, ``expected``, and ours is now ``quantity``, entered at ``entry_price``.
 
     ``cost`` is what that makes, in the settlement asset, and ``expected_cost`` what it was; nothing is realised by it.
@@ -178,7 +175,7 @@ class PositionAdjusted(_Event, frozen=True, kw_only=True, tag="PositionAdjusted.
     cost: Decimal
 
 
-class PositionStated(_Event, frozen=True, kw_only=True, tag="PositionStated.1"):
+class PositionStated(EventBase, frozen=True, kw_only=True, tag="PositionStated.1"):
     """What the venue shows of a position beside its quantity, when it is not what it last showed. None: it shows none."""
 
     exchange: str
@@ -192,7 +189,7 @@ class PositionStated(_Event, frozen=True, kw_only=True, tag="PositionStated.1"):
     margin_mode: MarginMode | None
 
 
-class TermsRequested(_Event, frozen=True, kw_only=True, tag="TermsRequested.1"):
+class TermsRequested(EventBase, frozen=True, kw_only=True, tag="TermsRequested.1"):
     """We want this leverage, margin mode or both for the symbol; None: as it is."""
 
     exchange: str
@@ -203,7 +200,7 @@ class TermsRequested(_Event, frozen=True, kw_only=True, tag="TermsRequested.1"):
     margin_mode: MarginMode | None
 
 
-class TermsSet(_Event, frozen=True, kw_only=True, tag="TermsSet.1"):
+class TermsSet(EventBase, frozen=True, kw_only=True, tag="TermsSet.1"):
     """The symbol has these terms at the venue, asked for by us or not. None: it has never shown them."""
 
     exchange: str
@@ -215,7 +212,7 @@ class TermsSet(_Event, frozen=True, kw_only=True, tag="TermsSet.1"):
     venue_time: int = 0
 
 
-class TermsRefused(_Event, frozen=True, kw_only=True, tag="TermsRefused.1"):
+class TermsRefused(EventBase, frozen=True, kw_only=True, tag="TermsRefused.1"):
     """The venue did not change what was asked for: the symbol has the terms it had."""
 
     exchange: str
@@ -225,7 +222,7 @@ class TermsRefused(_Event, frozen=True, kw_only=True, tag="TermsRefused.1"):
     reason: str
 
 
-class ReconciliationRequested(_Event, frozen=True, kw_only=True, tag="ReconciliationRequested.1"):
+class ReconciliationRequested(EventBase, frozen=True, kw_only=True, tag="ReconciliationRequested.1"):
     """A person wants the account on this market held against the venue now. ``request_id`` names the answer to it."""
 
     exchange: str
@@ -234,7 +231,7 @@ class ReconciliationRequested(_Event, frozen=True, kw_only=True, tag="Reconcilia
     request_id: str
 
 
-class Reconciled(_Event, frozen=True, kw_only=True, tag="Reconciled.1"):
+class Reconciled(EventBase, frozen=True, kw_only=True, tag="Reconciled.1"):
     """The account on this market was held against the venue; recorded when something differed or somebody had asked.
 
     Args:
@@ -257,7 +254,7 @@ class Reconciled(_Event, frozen=True, kw_only=True, tag="Reconciled.1"):
     more: int = 0
 
 
-class _OrderTerms(_Event, frozen=True, kw_only=True):
+class _OrderTerms(EventBase, frozen=True, kw_only=True):
     order_id: str
     exchange: str
     account: str
@@ -284,6 +281,13 @@ class OrderPlaced(_OrderTerms, frozen=True, kw_only=True, tag="OrderPlaced.1"):
     """
 
     reserve_price: Decimal | None = None
+    awaits: tuple[str, ...] = ()
+
+
+class OrderReleased(EventBase, frozen=True, kw_only=True, tag="OrderReleased.1"):
+    """The orders that it awaited are gone: it may be sent now."""
+
+    order_id: str
 
 
 class OrderDenied(_OrderTerms, frozen=True, kw_only=True, tag="OrderDenied.1"):
@@ -306,7 +310,7 @@ class OrderAdopted(_OrderTerms, frozen=True, kw_only=True, tag="OrderAdopted.1")
     reason: str = ""
 
 
-class OrderAccepted(_Event, frozen=True, kw_only=True, tag="OrderAccepted.1"):
+class OrderAccepted(EventBase, frozen=True, kw_only=True, tag="OrderAccepted.1"):
     """The venue acknowledged the order, or a look-up found it working."""
 
     order_id: str
@@ -314,7 +318,7 @@ class OrderAccepted(_Event, frozen=True, kw_only=True, tag="OrderAccepted.1"):
     venue_time: int
 
 
-class OrderRejected(_Event, frozen=True, kw_only=True, tag="OrderRejected.1"):
+class OrderRejected(EventBase, frozen=True, kw_only=True, tag="OrderRejected.1"):
     """The venue refused the order, or it was proven never to have reached it."""
 
     order_id: str
@@ -322,7 +326,7 @@ class OrderRejected(_Event, frozen=True, kw_only=True, tag="OrderRejected.1"):
     venue_time: int = 0
 
 
-class _Trade(_Event, frozen=True, kw_only=True):
+class _Trade(EventBase, frozen=True, kw_only=True):
     order_id: str
     exchange: str
     account: str
@@ -353,14 +357,14 @@ class TradeBusted(_Trade, frozen=True, kw_only=True, tag="TradeBusted.1"):
     reason: str = ""
 
 
-class OrderCancelRequested(_Event, frozen=True, kw_only=True, tag="OrderCancelRequested.1"):
+class OrderCancelRequested(EventBase, frozen=True, kw_only=True, tag="OrderCancelRequested.1"):
     """We want the order gone."""
 
     order_id: str
     reason: CancelReason = CancelReason.CLIENT
 
 
-class CancelAllRequested(_Event, frozen=True, kw_only=True, tag="CancelAllRequested.1"):
+class CancelAllRequested(EventBase, frozen=True, kw_only=True, tag="CancelAllRequested.1"):
     """A ``cancel_all`` has asked for ``count`` cancels. ``_`` covers any exchange, market or symbol.
 
     ``left``: orders covered beyond the bound of one command, which are not asked for.
@@ -374,7 +378,7 @@ class CancelAllRequested(_Event, frozen=True, kw_only=True, tag="CancelAllReques
     left: int = 0
 
 
-class OrderCanceled(_Event, frozen=True, kw_only=True, tag="OrderCanceled.1"):
+class OrderCanceled(EventBase, frozen=True, kw_only=True, tag="OrderCanceled.1"):
     """The venue ended the order. ``missing_fills`` when it filled more there than the trades we know."""
 
     order_id: str
@@ -383,7 +387,7 @@ class OrderCanceled(_Event, frozen=True, kw_only=True, tag="OrderCanceled.1"):
     missing_fills: bool = False
 
 
-class OrderExpired(_Event, frozen=True, kw_only=True, tag="OrderExpired.1"):
+class OrderExpired(EventBase, frozen=True, kw_only=True, tag="OrderExpired.1"):
     """The order's time in force ended it. ``missing_fills`` as in :class:`OrderCanceled`."""
 
     order_id: str
@@ -392,7 +396,7 @@ class OrderExpired(_Event, frozen=True, kw_only=True, tag="OrderExpired.1"):
     missing_fills: bool = False
 
 
-class OrderCancelRejected(_Event, frozen=True, kw_only=True, tag="OrderCancelRejected.1"):
+class OrderCancelRejected(EventBase, frozen=True, kw_only=True, tag="OrderCancelRejected.1"):
     """The venue did not cancel: the order is what it was before."""
 
     order_id: str
@@ -400,7 +404,7 @@ class OrderCancelRejected(_Event, frozen=True, kw_only=True, tag="OrderCancelRej
     venue_time: int
 
 
-class OrderAmendRequested(_Event, frozen=True, kw_only=True, tag="OrderAmendRequested.1"):
+class OrderAmendRequested(EventBase, frozen=True, kw_only=True, tag="OrderAmendRequested.1"):
     """We want this total quantity and price. ``revision`` names the venue order that would carry them: a new one, or the
     one that stands, where the venue amends in place.
 
@@ -414,7 +418,7 @@ class OrderAmendRequested(_Event, frozen=True, kw_only=True, tag="OrderAmendRequ
     reserve_price: Decimal | None = None
 
 
-class OrderAmended(_Event, frozen=True, kw_only=True, tag="OrderAmended.1"):
+class OrderAmended(EventBase, frozen=True, kw_only=True, tag="OrderAmended.1"):
     """The order works with the terms asked for."""
 
     order_id: str
@@ -425,7 +429,7 @@ class OrderAmended(_Event, frozen=True, kw_only=True, tag="OrderAmended.1"):
     venue_time: int
 
 
-class OrderAmendRejected(_Event, frozen=True, kw_only=True, tag="OrderAmendRejected.1"):
+class OrderAmendRejected(EventBase, frozen=True, kw_only=True, tag="OrderAmendRejected.1"):
     """The venue did not amend: the order is what it was before."""
 
     order_id: str
@@ -433,7 +437,7 @@ class OrderAmendRejected(_Event, frozen=True, kw_only=True, tag="OrderAmendRejec
     venue_time: int
 
 
-class OrderRestated(_Event, frozen=True, kw_only=True, tag="OrderRestated.1"):
+class OrderRestated(EventBase, frozen=True, kw_only=True, tag="OrderRestated.1"):
     """The venue order has this total quantity and price, which we did not ask for."""
 
     order_id: str
@@ -443,14 +447,14 @@ class OrderRestated(_Event, frozen=True, kw_only=True, tag="OrderRestated.1"):
     venue_time: int
 
 
-class OrderInDoubt(_Event, frozen=True, kw_only=True, tag="OrderInDoubt.1"):
+class OrderInDoubt(EventBase, frozen=True, kw_only=True, tag="OrderInDoubt.1"):
     """The outcome of a request is unknown. The order is looked up until it is known, and never sent again."""
 
     order_id: str
     reason: str
 
 
-class OrderDoubtResolved(_Event, frozen=True, kw_only=True, tag="OrderDoubtResolved.1"):
+class OrderDoubtResolved(EventBase, frozen=True, kw_only=True, tag="OrderDoubtResolved.1"):
     """A look-up answered, and the order is as we believed."""
 
     order_id: str
@@ -495,4 +499,24 @@ Event = (
     | OrderRestated
     | OrderInDoubt
     | OrderDoubtResolved
+    | OrderReleased
+    | k.LimitsSet
+    | k.LimitsOverridden
+    | k.OverrideEnded
+    | k.ValuationSet
+    | k.LimitCrossed
+    | k.KillSwitchEngaged
+    | k.KillSwitchReleased
+    | k.DayRolled
+    | d.AccountRenamed
+    | d.AccountDisabled
+    | d.AccountEnabled
+    | d.AccountClosed
+    | d.StrategyAssigned
+    | d.TransferRequested
+    | d.TransferCompleted
+    | d.TransferRejected
+    | d.TransferInDoubt
+    | d.DisconnectGuardSet
+    | d.ClientDisconnected
 )

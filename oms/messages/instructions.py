@@ -103,7 +103,36 @@ class Reconcile(_Task, frozen=True, kw_only=True, tag="reconcile"):
     request_id: str
 
 
-Instruction = Submit | Cancel | Amend | LookUp | SetTerms | Reconcile
+class Transfer(_Task, frozen=True, kw_only=True, tag="transfer"):
+    """Move funds between two accounts of ours once, under ``transfer_id``, and not after ``deadline`` (UTC ns).
+
+    ``source`` and ``target`` are accounts, the wallets as the venues declare them.
+    """
+
+    transfer_id: str
+    source: str
+    source_wallet: str
+    target: str
+    target_wallet: str
+    asset: str
+    amount: Decimal
+    deadline: int
+
+
+class LookUpTransfer(_Task, frozen=True, kw_only=True, tag="look_up_transfer"):
+    """Find out what became of a transfer, asked for at ``since`` (UTC ns), and report it. Fields as in :class:`Transfer`."""
+
+    transfer_id: str
+    source: str
+    source_wallet: str
+    target: str
+    target_wallet: str
+    asset: str
+    amount: Decimal
+    since: int
+
+
+Instruction = Submit | Cancel | Amend | LookUp | SetTerms | Reconcile | Transfer | LookUpTransfer
 
 
 class Instructions(msgspec.Struct, frozen=True):

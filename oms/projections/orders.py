@@ -21,6 +21,8 @@ from oms.aggregates import order as orders
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
+from oms.messages import controls as k
+from oms.messages import desk as d
 from oms.messages import events as e
 from oms.messages.enums import OrderStatus
 from oms.messages.queries import OrderRow
@@ -204,6 +206,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderRestated: Orders._changed,
     e.OrderInDoubt: Orders._changed,
     e.OrderDoubtResolved: Orders._changed,
+    e.OrderReleased: Orders._changed,
 }
 
 IGNORED: Final = frozenset(
@@ -214,6 +217,23 @@ IGNORED: Final = frozenset(
         e.SigningKeyDeclared,
         e.LossAccepted,
         e.AccountRegistered,
+        k.LimitsSet,
+        k.LimitsOverridden,
+        k.OverrideEnded,
+        k.ValuationSet,
+        k.LimitCrossed,
+        k.KillSwitchEngaged,
+        k.KillSwitchReleased,
+        k.DayRolled,
+        d.StrategyAssigned,
+        d.AccountRenamed,
+        d.AccountDisabled,
+        d.AccountEnabled,
+        d.AccountClosed,
+        d.TransferRequested,
+        d.TransferCompleted,
+        d.TransferRejected,
+        d.TransferInDoubt,
         e.VenueDeclared,
         e.InstrumentListed,
         e.SessionOpened,
@@ -228,6 +248,8 @@ IGNORED: Final = frozenset(
         e.TermsRefused,
         e.ReconciliationRequested,
         e.Reconciled,
+        d.DisconnectGuardSet,
+        d.ClientDisconnected,
         e.CancelAllRequested,  # its cancels have events of their own
     }
 )

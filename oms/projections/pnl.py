@@ -26,6 +26,8 @@ from oms.aggregates.money import ZERO, share
 from oms.aggregates.order import ADOPTED
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position, PositionKey
+from oms.messages import controls as k
+from oms.messages import desk as d
 from oms.messages import events as e
 
 BookKey = tuple[str, str, str, str, str]
@@ -208,6 +210,23 @@ IGNORED: Final = frozenset(
         e.SigningKeyDeclared,
         e.LossAccepted,
         e.AccountRegistered,
+        k.LimitsSet,
+        k.LimitsOverridden,
+        k.OverrideEnded,
+        k.ValuationSet,
+        k.LimitCrossed,
+        k.KillSwitchEngaged,
+        k.KillSwitchReleased,
+        k.DayRolled,
+        d.StrategyAssigned,
+        d.AccountRenamed,
+        d.AccountDisabled,
+        d.AccountEnabled,
+        d.AccountClosed,
+        d.TransferRequested,
+        d.TransferCompleted,
+        d.TransferRejected,
+        d.TransferInDoubt,
         e.VenueDeclared,
         e.InstrumentListed,
         e.SessionOpened,
@@ -220,6 +239,8 @@ IGNORED: Final = frozenset(
         e.TermsRefused,
         e.ReconciliationRequested,
         e.Reconciled,  # what differed has events of its own
+        d.DisconnectGuardSet,
+        d.ClientDisconnected,
         e.OrderPlaced,
         e.OrderDenied,
         e.OrderAdopted,
@@ -236,5 +257,6 @@ IGNORED: Final = frozenset(
         e.OrderRestated,
         e.OrderInDoubt,
         e.OrderDoubtResolved,
+        e.OrderReleased,
     }
 )

@@ -17,9 +17,10 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
+from oms.messages.base import Command
 from oms.messages.codec import MAX_LIST_BYTES, encode
 from oms.messages.codes import Code
-from oms.messages.commands import Command, SubmitReports
+from oms.messages.commands import SubmitReports
 from oms.messages.replies import ErrorBody, RefusedReport
 from oms.messages.reports import Report
 

@@ -1,0 +1,1 @@
+"""Risk: limits, running figures, latches, and the check that every order passes. Pure; changed by events alone."""

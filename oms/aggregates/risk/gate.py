@@ -1,0 +1,382 @@
+"""Gate: every control that an order of one strategy, account and instrument has to pass, merged once and checked at constant cost.
+
+A gate is made when first needed and again after any change of limits, latches or assignments. It reads running figures and
+changes nothing. What an order would break is told by the first control that stands against it; the order of checks is that of
+this file.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from oms.aggregates.account import Wallet, WalletKey
+from oms.aggregates.instrument import Instrument
+from oms.aggregates.risk.latches import Latch
+from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Moments, Totals, full
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import OrderType, Side
+
+BUY: Final = Side.BUY
+LIMIT, STOP_LIMIT, STOP_MARKET = OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.STOP_MARKET
+
+Likeness = tuple[str, str, str, Decimal, Decimal | None, Decimal | None]
+"""What makes two orders alike: the leaf's name, side, type, quantity, price, trigger price."""
+
+
+def likeness(
+    part: Leaf,
+    side: Side,
+    kind: OrderType,
+    quantity: Decimal,
+    price: Decimal | None,
+    trigger: Decimal | None,
+) -> Likeness:
+    """What an order of a strategy's part of a position is remembered by."""
+    return (part.name, side, kind, quantity, price, trigger)
+
+
+@attrs.define(slots=True, eq=False)
+class Gate:
+    """The controls, merged; None where a control is off. Built by :meth:`oms.aggregates.risk.risk.Risk.gate`.
+
+    Args:
+        version, until: good while limits have this version, and before this time (UTC ns).
+        refused: what denies every order here, cancels apart: a limit missing, a strategy on the wrong account, a restriction.
+        latches: engaged kill switches that cover it.
+        leaf: the account's position in the instrument. ``part``: the strategy's part of it.
+        priced: a control needs mark and rate.
+        messages to part_exposures: (figures, limit) of every scope that has one.
+        wallets, wallet: where the funds are.
+    """
+
+    version: int
+    until: int
+    leaf: Leaf
+    part: Leaf
+    instrument: Instrument
+    refused: Refused | None = None
+    latches: tuple[Latch, ...] = ()
+    allow_reducing: bool = False
+    reduce_only: bool = False
+    self_trade: str = "off"
+    priced: bool = False
+    max_order_quantity: Decimal | None = None
+    max_order_value: Decimal | None = None
+    price_collar: Decimal | None = None
+    period_collar: Decimal | None = None
+    max_price_age: int | None = None
+    duplicate_window: int | None = None
+    max_leverage: Decimal | None = None
+    max_margin_ratio: Decimal | None = None
+    min_liquidation_distance: Decimal | None = None
+    max_position: Decimal | None = None
+    max_part: Decimal | None = None
+    max_inventory: Decimal | None = None
+    max_part_inventory: Decimal | None = None
+    capital: Decimal | None = None
+    messages: tuple[tuple[Totals, Moments, int], ...] = ()
+    open_orders: tuple[tuple[Totals, int], ...] = ()
+    losses: tuple[tuple[Totals, Decimal], ...] = ()
+    drawdowns: tuple[tuple[Totals, Decimal], ...] = ()
+    executions: tuple[tuple[Totals, Moments, int], ...] = ()
+    rejects: tuple[tuple[Totals, Moments, int], ...] = ()
+    differences: tuple[tuple[Totals, int], ...] = ()
+    exposures: tuple[tuple[Totals, Decimal], ...] = ()
+    part_exposures: tuple[tuple[Totals, Decimal], ...] = ()
+    wallets: Mapping[WalletKey, Wallet] = attrs.field(factory=dict)
+    wallet: WalletKey = ("", "", "")
+
+    def reduces(self, side: Side, quantity: Decimal, reduce_only: bool) -> bool:
+        """Whether an order can only bring the account's position nearer to zero, whatever else works."""
+        if reduce_only:
+            return True
+        leaf = self.leaf
+        held = leaf.position.quantity
+        if side is BUY:
+            return quantity + leaf.buys <= -held
+        return quantity + leaf.sells <= held
+
+    # -- the checks
+
+    def check_open(self, side: Side, quantity: Decimal, reduce_only: bool) -> None:
+        """Whether anything may be placed here at all: before anything else is looked at.
+
+        Raises:
+            Refused: LIMIT_MISSING, STRATEGY_ACCOUNT, STRATEGY_UNASSIGNED, RESTRICTED, KILL_SWITCH, REDUCE_ONLY_MODE.
+        """
+        if self.latches and not (self.allow_reducing and self.reduces(side, quantity, reduce_only)):
+            found = self.latches[0]
+            who = f"by {found.by}" if found.by else f"on {found.cause}"
+            raise Refused(
+                Code.KILL_SWITCH, f"the kill switch of {found.scope} is engaged {who}: {found.reason}"[:256]
+            )
+        if self.refused is not None:
+            raise Refused(self.refused.code, self.refused.message)
+        if self.reduce_only and not self.reduces(side, quantity, reduce_only):
+            raise Refused(
+                Code.REDUCE_ONLY_MODE, "only orders that bring a position nearer to zero are let through"
+            )
+
+    def check_place(
+        self,
+        side: Side,
+        kind: OrderType,
+        quantity: Decimal,
+        price: Decimal | None,
+        trigger: Decimal | None,
+        reduce_only: bool,
+        now: int,
+        recent: Mapping[Likeness, int],
+    ) -> None:
+        """Hold a new order against every control but those of :meth:`check_open`.
+
+        Raises:
+            Refused: with the code of the control that stands against it.
+        """
+        self._check_terms(side, quantity, price, trigger, now)
+        window = self.duplicate_window
+        if window is not None:
+            at = recent.get((self.part.name, side, kind, quantity, price, trigger))
+            if at is not None and at > now - window:
+                raise Refused(
+                    Code.DUPLICATE_ORDER,
+                    f"the same order was placed {(now - at) / 1e6:.3f} ms ago, less than {window / 1e6:.0f} ms",
+                )
+        for totals, most in self.open_orders:
+            if totals.open_orders >= most:
+                raise Refused(
+                    Code.MAX_OPEN_ORDERS,
+                    f"{totals.scope} has {totals.open_orders} open orders, limit {most}",
+                )
+        self._check_figures(side, quantity, reduce_only, now)
+        self._check_size(side, quantity)
+
+    def check_amend(
+        self,
+        side: Side,
+        quantity: Decimal,
+        more: Decimal,
+        price: Decimal | None,
+        trigger: Decimal | None,
+        reduce_only: bool,
+        now: int,
+    ) -> None:
+        """Hold an amend against the controls: its quantity in all as an order's, and what it adds as a position's.
+
+        Args:
+            more: beyond what the order counts with already; zero or less for none.
+
+        Raises:
+            Refused: as :meth:`check_place`.
+        """
+        self._check_terms(side, quantity, price, trigger, now)
+        self._check_figures(side, more, reduce_only or more <= 0, now)
+        if more > 0:
+            self._check_size(side, more)
+
+    def _check_terms(
+        self, side: Side, quantity: Decimal, price: Decimal | None, trigger: Decimal | None, now: int
+    ) -> None:
+        instrument = self.instrument
+        most = self.max_order_quantity
+        if most is not None and quantity > most:
+            raise Refused(Code.MAX_ORDER_QUANTITY, f"quantity {quantity:f} is above {most:f}")
+        if not self.priced:
+            return
+        mark = instrument.mark
+        if mark is None:
+            raise Refused(Code.NO_REFERENCE_PRICE, f"no mark price of {instrument.symbol} is known")
+        unit = self.leaf.unit
+        if unit is None:
+            raise Refused(
+                Code.NO_VALUATION, f"what {instrument.settle} is worth in USD is not known: set a valuation"
+            )
+        age = self.max_price_age
+        if age is not None and now - instrument.mark_at > age:
+            raise Refused(
+                Code.STALE_PRICE,
+                f"the mark of {instrument.symbol} is {(now - instrument.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s",
+            )
+        most = self.max_order_value
+        if most is not None:
+            at = price if price is not None else trigger
+            value = quantity * unit
+            if at is not None and (side is BUY or at > mark):
+                # The unit is at the mark; the price is held against it without a division.
+                if value * at > most * mark:
+                    raise Refused(
+                        Code.MAX_ORDER_VALUE, f"{quantity:f} at {at:f} is worth more than {most:f} USD"
+                    )
+            elif value > most:
+                raise Refused(
+                    Code.MAX_ORDER_VALUE,
+                    f"{quantity:f} at the mark of {mark:f} is worth {value:f} USD, more than {most:f}",
+                )
+        collar = self.price_collar
+        if collar is not None and price is not None:
+            middle = mark if trigger is None else trigger
+            if abs(price - middle) > collar * middle:
+                raise Refused(
+                    Code.PRICE_COLLAR, f"price {price:f} is further than {collar:f} from {middle:f}"
+                )
+        collar = self.period_collar
+        if collar is not None and trigger is None:
+            anchor = instrument.anchor
+            at = mark if price is None else price
+            if anchor is None or abs(at - anchor) > collar * anchor:
+                raise Refused(
+                    Code.PERIOD_COLLAR,
+                    f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began",
+                )
+
+    def _check_figures(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
+        for totals, moments, count in self.messages:
+            if len(moments) >= count and full(moments, count, now, SECOND_NS):
+                raise Refused(
+                    Code.MAX_MESSAGES, f"{totals.scope} sent {count} orders and amends within a second"
+                )
+        for totals, moments, count in self.executions:
+            if len(moments) >= count and full(moments, count, now, MINUTE_NS):
+                raise Refused(
+                    Code.MAX_EXECUTIONS, f"{totals.scope} was executed {count} times within a minute"
+                )
+        for totals, moments, count in self.rejects:
+            if len(moments) >= count and full(moments, count, now, MINUTE_NS):
+                raise Refused(
+                    Code.MAX_REJECTS, f"the venue rejected {count} orders of {totals.scope} within a minute"
+                )
+        for totals, count in self.differences:
+            if totals.differences and sum(totals.differences.values()) > count:
+                raise Refused(
+                    Code.MAX_DIFFERENCES,
+                    f"{totals.scope} differs from the venue in more than {count} things",
+                )
+        reducing: bool | None = None
+        for totals, most in self.losses:
+            if -totals.day >= most:
+                reducing = self.reduces(side, quantity, reduce_only)
+                if not reducing:
+                    raise Refused(
+                        Code.MAX_DAILY_LOSS,
+                        f"{totals.scope} has lost {-totals.day:f} USD today, limit {most:f}",
+                    )
+        for totals, most in self.drawdowns:
+            if totals.peak - totals.carried - totals.day >= most:
+                if reducing is None:
+                    reducing = self.reduces(side, quantity, reduce_only)
+                if not reducing:
+                    raise Refused(
+                        Code.MAX_DRAWDOWN,
+                        f"{totals.scope} is {totals.drawdown:f} USD below its best, limit {most:f}",
+                    )
+        if self.instrument.market != "spot":
+            self._check_margin(side, quantity, reduce_only)
+
+    def _check_margin(self, side: Side, quantity: Decimal, reduce_only: bool) -> None:
+        leaf = self.leaf
+        position = leaf.position
+        most = self.max_leverage
+        found: Refused | None = None
+        if most is not None and position.leverage is not None and position.leverage > most:
+            found = Refused(
+                Code.MAX_LEVERAGE,
+                f"{position.symbol} is at a leverage of {position.leverage:f}, limit {most:f}",
+            )
+        most = self.min_liquidation_distance
+        price, mark = position.liquidation_price, self.instrument.mark
+        if found is None and most is not None and price is not None and position.quantity:  # noqa: SIM102
+            if mark is None or abs(mark - price) < most * mark:
+                found = Refused(
+                    Code.LIQUIDATION_DISTANCE,
+                    f"the mark of {mark} is nearer than {most:f} of it to the liquidation price of {price:f}",
+                )
+        most = self.max_margin_ratio
+        wallet = self.wallets.get(self.wallet)
+        balance = None if wallet is None else wallet.balances.get(self.instrument.settle)
+        if found is None and most is not None and balance is not None and leaf.purse is not None:
+            held = balance.locked + balance.margin
+            equity = balance.total + leaf.purse.unrealised
+            if held and held > most * equity:
+                found = Refused(
+                    Code.MARGIN_RATIO,
+                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {equity:f}: limit {most:f} of it",
+                )
+        if found is not None and not self.reduces(side, quantity, reduce_only):
+            raise found
+
+    def _check_size(self, side: Side, quantity: Decimal) -> None:
+        """Hold what the positions can come to against the limits. What does not make one larger is never refused."""
+        leaf, part = self.leaf, self.part
+        if side is BUY:
+            more = leaf.position.quantity + leaf.buys + quantity - leaf.worst
+            part_more = part.position.quantity + part.buys + quantity - part.worst
+        else:
+            more = leaf.sells + quantity - leaf.position.quantity - leaf.worst
+            part_more = part.sells + quantity - part.position.quantity - part.worst
+        if more > 0:
+            if self.max_inventory is not None:
+                self._check_inventory(leaf, more, self.max_inventory, "the account")
+            if not self.priced:
+                return
+            unit = leaf.unit
+            assert unit is not None
+            added = more * unit
+            most = self.max_position
+            if most is not None and leaf.value + added > most:
+                raise Refused(
+                    Code.MAX_POSITION,
+                    f"the position would come to {leaf.value + added:f} USD, limit {most:f}",
+                )
+            for totals, most in self.exposures:
+                if totals.exposure + added > most:
+                    raise _above(Code.MAX_EXPOSURE, totals, added, most)
+                if totals.unvalued:
+                    raise _unvalued(totals)
+        if part_more > 0:
+            if self.max_part_inventory is not None:
+                self._check_inventory(part, part_more, self.max_part_inventory, "the strategy")
+            if not self.priced:
+                return
+            unit = leaf.unit
+            assert unit is not None
+            added = part_more * unit
+            most = self.max_part
+            if most is not None and part.value + added > most:
+                raise Refused(
+                    Code.MAX_POSITION,
+                    f"the strategy's position would come to {part.value + added:f} USD, limit {most:f}",
+                )
+            for totals, most in self.part_exposures:
+                if totals.exposure + added > most:
+                    raise _above(Code.MAX_EXPOSURE, totals, added, most)
+                if totals.unvalued:
+                    raise _unvalued(totals)
+            if self.capital is not None:
+                totals = part.totals[0]
+                if totals.exposure + added > self.capital:
+                    raise _above(Code.CAPITAL, totals, added, self.capital)
+                if totals.unvalued:
+                    raise _unvalued(totals)
+
+    def _check_inventory(self, leaf: Leaf, more: Decimal, most: Decimal, whose: str) -> None:
+        size = (leaf.worst + more) * self.instrument.contract_size
+        if size > most:
+            raise Refused(
+                Code.MAX_INVENTORY,
+                f"{whose}'s position would come to {size:f} {self.instrument.base}, limit {most:f}",
+            )
+
+
+def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused:
+    return Refused(
+        code, f"{totals.scope} would come to {totals.exposure + added:f} USD of exposure, limit {most:f}"
+    )
+
+
+def _unvalued(totals: Totals) -> Refused:
+    return Refused(
+        Code.NO_VALUATION,
+        f"{totals.scope} has {totals.unvalued} positions whose mark, or rate in USD, is not known",
+    )

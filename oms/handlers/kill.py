@@ -1,0 +1,97 @@
+"""Kill: engaging and releasing the kill switch of a scope. It latches first, durably, and cancels behind that, in one commit."""
+
+from collections.abc import Iterator
+
+from oms.aggregates.order import ADOPTED, Order
+from oms.aggregates.partition import Partition
+from oms.handlers.accounts import check_person
+from oms.handlers.change import MAX_CANCELS
+from oms.handlers.limits import scope_of
+from oms.messages import controls as k
+from oms.messages.codes import Code, Refused
+from oms.messages.enums import CancelReason
+from oms.messages.events import Event
+from oms.messages.scopes import Scope, ScopeKind, parse_scope
+from oms.messages.subjects import Subject
+
+CANCEL_AGAIN_NS = 2 * 10**9
+"""An order in a killed scope that the venue did not cancel is asked to again this long after."""
+
+
+def decide_kill(state: Partition, subject: Subject, command: k.Kill, now: int) -> list[Event]:
+    """Engage a scope's kill switch, whether it is engaged or not, and ask for a cancel of everything in it.
+
+    Raises:
+        Refused: SCOPE_INVALID, SCOPE_UNKNOWN, SUBJECT_MISMATCH, PERSON_REQUIRED.
+    """
+    scope = scope_of(state, subject, command.scope, each=False)
+    check_person(command.by)
+    return [
+        k.KillSwitchEngaged(
+            scope=str(scope),
+            by=command.by,
+            reason=command.reason,
+            allow_reduce_only=command.allow_reduce_only,
+        ),
+        *cancels(state, scope, MAX_CANCELS),
+    ]
+
+
+def decide_release(state: Partition, subject: Subject, command: k.Release, now: int) -> list[Event]:
+    """Release a scope's own kill switch; one of a wider scope still holds.
+
+    Raises:
+        Refused: SCOPE_INVALID, SCOPE_UNKNOWN, SUBJECT_MISMATCH, PERSON_REQUIRED, NOT_KILLED.
+    """
+    scope = str(scope_of(state, subject, command.scope, each=False))
+    check_person(command.by)
+    if scope not in state.risk.latches:
+        raise Refused(Code.NOT_KILLED, f"the kill switch of {scope} is not engaged")
+    return [k.KillSwitchReleased(scope=scope, by=command.by, reason=command.reason)]
+
+
+def cancels(state: Partition, scope: Scope, most: int) -> list[Event]:
+    """Cancels of the live orders in a scope that nobody has asked for, oldest first, at most so many."""
+    meant = sorted(order.order_id for order in _live(state, scope) if _cancellable(order))
+    return [
+        event
+        for order_id in meant[:most]
+        for event in state.orders[order_id].decide_cancel(CancelReason.KILL)
+    ]
+
+
+def left_over(state: Partition, now: int, most: int) -> list[Event]:
+    """Cancels of what should be gone from latched scopes and is not: beyond the bound of one command, not cancelled by the
+    venue, or found there since. What was let through to reduce a position stays."""
+    meant: dict[str, None] = {}
+    for latch in state.risk.latches.values():
+        for order in _live(state, parse_scope(latch.scope)):
+            before = order.placed_at <= latch.at or order.strategy == ADOPTED
+            if before and _cancellable(order) and now - order.updated_at >= CANCEL_AGAIN_NS:
+                meant[order.order_id] = None
+    return [
+        event
+        for order_id in sorted(meant)[:most]
+        for event in state.orders[order_id].decide_cancel(CancelReason.KILL)
+    ]
+
+
+def _cancellable(order: Order) -> bool:
+    return bool(order.leaves) and order.cancel_requested is None
+
+
+def _live(state: Partition, scope: Scope) -> Iterator[Order]:
+    kind, name = scope
+    for (exchange, account, market), live in state.live.items():
+        if kind is ScopeKind.EXCHANGE and exchange != name:
+            continue
+        if kind is ScopeKind.ACCOUNT and account != name:
+            continue
+        if kind is ScopeKind.INSTRUMENT and not name.startswith(f"{exchange}.{market}."):
+            continue
+        for order in live.values():
+            if kind is ScopeKind.STRATEGY and order.strategy != name:
+                continue
+            if kind is ScopeKind.INSTRUMENT and name != f"{exchange}.{market}.{order.symbol}":
+                continue
+            yield order

@@ -1,0 +1,292 @@
+"""Controls: the scenario table, fail-closed behaviour, overrides, the kill switch, trips, daily figures."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from oms.aggregates.money import exactly
+from tests.unit.control_scenarios import CASES, Case
+from tests.unit.desk import SECOND, START, Desk
+
+DAY = 86_400 * SECOND
+
+
+def tokens(scope: str) -> str:
+    kind, _, name = scope.partition(":")
+    if name == "*" or kind in ("global", "strategy"):
+        return "_._._._"
+    if kind == "exchange":
+        return f"{name}._._._"
+    if kind == "account":
+        return f"_.{name}._._"
+    exchange, market, symbol = name.split(".")
+    return f"{exchange}._.{market}.{symbol}"
+
+
+def scoped(desk: Desk, verb: str, scope: str, **fields: Any) -> dict[str, Any]:
+    body = {"command_id": desk.next_id(), "scope": scope, "by": "ann", **fields}
+    return desk.reply(f"{verb}.{tokens(scope)}", body)
+
+
+def limit(desk: Desk, scope: str, **limits: str) -> None:
+    answer = scoped(desk, "set_limits", scope, limits=limits)
+    assert answer["ok"], answer
+
+
+def known(desk: Desk) -> Desk:
+    """With funds enough, and a strategy that may be named in limits."""
+    desk.ask(
+        "report_balances.binance.main.spot._", {"session": "s1", "totals": {"USDT": "9000000", "BTC": "90"}}
+    )
+    desk.ask("check_risk._._._._", {})  # the day begins
+    desk.ask(
+        "assign_strategy._.main._._",
+        {"command_id": desk.next_id(), "strategy": "arb", "capital": "9000000", "by": "ann"},
+    )
+    return desk
+
+
+def placed(desk: Desk, terms: dict[str, Any]) -> dict[str, Any]:
+    return desk.place(**{"quantity": "1", "price": "50000", **terms})
+
+
+def prepared(case: Case) -> Desk:
+    desk = known(Desk())
+    if "duplicate_window" in case.limits.get("global", {}):
+        # Nothing is remembered while nobody asks for it.
+        limit(desk, "global", **case.limits["global"])
+    strategy = case.order.get("strategy", "")
+    for terms, filled in case.before:
+        reply = placed(desk, {"strategy": strategy, **terms} if strategy else terms)
+        assert reply["ok"], reply
+        desk.report("accepted", reply["order_id"])
+        if Decimal(filled):
+            desk.fill(reply["order_id"], filled, price="50000")
+    for scope, limits in case.limits.items():
+        limit(desk, scope, **limits)
+    return desk
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.about)
+def test_place(case: Case) -> None:
+    """What the row says becomes of the order, and it is recorded either way."""
+    desk = prepared(case)
+    reply = placed(desk, case.order)
+    assert (None if reply["ok"] else reply["error"]["code"]) == case.code, reply
+    assert reply["sequence"]
+
+
+SIZED = [
+    case for case in CASES if case.order.get("type") is None and not case.before and case.code is not None
+]
+
+
+@pytest.mark.parametrize("case", [c for c in SIZED if c.about.split(":")[0] in (
+    "order quantity", "order value", "price collar", "period collar", "position", "inventory", "exposure")],
+    ids=lambda case: case.about)  # fmt: skip
+def test_amend(case: Case) -> None:
+    """An amend to such an order is refused with the same code, and a cancel still goes."""
+    desk = known(Desk())
+    small = {**case.order, "quantity": "0.001", "price": "50000"}
+    order_id = placed(desk, small)["order_id"]
+    desk.report("accepted", order_id)
+    for scope, limits in case.limits.items():
+        limit(desk, scope, **limits)
+    terms = {"quantity": case.order.get("quantity", "1"), "price": case.order.get("price", "50000")}
+    if terms["quantity"] == "0.001":
+        terms["quantity"] = "0.002"
+    reply = desk.amend(order_id, **terms)
+    assert reply["error"]["code"] == case.code, reply
+    assert desk.cancel(order_id)["ok"]
+
+
+def test_bulk_is_checked_one_by_one() -> None:
+    """Of many orders at once each counts before the next is looked at."""
+    desk = known(Desk())
+    limit(desk, "account:main", max_exposure="150000")
+    replies = [placed(desk, {}) for _ in range(5)]
+    assert [r["ok"] for r in replies] == [True, True, True, False, False]
+
+
+def test_nothing_said_denies() -> None:
+    """A journal without limits lets nothing through, and says what is missing."""
+    desk = known(Desk())
+    desk.state.risk.limits.said.clear()
+    desk.state.risk.version += 1
+    assert placed(desk, {})["error"]["code"] == "LIMIT_MISSING"
+
+
+def test_a_control_cannot_be_left_out() -> None:
+    """In the global scope every control has to say something: it can be set to off, and not cleared."""
+    desk = known(Desk())
+    reply = scoped(desk, "set_limits", "global", clear=["max_position"])
+    assert reply["error"]["code"] == "LIMIT_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"limits": {"max_position": "-1"}}, "LIMIT_INVALID"),
+        ({"limits": {"max_position": "NaN"}}, "LIMIT_INVALID"),
+        ({"limits": {"max_position": ""}}, "LIMIT_INVALID"),
+        ({"limits": {"max_fun": "1"}}, "LIMIT_UNKNOWN"),
+        ({"limits": {"max_order_value": "2", "max_position": "1"}}, "LIMIT_CONTRADICTION"),
+        ({"limits": {"max_order_value": "2"}, "by": " "}, "PERSON_REQUIRED"),
+        ({"limits": {"main_floor": "2"}, "scope": "account:main"}, "LIMIT_SCOPE"),
+        ({"limits": {"max_position": "1"}, "scope": "account:nobody"}, "SCOPE_UNKNOWN"),
+        ({"limits": {"max_position": "1"}, "scope": "instrument:binance.spot.NONE"}, "SCOPE_UNKNOWN"),
+        ({"limits": {"max_position": "1"}, "scope": "strategy:nobody"}, "SCOPE_UNKNOWN"),
+        ({"limits": {}}, "INVALID_COMMAND"),
+    ],
+)
+def test_bad_limits_are_refused(fields: dict[str, Any], code: str) -> None:
+    """A limit that is negative, contradictory, for nobody or by nobody is refused with its code, and changes nothing."""
+    desk = known(Desk())
+    before = desk.digest()
+    fields = {"scope": "global", **fields}
+    reply = scoped(desk, "set_limits", fields.pop("scope"), **fields)
+    assert reply["error"]["code"] == code, reply
+    assert desk.digest() == before
+
+
+def test_subject_and_scope_agree() -> None:
+    """Permission on the subject is permission on the scope, so the two may not differ."""
+    desk = known(Desk())
+    body = {"command_id": "x", "scope": "global", "by": "ann"}
+    assert desk.reply("kill._.main._._", body)["error"]["code"] == "SUBJECT_MISMATCH"
+
+
+def test_override_ends_by_itself() -> None:
+    """An override stands until its time, and then the scope's own limit holds again, before anybody has ended it."""
+    desk = known(Desk())
+    limit(desk, "account:main", max_order_value="10")
+    until = desk.now + 60 * SECOND
+    answer = scoped(desk, "override_limits", "account:main", limits={"max_order_value": "60000"}, until=until)
+    assert answer["ok"], answer
+    assert placed(desk, {})["ok"]
+    desk.now = until
+    assert placed(desk, {})["error"]["code"] == "MAX_ORDER_VALUE"
+    desk.ask("check_risk._._._._", {})
+    assert not desk.state.risk.limits.overrides
+
+
+@pytest.mark.parametrize(
+    "fields, code",
+    [
+        ({"by": ""}, "PERSON_REQUIRED"),
+        ({"until": 0}, "OVERRIDE_END"),
+        ({"until": START - 1}, "OVERRIDE_END"),
+        ({"until": START + 8 * DAY}, "OVERRIDE_END"),
+        ({"limits": {}}, "INVALID_COMMAND"),
+    ],
+)
+def test_bad_overrides_are_refused(fields: dict[str, Any], code: str) -> None:
+    """An override needs a name and an end."""
+    desk = known(Desk())
+    fields = {"limits": {"max_position": "1"}, "until": START + DAY, **fields}
+    assert scoped(desk, "override_limits", "global", **fields)["error"]["code"] == code
+
+
+SCOPES = ("global", "exchange:binance", "account:main", "strategy:arb", "instrument:binance.spot.BTCUSDT")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_kill(scope: str) -> None:
+    """A kill latches, asks for a cancel of everything in scope in the same commit, and denies until a named person releases."""
+    desk = known(Desk())
+    order_id = placed(desk, {"strategy": "arb"})["order_id"]
+    desk.report("accepted", order_id)
+    outcome = desk.ask(
+        f"kill.{tokens(scope)}", {"command_id": "k", "scope": scope, "by": "ann", "reason": "drill"}
+    )
+    assert outcome.commit is not None
+    assert [type(e).__name__ for e in outcome.commit.events] == ["KillSwitchEngaged", "OrderCancelRequested"]
+    assert placed(desk, {"strategy": "arb"})["error"]["code"] == "KILL_SWITCH"
+    assert desk.amend(order_id, quantity="0.5")["error"]["code"] in ("KILL_SWITCH", "ORDER_PENDING")
+    assert scoped(desk, "release", scope, by="")["error"]["code"] == "PERSON_REQUIRED"
+    assert placed(desk, {"strategy": "arb"})["error"]["code"] == "KILL_SWITCH"
+    assert scoped(desk, "release", scope)["ok"]
+    assert scoped(desk, "release", scope)["error"]["code"] == "NOT_KILLED"
+    assert placed(desk, {"strategy": "arb"})["ok"]
+
+
+def test_kill_lets_reducing_through_if_told() -> None:
+    """With reduce-only allowed, what brings the position nearer to zero passes, and stays."""
+    desk = known(Desk())
+    order_id = placed(desk, {})["order_id"]
+    desk.fill(order_id, "1", price="50000")
+    assert scoped(desk, "kill", "account:main", allow_reduce_only=True)["ok"]
+    assert placed(desk, {})["error"]["code"] == "KILL_SWITCH"
+    reply = placed(desk, {"side": "sell"})
+    assert reply["ok"]
+    desk.now += 60 * SECOND
+    desk.ask("check_risk._._._._", {})
+    assert desk.state.orders[reply["order_id"]].cancel_requested is None
+
+
+def test_left_over_orders_are_cancelled_again() -> None:
+    """An order that the venue did not cancel in a killed scope is asked to again."""
+    desk = known(Desk())
+    order_id = placed(desk, {})["order_id"]
+    desk.report("accepted", order_id)
+    scoped(desk, "kill", "global")
+    desk.report("cancel_rejected", order_id)
+    assert desk.state.orders[order_id].cancel_requested is None
+    desk.now += 3 * SECOND
+    desk.ask("check_risk._._._._", {})
+    assert desk.state.orders[order_id].cancel_requested is not None
+
+
+def test_daily_loss_trips_and_rolls_with_the_day() -> None:
+    """Unrealised loss counts. At the limit opening is denied, the switch trips by itself, and the figure is zero the next day."""
+    desk = known(Desk())
+    limit(desk, "account:main", max_daily_loss="1000", kill_on="max_daily_loss")
+    order_id = placed(desk, {})["order_id"]
+    desk.fill(order_id, "1", price="50000")
+    marks = "report_marks.binance._.spot._"
+    desk.ask(marks, {"marks": {"BTCUSDT": "49000.01"}})
+    assert placed(desk, {"price": "49000"})["ok"]
+    desk.ask(marks, {"marks": {"BTCUSDT": "49000"}})
+    assert placed(desk, {"price": "49000"})["error"]["code"] == "MAX_DAILY_LOSS"
+    desk.ask("check_risk._._._._", {})
+    latch = desk.state.risk.latches["account:main"]
+    assert (latch.cause, latch.by) == ("max_daily_loss", "")
+    scoped(desk, "release", "account:main")
+    desk.now += DAY
+    desk.ask("check_risk._._._._", {})
+    assert desk.state.risk.totals["account:main"].day == 0
+    assert desk.state.risk.totals["account:main"].drawdown == 0
+    assert placed(desk, {"price": "49000"})["ok"]
+
+
+def test_near_and_breached_are_told_once() -> None:
+    """A figure at 80 % of its limit is told as near, and again only when that changes."""
+    desk = known(Desk())
+    limit(desk, "account:main", max_exposure="60000")
+    placed(desk, {})
+    found = desk.ask("check_risk._._._._", {}).commit
+    assert found is not None
+    told = [(e.scope, e.control, e.level) for e in found.events]  # type: ignore[union-attr]
+    assert told == [("account:main", "max_exposure", "near")]
+    assert desk.ask("check_risk._._._._", {}).commit is None
+
+
+def test_running_totals_equal_a_recomputation() -> None:
+    """After orders, fills and marks the figures are those that adding up from scratch gives."""
+    desk = known(Desk())
+    for number in range(20):
+        reply = placed(desk, {"side": "sell" if number % 3 else "buy", "price": str(49_000 + 100 * number)})
+        if number % 2:
+            desk.fill(reply["order_id"], "0.5", price="50000", fee="0.001", fee_asset="BNB")
+        desk.ask("report_marks.binance._.spot._", {"marks": {"BTCUSDT": str(50_000 + 37 * number)}})
+    risk = desk.state.risk
+
+    def figures() -> dict[str, Any]:
+        return {s: (t.exposure, t.day, t.open_orders, t.unvalued) for s, t in risk.totals.items()}
+
+    kept = figures()
+    with exactly():
+        risk.rebuild(desk.state)
+    assert figures() == kept
+    assert any(exposure for exposure, *_ in kept.values())
