@@ -55,6 +55,8 @@ def history() -> Desk:
     desk.report("restated", corrected, quantity="5", price="97", venue_time=9)
     desk.report("found", "autoclose-1", reason="liquidation", venue_order_id="v77")
     futures(desk)
+    controls(desk)
+    people(desk)
     desk.ask("cancel_all._.main._._", {"command_id": "all"})
     desk.report("canceled", amended, reason="asked", revision=1)
     desk.ask("close_session.binance.main.spot._", {"session": "s1", "reason": "bye"})
@@ -112,6 +114,50 @@ def futures(desk: Desk) -> None:
     desk.ask("list_instruments.upbit._.spot._", {"instruments": [won]})
     found = {"order_id": "web_2", "venue_order_id": "b2", "side": "sell", "type": "limit", "quantity": "1"}
     say("found", **found, price="110")
+
+
+def controls(desk: Desk) -> None:
+    """Limits, overrides, a day, crossings, the kill switch, and an order that waits for one of ours to be gone."""
+    by = {"scope": "account:main", "by": "Ada", "reason": "golden"}
+    place = "_.main._._"
+    desk.ask("check_risk._._._._", {})
+    limits = {"max_exposure": "1", "self_trade": "cancel_resting"}
+    desk.ask(f"set_limits.{place}", {"command_id": "l1", "limits": limits, **by})
+    desk.ask("check_risk._._._._", {})
+    until = desk.now + 10**9
+    override = {"limits": {"max_exposure": "off"}, "until": until}
+    desk.ask(f"override_limits.{place}", {"command_id": "l2", **override, **by})
+    value = {"command_id": "v1", "asset": "BNB", "rate": "600", "by": "Ada"}
+    desk.ask("set_valuation._._._._", value)
+    resting = desk.place(side="sell", price="150", quantity="0.1")["order_id"]
+    desk.report("accepted", resting)
+    desk.place(price="151", quantity="0.1")
+    desk.report("canceled", resting)
+    desk.now = until
+    desk.ask("check_risk._._._._", {})
+    desk.ask(f"kill.{place}", {"command_id": "k1", **by})
+    desk.ask(f"release.{place}", {"command_id": "k2", **by})
+
+
+def people(desk: Desk) -> None:
+    """Accounts that are renamed, disabled, enabled and closed, a strategy, transfers, and a client that vanishes."""
+    by = {"by": "Ada"}
+    desk.register("spare", "STRATEGY")
+    desk.ask("rename_account._.spare._._", {"command_id": "a1", "name": "Spare", **by})
+    desk.ask("disable_account._.spare._._", {"command_id": "a2", **by})
+    desk.ask("enable_account._.spare._._", {"command_id": "a3", **by})
+    desk.ask("close_account._.spare._._", {"command_id": "a4", **by})
+    desk.ask("assign_strategy._.main._._", {"command_id": "s1", "strategy": "alpha", "capital": "1000", **by})
+    desk.declare(features=["post_only", "amend", "transfer"])
+    for number, states in enumerate((["done"], ["unknown", "rejected"])):
+        move = {"command_id": f"m{number}", "to": "sub_arb", "asset": "USDT", "amount": "10", **by}
+        reply = desk.reply("transfer.binance.main.spot._", move)
+        for state in states:
+            told = {"session": "s1", "transfer_id": reply["transfer_id"], "state": state, "venue_time": 9}
+            desk.ask("report_transfer.binance.main.spot._", told)
+    guard = {"command_id": "g1", "client": "mm1", "timeout_ms": 1000}
+    desk.ask("cancel_on_disconnect._.main._._", guard)
+    desk.ask("drop_client._.main._._", {"client": "mm1"})
 
 
 def main(number: int) -> None:
