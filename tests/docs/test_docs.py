@@ -268,6 +268,9 @@ def _keys(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield key
+            if key in ("limits", "valuations", "strategies"):
+                # Scopes, controls and assets: the page of controls has those.
+                continue
             if key not in names:
                 yield from _keys(item)
             else:

@@ -319,7 +319,7 @@ def test_limits_are_what_the_state_allows(data_dir: Path) -> None:
     for (_, account, _), wallet in state.wallets.items():
         for asset, balance in wallet.balances.items():
             assert funds[account, asset].headroom == balance.free
-    assert {r.use for r in found if r.control == "SUB accounts"} == {1}
+    assert {r.use for r in found if r.control == "SUB and STRATEGY accounts"} == {1}
     assert {(r.symbol, r.limit) for r in found if r.control == "price in ticks"} == {
         (i.symbol, i.tick) for i in state.instruments.values()
     }

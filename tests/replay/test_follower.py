@@ -205,7 +205,7 @@ async def test_status_tells_of_journal_engine_sessions_and_counts(nc: Client, fo
         assert row["accounts"] == {"main": "MAIN", "sub_arb": "SUB"}
         assert [(s["account"], s["ready"]) for s in row["sessions"]] == [("main", True), ("sub_arb", True)]
         assert row["open_orders"] == sum(len(live) for live in follower.history.partition.live.values())
-        assert set(row["published"]) == {"ORDERS", "TRADES", "POSITIONS", "ACCOUNTS"}
+        assert set(row["published"]) == {"ORDERS", "TRADES", "POSITIONS", "ACCOUNTS", "RISK"}
 
 
 async def test_waits_for_the_journal_to_be_made(nc: Client, following: Following) -> None:

@@ -289,13 +289,18 @@ def orders_agree(venues: Venues, record: Record, rows: Iterable[OrderRow]) -> li
     for ours in rows:
         there = last.get(ours.order_id)
         if there is None:
-            if ours.status not in (OrderStatus.REJECTED, OrderStatus.DENIED) or ours.filled:
+            never = ours.status in (OrderStatus.REJECTED, OrderStatus.DENIED) or ours.reason == UNSENT
+            if not never or ours.filled:
                 found.append(f"{ours.order_id} is {ours.status}, filled {ours.filled}, and not at the venue")
         elif _word(there["status"]) != _word(ours.status):
             found.append(
                 f"{ours.order_id} is {ours.status} here and {there['status']} at {ours.exchange}.{ours.market}"
             )
     return found
+
+
+UNSENT: Final = "canceled before it was sent"
+"""Why an order ended whose cancel came before it had left its connector."""
 
 
 def _word(status: Any) -> str:
