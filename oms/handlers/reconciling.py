@@ -181,7 +181,10 @@ def _stated(position: Position, spec: c.PositionSpec, adjusted: bool) -> list[e.
         or _moved(position.liquidation_price, liquidation, NOISE)
         or _moved(position.stated_margin, margin, NOISE)
     )
-    if not news or (adjusted and (entry, liquidation, margin, leverage, mode) == (None,) * 5):
+    # An adjusted quantity alone leaves standing what was shown beside another one, unless it is flat.
+    left = (position.stated_entry, position.liquidation_price) if is_open else ()
+    shown = (entry, liquidation, margin, leverage, mode, *left)
+    if not news or (adjusted and all(each is None for each in shown)):
         return []
     return [
         e.PositionStated(

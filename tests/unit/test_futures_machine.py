@@ -215,6 +215,20 @@ class Machine(RuleBasedStateMachine):
         check_same(state, self.desk.state)
 
 
+def test_a_turned_position_shown_without_an_entry_is_told_once() -> None:
+    """What was shown of a short position goes with it: the long one in its place, told again, is no news."""
+    desk = FuturesDesk()
+    shown = {"symbol": "BTCUSDT", "quantity": "-3", "entry_price": "80.0", "liquidation_price": "150"}
+    assert desk.positions(shown)["count"] == 2
+    turned = {"symbol": "BTCUSDT", "quantity": "2"}
+    assert desk.positions(turned)["count"] == 2
+    assert (desk.position.stated_entry, desk.position.liquidation_price) == (None, None)
+    before = desk.digest()
+    assert desk.positions(turned)["count"] == 0
+    assert desk.digest() == before
+    desk.check()
+
+
 def _totals(state: Partition) -> dict[str, Decimal]:
     return {
         asset: balance.total
