@@ -69,10 +69,11 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: i
     check_trading(state, order.account)
     place = (order.exchange, order.account, order.market, order.symbol)
     gate = state.risk.gate(state, place, order.strategy, now)
-    # Of what amends to less, in a killed scope too, only a cancel is let through.
-    gate.check_open(order.side, order.quantity, order.reduce_only)
-    instrument = state.instruments[order.exchange, order.market, order.symbol]
     quantity, price = command.quantity, command.price
+    more = (order.quantity if quantity is None else quantity) - order.cumulative - order.exposed
+    # With what it would add beside all that works: an order that reduces may be amended to one that does not.
+    gate.check_open(order.side, more, order.reduce_only)
+    instrument = state.instruments[order.exchange, order.market, order.symbol]
     if quantity is not None:
         if quantity <= 0:
             raise Refused(Code.NOT_POSITIVE, f"quantity must be above zero, was {quantity:f}")
@@ -98,9 +99,10 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: i
         event = msgspec.structs.replace(event, reserve_price=unit)
     else:
         unit = order.unit_at(event.price)
-    more = event.quantity - order.cumulative - order.exposed
+    asked, stands = event.price, order.price
+    grows = event.quantity > order.quantity or (asked is not None and stands is not None and asked > stands)
     gate.check_amend(
-        order.side, event.quantity, more, event.price, order.trigger_price, order.reduce_only, now
+        order.side, event.quantity, more, asked, order.trigger_price, order.reduce_only, now, grows
     )
     needs = (event.quantity - order.cumulative) * unit - order.reserved
     state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)

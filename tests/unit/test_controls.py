@@ -101,6 +101,32 @@ def test_amend(case: Case) -> None:
     assert desk.cancel(order_id)["ok"]
 
 
+@pytest.mark.parametrize("kill", [False, True])
+def test_an_amend_is_held_to_reducing_by_what_it_makes_of_the_order(kill: bool) -> None:
+    """While only reducing is let through, an order that reduces cannot be amended to one that does not."""
+    desk = known(Desk())
+    desk.fill(placed(desk, {})["order_id"], "1", price="50000")
+    limit(desk, "account:main", reduce_only="off" if kill else "on")
+    if kill:
+        assert scoped(desk, "kill", "account:main", allow_reduce_only=True)["ok"]
+    order_id = placed(desk, {"side": "sell", "quantity": "0.5"})["order_id"]
+    desk.report("accepted", order_id)
+    code = "KILL_SWITCH" if kill else "REDUCE_ONLY_MODE"
+    assert desk.amend(order_id, quantity="1.001")["error"]["code"] == code
+    assert desk.amend(order_id, quantity="1")["ok"]
+
+
+def test_an_amend_that_only_lowers_is_not_refused_for_its_size() -> None:
+    """What is above a limit of order sizes that was lowered since may be brought nearer to it; what grows may not."""
+    desk = known(Desk())
+    order_id = placed(desk, {})["order_id"]
+    desk.report("accepted", order_id)
+    limit(desk, "account:main", max_order_quantity="0.5", max_order_value="1000")
+    for more in ({"quantity": "1.001"}, {"price": "50000.01"}, {"quantity": "0.9", "price": "50000.01"}):
+        assert desk.amend(order_id, **more)["error"]["code"] == "MAX_ORDER_QUANTITY"
+    assert desk.amend(order_id, quantity="0.9", price="49000")["ok"]
+
+
 def test_bulk_is_checked_one_by_one() -> None:
     """Of many orders at once each counts before the next is looked at."""
     desk = known(Desk())
