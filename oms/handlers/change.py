@@ -99,10 +99,9 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: i
         event = msgspec.structs.replace(event, reserve_price=unit)
     else:
         unit = order.unit_at(event.price)
-    asked, stands = event.price, order.price
-    grows = event.quantity > order.quantity or (asked is not None and stands is not None and asked > stands)
+    lowers = event.price == order.price and event.quantity < order.quantity
     gate.check_amend(
-        order.side, event.quantity, more, asked, order.trigger_price, order.reduce_only, now, grows
+        order.side, event.quantity, more, event.price, order.trigger_price, order.reduce_only, now, lowers
     )
     needs = (event.quantity - order.cumulative) * unit - order.reserved
     state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)

@@ -117,14 +117,14 @@ def test_an_amend_is_held_to_reducing_by_what_it_makes_of_the_order(kill: bool) 
 
 
 def test_an_amend_that_only_lowers_is_not_refused_for_its_size() -> None:
-    """What is above a limit of order sizes that was lowered since may be brought nearer to it; what grows may not."""
+    """What is above a limit of order sizes that was lowered since may be brought nearer to it; another price may not be had for it."""
     desk = known(Desk())
     order_id = placed(desk, {})["order_id"]
     desk.report("accepted", order_id)
     limit(desk, "account:main", max_order_quantity="0.5", max_order_value="1000")
-    for more in ({"quantity": "1.001"}, {"price": "50000.01"}, {"quantity": "0.9", "price": "50000.01"}):
+    for more in ({"quantity": "1.001"}, {"price": "49000"}, {"quantity": "0.9", "price": "50000.01"}):
         assert desk.amend(order_id, **more)["error"]["code"] == "MAX_ORDER_QUANTITY"
-    assert desk.amend(order_id, quantity="0.9", price="49000")["ok"]
+    assert desk.amend(order_id, quantity="0.9")["ok"]
 
 
 def test_bulk_is_checked_one_by_one() -> None:

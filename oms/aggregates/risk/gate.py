@@ -162,34 +162,29 @@ class Gate:
         trigger: Decimal | None,
         reduce_only: bool,
         now: int,
-        grows: bool,
+        lowers: bool,
     ) -> None:
         """Hold an amend against the controls: its quantity in all as an order's, and what it adds as a position's.
 
         Args:
             more: beyond what the order counts with already; zero or less for none.
-            grows: whether quantity or price becomes more: what only lowers an order is not refused for its size.
+            lowers: whether it leaves less quantity at the same price, and nothing else: no term of it is looked at.
 
         Raises:
             Refused: as :meth:`check_place`.
         """
-        self._check_terms(side, quantity, price, trigger, now, grows)
-        self._check_figures(side, more, reduce_only or more <= 0, now)
+        if not lowers:
+            self._check_terms(side, quantity, price, trigger, now)
+        self._check_figures(side, more, reduce_only or lowers, now)
         if more > 0:
             self._check_size(side, more)
 
     def _check_terms(
-        self,
-        side: Side,
-        quantity: Decimal,
-        price: Decimal | None,
-        trigger: Decimal | None,
-        now: int,
-        sized: bool = True,
+        self, side: Side, quantity: Decimal, price: Decimal | None, trigger: Decimal | None, now: int
     ) -> None:
         instrument = self.instrument
         most = self.max_order_quantity
-        if most is not None and quantity > most and sized:
+        if most is not None and quantity > most:
             raise Refused(Code.MAX_ORDER_QUANTITY, f"quantity {quantity:f} is above {most:f}")
         if not self.priced:
             return
@@ -208,7 +203,7 @@ class Gate:
                 f"the mark of {instrument.symbol} is {(now - instrument.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s",
             )
         most = self.max_order_value
-        if most is not None and sized:
+        if most is not None:
             at = price if price is not None else trigger
             value = quantity * unit
             if at is not None and (side is BUY or at > mark):
