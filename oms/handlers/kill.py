@@ -31,6 +31,7 @@ def decide_kill(state: Partition, subject: Subject, command: k.Kill, now: int) -
             scope=str(scope),
             by=command.by,
             reason=command.reason,
+            cause=command.cause,
             allow_reduce_only=command.allow_reduce_only,
         ),
         *cancels(state, scope, MAX_CANCELS),

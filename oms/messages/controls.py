@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from oms.messages.base import ClientCommand, Command, EventBase, Nanoseconds, Person, Text, Token
+from oms.messages.base import ClientCommand, Command, EventBase, Label, Nanoseconds, Person, Text, Token
 
 ScopeName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Value = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -64,9 +64,11 @@ class Kill(ScopedCommand, frozen=True, kw_only=True, tag="kill.1"):
 
     Args:
         allow_reduce_only: orders that bring a position nearer to zero are still let through.
+        cause: what a program that throws it has found, such as ``SEAL``; people leave it empty, and say why in ``reason``.
     """
 
     allow_reduce_only: bool = False
+    cause: Label = ""
 
 
 class Release(ScopedCommand, frozen=True, kw_only=True, tag="release.1"):
@@ -172,8 +174,8 @@ class KillSwitchEngaged(EventBase, frozen=True, kw_only=True, tag="KillSwitchEng
     """The scope is latched: nothing new is placed in it. Its orders are cancelled behind this.
 
     Args:
-        cause: the control that tripped; empty when a person threw it.
-        by: the person; empty when it tripped.
+        cause: the control that tripped, or what the program found that threw it; empty when a person did.
+        by: the person, or the program; empty when it tripped.
     """
 
     scope: str

@@ -75,7 +75,7 @@ class FollowerSettings:
 
     Args:
         keys: to encrypt the archive and snapshots with; None for plain files.
-        kill: stop trading when the state differs from a seal (``audit.on_difference``).
+        kill: throw the global kill switch when the state differs from a seal (``audit.on_difference``).
     """
 
     storage: StorageConfig = attrs.field(factory=StorageConfig)
@@ -374,5 +374,4 @@ class Follower:
         kill = self._settings.kill and error.fault is JournalFault.SEAL
         await tell(self._nc, error.fault, error.sequence, error.message, kill=kill)
         if kill:
-            accounts = self.history.partition.accounts.items()
-            await stop_trading(self._nc, [name for name, each in accounts if not each.closed])
+            await stop_trading(self._nc, error.fault, error.sequence)

@@ -29,13 +29,12 @@ from oms.messages.frames import Commit, encode_commit
 from oms.nats_server import EmbeddedNats
 from replay.archive import Archive
 from replay.checks import split_checks
-from replay.following import alarm, archiver, follower, keeper
+from replay.following import archiver, follower, keeper
 from replay.following.trade_log import TradeLog
 from replay.rebuild import rebuild
 from replay.restore import restore
 from replay.snapshot import Snapshots
 from replay.source import Source, journal_bounds
-from tests.engine.desk import Venue, engine_on
 from tests.replay.conftest import Following, ask
 from tests.replay.journal import Maker, busy, write
 
@@ -608,44 +607,3 @@ async def test_seal_that_differs_is_alerted_and_ends_the_follower(nc: Client, fo
     assert (alert["code"], alert["sequence"], alert["kill"]) == ("SEAL", since + 2, False)
     assert "digest" in alert["message"]
     assert abs(alert["at"] - time.time_ns()) < 60 * 10**9
-
-
-@pytest.mark.parametrize("kill", [True, False])
-async def test_difference_cancels_every_order_when_asked_to(
-    nc: Client, following: Following, nats_server: EmbeddedNats, kill: bool
-) -> None:
-    """A follower whose memory went wrong sees it at the engine's next seal; with ``kill`` all orders are then cancelled."""
-    async with engine_on(nats_server.url) as engine:
-        venues = [Venue(nc, account) for account in ("main", "sub_arb")]
-        for venue in venues:
-            await venue.open()
-            for number in range(3):
-                assert (await venue.place(f"{venue.account}{number}"))["ok"]
-
-        async def follow() -> None:
-            async with following(kill=kill) as running:
-                await until(lambda: running.history.partition.orders)
-                running.history.partition.next_order += 1
-                assert (await venues[0].place("one more"))["ok"]
-                while running.ready.is_set():
-                    await asyncio.sleep(0.01)
-
-        async with alerts(nc) as heard:
-            with pytest.raises(JournalBroken, match="SEAL"):
-                await follow()
-            await until(lambda: heard)
-        assert heard[0]["kill"] is kill
-        if kill:
-            for venue, count in zip(venues, (4, 3), strict=True):
-                await venue.told("cancel", count)
-        else:
-            assert not [order for order in engine.state.orders.values() if order.cancel_requested]
-        for venue in venues:
-            await venue.close()
-
-
-async def test_kill_without_an_engine_says_so(nc: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """When nobody takes the cancels, each account that must be looked after by hand is named."""
-    await alarm.stop_trading(nc, ["main", "sub_arb"])
-    for account in ("main", "sub_arb"):
-        assert f"account {account}: nobody took cancel_all" in caplog.text
