@@ -28,7 +28,7 @@ from oms.venues.dialect import Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Priority
 from oms.venues.notation import named, text
-from oms.venues.over_ccxt import CcxtAccount, CcxtMarket, hooked, listing, stream
+from oms.venues.over_ccxt import CcxtAccount, CcxtMarket, hooked, listing, lost_if_failing, stream
 from oms.venues.upbit_codes import MEANINGS, refusal
 
 # 1. How the exchange says no: a name → what it means. What is not here leaves the outcome unknown.
@@ -180,6 +180,11 @@ class SmallestMarket(CcxtMarket):
     def account(self, name: str) -> SmallestAccount:
         exchange = self.connection(self.key(name))
         return SmallestAccount(exchange, self.public, self.budgets.of(name), self.reach.recv_window_ms / 1000)
+
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        with lost_if_failing():
+            rows = await self.public.publicGetTicker({"markets": ",".join(symbols)})
+        return {row["market"]: Decimal(str(row["trade_price"])) for row in rows}
 
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         names = self.names(symbols)

@@ -187,6 +187,8 @@ def _statement(
         decided = venue.decide_reports(state, parts, command, refused)
     elif isinstance(command, c.ReportPositions):
         decided = (reconciling.decide_positions(state, parts, command, refused),)
+    elif isinstance(command, c.ReportMarks):
+        decided = (venue.decide_marks(state, parts, command, now),)
     elif isinstance(command, k.CheckRisk):
         decided = (risk_check.decide_check_risk(state, now),)
     else:
@@ -209,7 +211,6 @@ _STATEMENTS: Final[dict[type, Any]] = {
     c.CloseSession: venue.decide_close_session,
     c.DeclareVenue: venue.decide_declare_venue,
     c.ListInstruments: venue.decide_list_instruments,
-    c.ReportMarks: venue.decide_marks,
     c.ReportBalances: venue.decide_balances,
     c.ReportReconciliation: reconciling.decide_reconciliation,
     c.DoubtOrders: decide_doubt,

@@ -121,8 +121,12 @@ def decide_list_instruments(state: Partition, subject: Subject, command: c.ListI
     return found
 
 
-def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> list[e.Event]:
-    """Record the marks that changed.
+UNCHANGED_NS: Final = 2 * 10**9
+"""A mark that is the same is recorded again, as a newer one, when the one known is older."""
+
+
+def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks, now: int) -> list[e.Event]:
+    """Record the marks that changed, and those whose age says more than their value.
 
     Raises:
         Refused: INSTRUMENT_UNKNOWN, INVALID_DECIMAL, NOT_POSITIVE.
@@ -137,7 +141,7 @@ def decide_marks(state: Partition, subject: Subject, command: c.ReportMarks) -> 
         check_amount("mark", mark)
         if mark <= 0:
             raise Refused(Code.NOT_POSITIVE, f"mark of {symbol} must be above zero, was {mark}")
-        if instrument.mark != mark:
+        if instrument.mark != mark or now - instrument.mark_at >= UNCHANGED_NS:
             changed[symbol] = mark
     return (
         [e.MarksRecorded(exchange=subject.exchange, market=subject.market, marks=changed)] if changed else []

@@ -321,8 +321,11 @@ class Market(Protocol):
     def limits_left(self, name: str) -> dict[str, dict[str, int]]:
         """What the account may still send now, by group of requests and window."""
 
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        """Mark prices by symbol as they stand, asked for; zero or left out for one that has none. Raise StreamLost when the venue does not say."""
+
     def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
-        """Mark prices by symbol, as they change, for as long as the stream lives. Raise StreamLost at its end."""
+        """Mark prices by symbol as they change, zero for none, for as long as the stream lives. Raise StreamLost at its end."""
 
     def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
         """Best bids and offers as they change. Raise StreamLost at the stream's end."""

@@ -57,6 +57,7 @@ from oms.venues.over_ccxt import (
     CcxtMarket,
     hooked,
     listing,
+    lost_if_failing,
     make_exchange,
     read_book,
     readings,
@@ -97,6 +98,7 @@ WEIGHTS: Final = {
 }
 ALL_OPEN_ORDERS_WEIGHT: Final = 40
 LISTING_WEIGHT: Final = 1
+MARKS_WEIGHT: Final = 10
 # fmt: on
 
 CAPABILITIES: Final = Capabilities(
@@ -487,6 +489,13 @@ class BinanceFutures(CcxtMarket):
             self.budgets.of(name),
             self.reach.recv_window_ms / 1000,
         )
+
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        wanted = set(symbols)
+        with lost_if_failing():
+            await self.reserve(MARKS_WEIGHT)
+            rows = await self.public.fapiPublicGetPremiumIndex()
+        return {row["symbol"]: Decimal(row["markPrice"]) for row in rows if row["symbol"] in wanted}
 
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         names = self.names(symbols)

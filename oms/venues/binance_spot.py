@@ -26,7 +26,7 @@ from oms.venues.adapter import (
 )
 from oms.venues.binance_wallets import REFUSED_TRANSFERS, ask_to_move, find_move
 from oms.venues.dialect import Dialect
-from oms.venues.errors import Kind, StreamLost, VenueError
+from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Priority
 from oms.venues.notation import NS_PER_MS, at_ms, optional, plain, seconds, text
 from oms.venues.over_ccxt import (
@@ -34,6 +34,8 @@ from oms.venues.over_ccxt import (
     CcxtMarket,
     hooked,
     listing,
+    lost_if_failing,
+    middle,
     middles,
     read_book,
     readings,
@@ -488,20 +490,16 @@ class BinanceSpot(CcxtMarket):
             self.reach.recv_window_ms / 1000,
         )
 
-    async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
-        wanted = list(symbols)
-        try:
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        wanted = {"symbols": msgspec.json.encode(list(symbols)).decode()}
+        with lost_if_failing():
             await self.reserve(QUOTES_WEIGHT)
-            # The stream tells changes alone: what stands now has to be asked for.
-            rows = await self.public.publicGetTickerBookTicker(
-                {"symbols": msgspec.json.encode(wanted).decode()}
-            )
-        except (ccxt.BaseError, VenueError) as error:
-            raise StreamLost(f"{type(error).__name__}: {error}") from None
-        yield middles((row["symbol"], row["bidPrice"], row["askPrice"]) for row in rows)
-        async for quote in self.quotes(wanted):
-            if quote.bid and quote.ask:
-                yield {quote.symbol: (quote.bid + quote.ask) / 2}
+            rows = await self.public.publicGetTickerBookTicker(wanted)
+        return middles((row["symbol"], row["bidPrice"], row["askPrice"]) for row in rows)
+
+    async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
+        async for quote in self.quotes(symbols):
+            yield {quote.symbol: middle(quote.bid, quote.ask)}
 
     async def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
         names = self.names(symbols)

@@ -13,8 +13,7 @@ from oms.venues import bybit_payloads as payloads
 from oms.venues.adapter import Book, PublicTrade, Quote
 from oms.venues.bybit_account import LINEAR, SPOT, WALLET, BybitAccount, BybitFuturesAccount
 from oms.venues.bybit_feed import Feed
-from oms.venues.errors import StreamLost
-from oms.venues.over_ccxt import CcxtMarket, hooked, listing, middles
+from oms.venues.over_ccxt import CcxtMarket, hooked, listing, lost_if_failing, middle, middles
 
 BOOK_LEVELS: Final = 50
 
@@ -80,12 +79,11 @@ class _BybitMarket(CcxtMarket):
             self.reach.recv_window_ms / 1000,
         )
 
-    async def _tickers(self, wanted: list[str]) -> list[dict[str, Any]]:
+    async def _tickers(self, symbols: Iterable[str]) -> list[dict[str, Any]]:
         """Tickers of these symbols as they are now."""
-        try:
+        wanted = set(symbols)
+        with lost_if_failing():
             raw = await self.public.publicGetV5MarketTickers({"category": self.category})
-        except ccxt.BaseError as error:
-            raise StreamLost(f"{type(error).__name__}: {error}"[:400]) from None
         return [row for row in raw["result"]["list"] if row["symbol"] in wanted]
 
     async def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
@@ -122,13 +120,13 @@ class BybitSpot(_BybitMarket):
     def read_instrument(self, raw: Mapping[str, Any]) -> InstrumentSpec | None:
         return payloads.read_spot_instrument(raw)
 
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        rows = await self._tickers(symbols)
+        return middles((row["symbol"], row["bid1Price"], row["ask1Price"]) for row in rows)
+
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
-        wanted = list(symbols)
-        rows = await self._tickers(wanted)
-        yield middles((row["symbol"], row["bid1Price"], row["ask1Price"]) for row in rows)
-        async for quote in self.quotes(wanted):
-            if quote.bid and quote.ask:
-                yield {quote.symbol: (quote.bid + quote.ask) / 2}
+        async for quote in self.quotes(symbols):
+            yield {quote.symbol: middle(quote.bid, quote.ask)}
 
 
 class BybitFutures(_BybitMarket):
@@ -156,11 +154,12 @@ class BybitFutures(_BybitMarket):
     def read_instrument(self, raw: Mapping[str, Any]) -> InstrumentSpec | None:
         return payloads.read_perpetual(raw)
 
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        return {row["symbol"]: Decimal(row["markPrice"]) for row in await self._tickers(symbols)}
+
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
-        wanted = list(symbols)
-        yield {row["symbol"]: Decimal(row["markPrice"]) for row in await self._tickers(wanted)}
         last: dict[str, str] = {}
-        async for topic, _ in self._feed.read(f"tickers.{symbol}" for symbol in wanted):
+        async for topic, _ in self._feed.read(f"tickers.{symbol}" for symbol in symbols):
             ticker = self._feed.tickers[topic]
             symbol, mark = ticker["symbol"], ticker["markPrice"]
             # Most of what tickers tell is something else.

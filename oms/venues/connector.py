@@ -6,13 +6,11 @@ is left to it, loudly. The markets of one exchange run in one process, because t
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,13 +18,13 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
-from oms.messages.codec import encode
-from oms.messages.commands import DeclareVenue, InstrumentSpec, ListInstruments, ReportMarks
+from oms.messages.commands import DeclareVenue, InstrumentSpec, ListInstruments
 from oms.tasks import AGAIN_AFTER_CLEANUP_S, end, together
 from oms.venues.adapter import Market
 from oms.venues.credentials import CredentialsMissing
-from oms.venues.errors import Kind, StreamLost, VenueError
-from oms.venues.reporter import LATER, EngineRefused, SessionOver, ask
+from oms.venues.errors import Kind, VenueError
+from oms.venues.marks import Marks
+from oms.venues.reporter import EngineRefused, SessionOver, ask
 from oms.venues.session import Session, SessionLost
 from oms.venues.settings import Settings
 from oms.venues.transfers import Register
@@ -35,7 +33,6 @@ from oms.venues.wallet import Wallet
 log = logging.getLogger(__name__)
 
 INSTRUMENTS_PER_MESSAGE: Final = 250
-SYMBOLS_PER_STREAM: Final = 200
 STEADY_S: Final = 60.0
 """A session that lasted this long has earned the shortest pause before the next."""
 
@@ -78,7 +75,7 @@ class Connector:
         self._wallets = Wallets() if wallets is None else wallets
         self._register = Register() if register is None else register
         self._listed: dict[str, InstrumentSpec] = {}
-        self._relisted = asyncio.Event()
+        self._marks = Marks(nc, venue, market, self._settings, self._pauses)
         for name in self._accounts:
             self._wallet(name).markets += 1
         self.sessions: dict[str, Session] = {}
@@ -129,7 +126,7 @@ class Connector:
         await self._list(instruments)
         accounts = (self._serve(name) for name in self._accounts)
         serving = asyncio.create_task(together(accounts, AGAIN_AFTER_CLEANUP_S))
-        marks = asyncio.create_task(self._marks())
+        marks = asyncio.create_task(self._marks.run())
         listing = asyncio.create_task(self._list_again())
         try:
             done, _ = await asyncio.wait([serving, marks, listing], return_when=asyncio.FIRST_COMPLETED)
@@ -163,7 +160,7 @@ class Connector:
             if symbol not in listed
         ]
         self._listed = listed
-        self._relisted.set()
+        self._marks.listed({symbol: each.trading for symbol, each in listed.items()})
         told = [*listed.values(), *gone]
         for start in range(0, len(told), INSTRUMENTS_PER_MESSAGE):
             await self._tell_listed(told[start : start + INSTRUMENTS_PER_MESSAGE])
@@ -234,82 +231,6 @@ class Connector:
             log.warning("%s: a new session in %.1f s", place, pause)
             await asyncio.sleep(pause)
 
-    # -- marks
-
-    async def _marks(self) -> None:
-        latest: dict[str, Decimal] = {}
-        changed = asyncio.Event()
-        await together([self._tell_marks(latest, changed), self._watch_listed(latest, changed)])
-
-    async def _watch_listed(self, latest: dict[str, Decimal], changed: asyncio.Event) -> None:
-        """Watch what is traded, and what comes to be."""
-        watched: set[str] = set()
-        watching: list[asyncio.Task[None]] = []
-        try:
-            while True:
-                self._relisted.clear()
-                symbols = [s for s, each in self._listed.items() if each.trading and s not in watched]
-                watched |= set(symbols)
-                for start in range(0, len(symbols), SYMBOLS_PER_STREAM):
-                    part = symbols[start : start + SYMBOLS_PER_STREAM]
-                    watching.append(asyncio.create_task(self._watch(part, latest, changed)))
-                await self._relisted.wait()
-        finally:
-            await end(watching)
-
-    async def _watch(self, symbols: list[str], latest: dict[str, Decimal], changed: asyncio.Event) -> None:
-        pauses = self._pauses()
-        # One that is not listed any more would keep the others from being asked for.
-        while wanted := [symbol for symbol in symbols if symbol in self._listed]:
-            try:
-                async with _closing(self._market.marks(wanted)) as stream:
-                    async for marks in stream:
-                        # What is not traded yet, or not any more, is marked with nothing.
-                        latest |= {symbol: mark for symbol, mark in marks.items() if mark > 0}
-                        changed.set()
-                        pauses = self._pauses()
-            except StreamLost as error:
-                log.warning("%s: marks are lost (%s)", self._venue, error)
-            except Exception:
-                # A defect in reading marks must not end the sessions of the exchange.
-                log.exception("%s: marks cannot be read", self._venue)
-            await asyncio.sleep(next(pauses))
-
-    async def _tell_marks(self, latest: dict[str, Decimal], changed: asyncio.Event) -> None:
-        """Report what changed, at most once in ``marks_s``. A mark not taken is replaced by the next one."""
-        told: dict[str, Decimal] = {}
-        while True:
-            await changed.wait()
-            changed.clear()
-            fresh = {symbol: mark for symbol, mark in latest.items() if told.get(symbol) != mark}
-            if await self._report_marks(fresh):
-                told |= fresh
-            else:
-                changed.set()
-            await asyncio.sleep(self._settings.marks_s)
-
-    async def _report_marks(self, marks: dict[str, Decimal]) -> bool:
-        """Whether the engine answered for them; one that it refuses keeps no other from being taken."""
-        subject = f"report_marks.{self._exchange}._.{self._market_name}._"
-        try:
-            answer = await self._nc.request(
-                subject, encode(ReportMarks(marks=marks)), timeout=self._settings.probe_s
-            )
-        except (nats.errors.Error, OSError) as error:
-            log.warning("%s: marks were not taken (%r)", self._venue, error)
-            return False
-        refused = msgspec.json.decode(answer.data).get("error")
-        if refused is None:
-            return True
-        log.warning("%s: %d marks were not taken (%s)", self._venue, len(marks), refused["message"])
-        if refused["code"] in LATER:
-            return False
-        half = len(marks) // 2
-        if not half:
-            return True
-        parts = list(marks.items())
-        return await self._report_marks(dict(parts[:half])) and await self._report_marks(dict(parts[half:]))
-
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,32}").fullmatch
 
@@ -317,15 +238,3 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,32}").fullmatch
 def _sayable(each: InstrumentSpec) -> bool:
     """Whether its names can be tokens of a subject. Binance lists some in Chinese."""
     return all(_TOKEN(name) for name in (each.symbol, each.base, each.quote, each.settle))
-
-
-@contextlib.asynccontextmanager
-async def _closing(
-    stream: AsyncIterator[dict[str, Decimal]],
-) -> AsyncIterator[AsyncIterator[dict[str, Decimal]]]:
-    try:
-        yield stream
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()

@@ -12,7 +12,7 @@ from oms.venues.notation import at_ms
 from oms.venues.okx_account import okx
 from oms.venues.okx_accounts import OkxFuturesAccount, OkxSpotAccount
 from oms.venues.okx_payloads import Raw, read_instrument
-from oms.venues.over_ccxt import CcxtMarket, hooked, listing, middles, read_book, stream
+from oms.venues.over_ccxt import CcxtMarket, hooked, listing, lost_if_failing, middles, read_book, stream
 
 EXCHANGE: Final = "okx"
 BOOK_LEVELS: Final = 20
@@ -98,6 +98,14 @@ class OkxSpot(_OkxMarket):
         exchange = self.connection(self.key(name))
         return OkxSpotAccount(exchange, self.public, self.budgets.of(name), self.reach.recv_window_ms / 1000)
 
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        wanted = set(symbols)
+        with lost_if_failing():
+            raw = await self.public.publicGetMarketTickers({"instType": "SPOT"})
+        return middles(
+            (row["instId"], row["bidPx"], row["askPx"]) for row in raw["data"] if row["instId"] in wanted
+        )
+
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         names = self.names(symbols)
         async for changes in self._changes(lambda: self.public.watch_tickers(names), "tickers", names):
@@ -137,6 +145,12 @@ class OkxFutures(_OkxMarket):
             self.reach.recv_window_ms / 1000,
             self._modes.setdefault(name, {}),
         )
+
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        wanted = set(symbols)
+        with lost_if_failing():
+            raw = await self.public.publicGetPublicMarkPrice({"instType": "SWAP"})
+        return {row["instId"]: Decimal(row["markPx"]) for row in raw["data"] if row["instId"] in wanted}
 
     async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
         names = self.names(symbols)

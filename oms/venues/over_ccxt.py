@@ -7,11 +7,12 @@ them over, one by one and in order: its caches merge, reorder and mutate.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -209,6 +210,19 @@ async def stream(watch: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
         raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
 
 
+@contextlib.contextmanager
+def lost_if_failing() -> Iterator[None]:
+    """Turn what fails in asking for public figures into the end of their stream: they are not known any more.
+
+    Raises:
+        StreamLost: the venue did not answer, or there is no room to ask.
+    """
+    try:
+        yield
+    except (ccxt.BaseError, VenueError) as error:
+        raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
+
+
 def readings(read: Callable[[Any], T], rows: Iterable[Any]) -> list[T]:
     """What rows say that were asked for in more than one request, and so are not read by it.
 
@@ -237,9 +251,14 @@ def read_book(symbol: str, book: Mapping[str, Any]) -> Book:
 
 
 def middles(rows: Iterable[tuple[str, str, str]]) -> dict[str, Decimal]:
-    """Half way between best bid and best offer, of those (symbol, bid, offer) that have both."""
+    """Half way between best bid and best offer of each (symbol, bid, offer); zero where one is missing."""
     quotes = ((symbol, Decimal(bid or 0), Decimal(ask or 0)) for symbol, bid, ask in rows)
-    return {symbol: (bid + ask) / 2 for symbol, bid, ask in quotes if bid > 0 and ask > 0}
+    return {symbol: middle(bid, ask) for symbol, bid, ask in quotes}
+
+
+def middle(bid: Decimal, ask: Decimal) -> Decimal:
+    """Half way between best bid and best offer; zero where one is missing."""
+    return (bid + ask) / 2 if bid > 0 and ask > 0 else Decimal(0)
 
 
 class CcxtMarket:

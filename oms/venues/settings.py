@@ -21,6 +21,8 @@ class Settings:
         orders_s, fills_s, funds_s: between two comparisons of open orders, of trades, and of balances and positions.
         settled_s: what is younger may still be on its way on the stream, and is no difference yet.
         wallet_s: how long funds wait for the other sessions of their wallet to catch up.
+        marks_s, mark_age_s: between two reports of marks; one that has not changed is told again at that age.
+        marks_asked_s: between two looks at what stands, where streams tell changes.
         instruments_s: between two readings of what the venue lists.
     """
 
@@ -39,6 +41,8 @@ class Settings:
     probe_s: float = 5.0
     open_s: float = 60.0
     marks_s: float = 1.0
+    mark_age_s: float = 5.0
+    marks_asked_s: float = 60.0
     concurrent: int = 50
     orders_s: float = 60.0
     fills_s: float = 30.0

@@ -43,7 +43,7 @@ from oms.venues.adapter import (
 )
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import Credentials, Key
-from oms.venues.errors import Kind, StreamLost, VenueError
+from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter, Priority
 from oms.venues.notation import at_ms, nameless
 from oms.venues.over_ccxt import (
@@ -53,6 +53,8 @@ from oms.venues.over_ccxt import (
     Reach,
     hooked,
     listing,
+    lost_if_failing,
+    middle,
     middles,
     readings,
     stream,
@@ -519,18 +521,15 @@ class UpbitSpot(CcxtMarket):
             self._known.setdefault(name, OrderedDict()),
         )
 
-    async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
-        wanted = list(symbols)
-        try:
-            # The stream begins with what stands, but one by one.
-            rows = await self.public.publicGetOrderbook({"markets": ",".join(wanted), "count": "1"})
-        except ccxt.BaseError as error:
-            raise StreamLost(f"{type(error).__name__}: {error}"[:REASON_MAX]) from None
+    async def marks_now(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        with lost_if_failing():
+            rows = await self.public.publicGetOrderbook({"markets": ",".join(symbols), "count": "1"})
         best = ((row["market"], row["orderbook_units"][0]) for row in rows if row["orderbook_units"])
-        yield middles((symbol, str(unit["bid_price"]), str(unit["ask_price"])) for symbol, unit in best)
-        async for quote in self.quotes(wanted):
-            if quote.bid and quote.ask:
-                yield {quote.symbol: (quote.bid + quote.ask) / 2}
+        return middles((symbol, str(unit["bid_price"]), str(unit["ask_price"])) for symbol, unit in best)
+
+    async def marks(self, symbols: Iterable[str]) -> AsyncIterator[dict[str, Decimal]]:
+        async for quote in self.quotes(symbols):
+            yield {quote.symbol: middle(quote.bid, quote.ask)}
 
     async def quotes(self, symbols: Iterable[str]) -> AsyncIterator[Quote]:
         async for symbol, units in self._books(symbols):

@@ -80,6 +80,7 @@ async def test_the_smallest_adapter_trades(upbit: Upbit, market: Any) -> None:
         await account.order(BTC, "three")
     assert missing.value.kind is Kind.NOT_FOUND
     assert events
+    assert (await market.marks_now([BTC]))[BTC] == fill.price
     marks = market.marks([BTC])
     assert (await anext(marks))[BTC] == fill.price
     await marks.aclose()

@@ -86,7 +86,8 @@ def test_table_has_every_base_state() -> None:
 def test_every_command_is_decided() -> None:
     """Every verb's command is one that dispatch knows."""
     lists = {commands.SubmitReports, commands.ReportPositions}
-    statements = set(dispatch._STATEMENTS) | lists | {commands.ListLive, controls.CheckRisk}
+    timed = {commands.ReportMarks, controls.CheckRisk}
+    statements = set(dispatch._STATEMENTS) | lists | timed | {commands.ListLive}
     clients = {kind for kind in codec.COMMANDS.values() if issubclass(kind, ClientCommand)}
     assert set(codec.COMMANDS.values()) == statements | clients
     found = {kind for module in (commands, controls, desk) for kind in structs(module)}

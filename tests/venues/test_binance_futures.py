@@ -834,6 +834,7 @@ async def test_public_streams(unopened: Rig) -> None:
     finally:
         stirring.cancel()
     assert marks.keys() <= {SYMBOL, "ETHUSDT"}
+    assert (await market.marks_now([SYMBOL, "ETHUSDT"])).keys() == {SYMBOL, "ETHUSDT"}
     assert quote.symbol == SYMBOL
     assert quote.bid < quote.ask
     assert quote.bid % D("0.1") == 0

@@ -168,7 +168,7 @@ async def test_who_is_banned_asks_for_nothing(rig: Rig) -> None:
     assert rig.market.limits_left("main")["address weight 1m"]["used"] - used == 40
     before = time.monotonic()
     rig.market.budgets.pool.hold(0.3)
-    marks = await anext(rig.market.marks([SYMBOL]))
+    marks = await rig.market.marks_now([SYMBOL])
     assert time.monotonic() - before >= 0.3
     assert marks.keys() == {SYMBOL}
 

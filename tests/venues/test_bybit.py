@@ -744,7 +744,7 @@ async def test_marks_quotes_books_and_trades(either: Connected) -> None:
     assert (book.bids[0], book.asks[0]) == ((quote.bid, quote.bid_quantity), (quote.ask, quote.ask_quantity))
     assert list(book.bids) == sorted(book.bids, reverse=True)
     assert list(book.asks) == sorted(book.asks)
-    assert (await first(market.marks([BTC])))[BTC] == PRICE
+    assert await market.marks_now([BTC]) == {BTC: PRICE}
 
     moved = D(50_200)
     quotes = market.quotes([BTC])

@@ -69,7 +69,10 @@ async def test_a_list_that_cannot_be_read_ends_no_session(
 async def test_what_is_listed_later_is_marked(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A symbol that begins to trade while the connector runs is marked; a mark of nothing spoils no other."""
     connector = await bare_desk.connect(settings=OFTEN)
-    real = connector._market.marks
+    real, real_now = connector._market.marks, connector._market.marks_now
+
+    async def marks_now(symbols: Any) -> dict[str, Decimal]:
+        return await real_now([symbol for symbol in symbols if symbol != "NEWUSDT"])
 
     async def marks(symbols: Any) -> AsyncIterator[dict[str, Decimal]]:
         if "NEWUSDT" in symbols:
@@ -79,6 +82,7 @@ async def test_what_is_listed_later_is_marked(bare_desk: Desk, monkeypatch: pyte
             yield each
 
     monkeypatch.setattr(connector._market, "marks", marks)
+    monkeypatch.setattr(connector._market, "marks_now", marks_now)
     await _relist(bare_desk, connector, monkeypatch, {"symbol": "NEWUSDT"})
     await until(lambda: key("NEWUSDT") in bare_desk.state.instruments, what="the new one to be listed")
     await until(lambda: bare_desk.state.instruments[key("NEWUSDT")].mark == 7, what="its mark")
@@ -91,6 +95,6 @@ async def test_a_mark_that_is_refused_keeps_no_other_from_being_taken(
     """Of marks told together, those that the engine can take are taken."""
     connector = await bare_desk.connect(settings=OFTEN)
     marks = {"NOSUCH": Decimal(1), "BTCUSDT": Decimal(3), "ETHUSDT": Decimal(4)}
-    assert await connector._report_marks(marks)
+    assert await connector._marks._report(marks)
     assert "INSTRUMENT_UNKNOWN" in caplog.text or "not listed" in caplog.text
     await until(lambda: bare_desk.state.instruments[key("ETHUSDT")].mark == 4)

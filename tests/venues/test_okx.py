@@ -836,10 +836,12 @@ async def first(stream: AsyncIterator[Any]) -> Any:
 
 
 async def test_marks(okx: Okx, connect: Any) -> None:
-    """Spot is marked half way between bid and offer, swaps as the venue marks them; both say what stands at once."""
+    """Spot is marked half way between bid and offer, swaps as the venue marks them; both say what stands."""
     spot, swaps = await connect(SPOT, opens=False), await connect(SWAP, opens=False)
-    assert await first(spot.market.marks([SPOT])) == {SPOT: D(50_000)}
-    assert await first(swaps.market.marks([SWAP])) == {SWAP: D(50_000)}
+    assert await spot.market.marks_now([SPOT]) == await first(spot.market.marks([SPOT])) == {SPOT: D(50_000)}
+    assert (
+        await swaps.market.marks_now([SWAP]) == await first(swaps.market.marks([SWAP])) == {SWAP: D(50_000)}
+    )
     marks = swaps.market.marks([SWAP, "ETH-USDT-SWAP"])
     seen: dict[str, D] = {}
     async with asyncio.timeout(3):

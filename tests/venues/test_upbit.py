@@ -733,9 +733,9 @@ async def test_fees_at_two_rates(upbit: Upbit, tmp_path: Path) -> None:
 
 
 async def test_public_streams(upbit: Upbit, market: UpbitSpot) -> None:
-    """Marks begin with what stands and follow the quotes; quotes, book and trades are exact."""
+    """Marks stand where they are asked for and follow the quotes; quotes, book and trades are exact."""
+    assert await market.marks_now([BTC, "KRW-ETH"]) == {BTC: PRICE, "KRW-ETH": D(4_000_000)}
     marks = market.marks([BTC, "KRW-ETH"])
-    assert await anext(marks) == {BTC: PRICE, "KRW-ETH": D(4_000_000)}
     quotes, books, trades = market.quotes([BTC]), market.book(BTC), market.trades(BTC)
     quote, book = await anext(quotes), await anext(books)
     assert (quote.bid, quote.bid_quantity) == book.bids[0]
