@@ -177,6 +177,10 @@ class ControlClient:
         query = {"account": account, "order_id": str(order_id)}
         return _object(await self.request("DELETE", "orders", query=query))
 
+    async def revoke_key(self, account: str) -> None:
+        """Take an account's key away; what is connected stays so."""
+        await self.request("DELETE", "keys", query={"account": account})
+
     async def drop_websockets(self, which: str = "all") -> int:
         answer = _object(await self.request("POST", "websockets/drop", {"which": which}))
         return int(str(answer["dropped"]))

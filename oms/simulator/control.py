@@ -23,6 +23,7 @@
 | POST liquidate | `account`, `symbol`: as if the margin were gone |
 | POST adl | `account`, `symbol`, `quantity`: deleverage at the mark price |
 | POST step | `steps`: move the markets by hand |
+| DELETE keys?account= | take an account's key away; what is connected stays so |
 | POST websockets/drop | `which`: `all`, `user` or `market` |
 
 `market` is `spot` when left out. Amounts are text. Errors are `{"error": "..."}` with status 400 or 404, and `reason` where
@@ -93,6 +94,7 @@ class Control:
             ("POST", "liquidate"): _liquidate,
             ("POST", "adl"): _deleverage,
             ("POST", "step"): _step,
+            ("DELETE", "keys"): _revoke_key,
             ("POST", "websockets/drop"): _drop_websockets,
         }
 
@@ -345,6 +347,12 @@ def _step(wire: Wire, arguments: dict[str, str], body: _Body) -> object:
     for _ in range(steps):
         wire.driver.step()
     return {"steps": wire.driver.steps}
+
+
+def _revoke_key(wire: Wire, arguments: dict[str, str], body: _Body) -> object:
+    account = _account(wire, arguments)
+    wire.exchange.revoke(account)
+    return {"account": account.name}
 
 
 def _drop_websockets(wire: Wire, arguments: dict[str, str], body: _Body) -> object:

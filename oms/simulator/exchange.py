@@ -127,6 +127,10 @@ class Exchange:
         self._next_generated_id = 1
         self._next_booking_id = 1
 
+    def revoke(self, account: Account) -> None:
+        """Take an account's key away: requests with it are refused like those with any unknown key; what is connected stays so."""
+        self.keys.pop(account.api_key, None)
+
     def _listening(self) -> Listener:
         return self.listener
 

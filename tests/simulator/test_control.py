@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
+import ccxt.pro
 import pytest
 
 from oms.simulator import PRESETS, AccountConfig, ExchangeConfig, Simulator, SimulatorConfig
@@ -124,6 +125,39 @@ async def test_transfers_deposits_and_halts(bybit: ControlClient) -> None:
     assert (await bybit.state())["prices"]["spot"]["BTCUSDT"] == "50000.0"
     await bybit.set_status("BTCUSDT", "TRADING")
     await bybit.place("main", symbol="BTCUSDT", side="BUY", quantity="0.1")
+
+
+@pytest.mark.parametrize(
+    "exchange, question, params, refused",
+    [
+        ("binance", "privateGetAccount", {}, "-2015"),
+        ("bybit", "privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}, "10003"),
+        ("okx", "privateGetAccountBalance", {}, "50111"),
+        ("upbit", "privateGetAccounts", {}, "invalid_access_key"),
+    ],
+)
+async def test_a_revoked_key_is_refused(
+    simulator: Simulator, exchange: str, question: str, params: dict[str, str], refused: str
+) -> None:
+    """Once its key is taken away an account is refused as a stranger is, and its orders stay where they are."""
+    symbol = {"okx": "BTC-USDT", "upbit": "KRW-BTC"}.get(exchange, "BTCUSDT")
+    price = "69000000" if exchange == "upbit" else "40000"
+    async with (
+        ccxt_session(simulator.ca_path, simulator.port) as session,
+        ControlClient(simulator.ca_path, simulator.port, exchange) as control,
+    ):
+        keys = {"apiKey": KEY, "secret": SECRET, "password": "phrase"}
+        client = getattr(ccxt.pro, exchange)({**keys, "session": session, "enableRateLimit": False})
+        await getattr(client, question)(params)
+        await control.place("main", symbol=symbol, side="BUY", quantity="0.1", price=price)
+        await control.revoke_key("main")
+        # ccxt takes Binance's word for a ban, once a key was good.
+        with pytest.raises((ccxt.AuthenticationError, ccxt.DDoSProtection), match=refused):
+            await getattr(client, question)(params)
+        await client.close()
+        assert [row["status"] for row in await control.orders(account="main")] == ["NEW"]
+        with pytest.raises(ControlRefused, match="account must be one of"):
+            await control.revoke_key("nobody")
 
 
 async def test_refusals(bybit: ControlClient) -> None:
