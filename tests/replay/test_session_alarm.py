@@ -16,6 +16,7 @@ KEY = {"exchange": "okx", "account": "main", "market": "spot"}
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What was told, at a pace that a test can wait for."""
     monkeypatch.setattr(session_alarm, "AFTER_S", 0.2)
+    monkeypatch.setattr(session_alarm, "REFUSED_AFTER_S", 0.05)
     monkeypatch.setattr(session_alarm, "POLL_S", 0.02)
     return []
 
@@ -56,6 +57,29 @@ async def test_a_session_that_is_back_soon_wakes_nobody(told: list[tuple[str, st
     alarm.watch(e.SessionOpened(**KEY, session="b", ready=True))
     await _for(alarm, 0.4)
     assert told == []
+
+
+async def test_a_lost_key_is_told_at_once(told: list[tuple[str, str]]) -> None:
+    """An account whose key the venue refuses is told long before one that reconnects, but not one that has another key."""
+    alarm = _alarm(told)
+    other = {**KEY, "account": "sub_arb"}
+    rotated = {**KEY, "account": "sub_mm"}
+    for place, reason in (
+        (KEY, "auth fatal: 50111 Invalid key"),
+        (other, "lost"),
+        (rotated, "auth fatal: 50111"),
+    ):
+        alarm.watch(e.SessionClosed(**place, session="a", reason=reason))
+        alarm.watch(e.SessionOpened(**place, session="b", ready=place is rotated))
+    await _for(alarm, 0.15)
+    ((code, message),) = told
+    assert (code, message.split(":")[0]) == ("SESSION", "okx.main.spot")
+    assert "50111 Invalid key" in message, "not that it tries again meanwhile"
+    alarm.watch(e.SessionOpened(**KEY, session="c", ready=True))
+    alarm.watch(e.SessionOpened(**other, session="c", ready=True))
+    alarm.watch(e.SessionClosed(**KEY, session="c", reason="the stream is lost"))
+    await _for(alarm, 0.1)
+    assert len(told) == 1
 
 
 async def test_differences_are_told_with_what_they_are(told: list[tuple[str, str]]) -> None:
