@@ -29,10 +29,18 @@ OTHER: Final = "_other"
 
 @attrs.define(slots=True, eq=False)
 class Books:
-    """The books by key, and by position."""
+    """The books by key, and by position.
+
+    Args:
+        traded: of the last trade its book, what it realised there before fees, and what it cost there in fees, both in the
+            settlement asset. ``funded``: the last funding payment by book. Neither is state: they are read right behind the
+            event that they are of.
+    """
 
     by_key: dict[BookKey, Position] = attrs.field(factory=dict)
     of_position: dict[PositionKey, list[BookKey]] = attrs.field(factory=dict)
+    traded: tuple[BookKey, Decimal, Decimal] | None = None
+    funded: list[tuple[BookKey, Decimal]] = attrs.field(factory=list)
     _strategies: set[str] = attrs.field(factory=set)
 
     def strategy(self, name: str) -> str:

@@ -481,7 +481,9 @@ def _trade(state: Partition, key: AccountKey, event: e.OrderFilled, at: int) -> 
     place = (*key, event.symbol)
     book_key = (*place, state.books.strategy(event.strategy))
     book = state.book(book_key)
-    book.fill(event, instrument, at)
+    fees = book.fees
+    realised = book.fill(event, instrument, at)
+    state.books.traded = (book_key, realised, book.fees - fees)
     if (
         event.fee
         and event.fee_asset != instrument.settle
@@ -525,7 +527,7 @@ def _funding_paid(state: Partition, event: e.FundingPaid, at: int) -> None:
     key = (event.exchange, event.account, event.market)
     state.funds(key).fund(event)
     place = (*key, event.symbol)
-    parts = state.books.shares(place, event.amount)
+    parts = state.books.funded = state.books.shares(place, event.amount)
     for book_key, amount in parts:
         book = state.book(book_key)
         book.fund(amount, event.asset, instrument.settle)

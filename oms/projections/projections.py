@@ -8,7 +8,6 @@ import msgspec
 
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
-from oms.aggregates.position import Position
 from oms.messages import events as e
 from oms.projections import orders as o
 from oms.projections.orders import Orders
@@ -22,7 +21,6 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     finished: msgspec.Raw
     last_trade: int
     trades: msgspec.Raw
-    books: list[tuple[str, Position]]
     days: dict[str, list[tuple[int, Earned]]]
 
 
@@ -73,15 +71,13 @@ class Projections:
 
     def dump(self) -> bytes:
         """What is not in the partition's own image, as one JSON object."""
-        books, days = self.pnl.image()
         return _encode(
             _Image(
                 orders=msgspec.Raw(_encode(self.orders.alone())),
                 finished=msgspec.Raw(_encode(self.orders.finished)),
                 last_trade=self.trades.last,
                 trades=msgspec.Raw(_encode(list(self.trades.by_number.values()))),
-                books=books,
-                days=days,
+                days=self.pnl.image(),
             )
         )
 
@@ -100,4 +96,4 @@ class Projections:
         else:
             self.orders.restore(_decode_orders(read.orders), _decode_finished(read.finished))
         self.trades.restore(read.last_trade, [] if "trades" in leave else _decode_trades(read.trades))
-        self.pnl.restore(read.books, read.days)
+        self.pnl.restore(read.days)

@@ -4,7 +4,7 @@ State: trades by number; numbers count up from 1 from the journal's first trade 
 
 Events: ``OrderFilled``, ``TradeBusted``, which is a row of its own: what was told stays told.
 
-Rules: each carries what it realised in its strategy's book (see :mod:`oms.projections.pnl`). The oldest leave when there
+Rules: each carries what it realised in its strategy's book (see :mod:`oms.aggregates.books`). The oldest leave when there
 are more than ``kept``.
 """
 
@@ -105,5 +105,5 @@ def trade_row(trade: Trade, settle: str) -> TradeRow:
 
 RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._traded, e.TradeBusted: Trades._traded}
 
-IGNORED: Final = pnl.IGNORED | {e.FundingPaid, e.PositionAdjusted}
+IGNORED: Final = pnl.IGNORED | {e.FundingPaid}
 """Nothing but a fill is a trade."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from oms.aggregates.books import BookKey
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
@@ -24,7 +25,7 @@ from oms.projections.accounts import account_rows
 from oms.projections.balances import balance_row, balances, serves
 from oms.projections.limits import limit_rows
 from oms.projections.orders import order_row
-from oms.projections.pnl import BookKey, Earned
+from oms.projections.pnl import Earned
 from oms.projections.positions import position_row, positions
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row

@@ -16,9 +16,10 @@ from typing import Final
 
 import attrs
 
+from oms.aggregates.books import BookKey
 from oms.aggregates.money import exactly
 from oms.disk import sync_directory
-from oms.projections.pnl import EARLIER, BookKey, Earned, utc_day
+from oms.projections.pnl import EARLIER, Earned, utc_day
 from oms.projections.projections import Projections
 
 FILE: Final = "pnl.csv"

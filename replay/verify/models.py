@@ -68,7 +68,7 @@ def _in_orders(ours: Projections, theirs: Projections) -> str:
 def _in_pnl(ours: Projections, theirs: Projections) -> str:
     if _encode(ours.pnl.image()) == _encode(theirs.pnl.image()):
         return ""
-    return "books or days of the P&L are not those that the frames make"
+    return "days of the P&L are not those that the frames make"
 
 
 def _changed(order: Any, known: Any) -> str:

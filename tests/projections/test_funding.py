@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from oms.aggregates import image
 from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.messages import queries as q
@@ -135,29 +136,18 @@ def test_report_of_a_month_says_funding(desk: FuturesDesk, tmp_path: Path) -> No
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
-def test_image_of_before_funding_is_read(desk: FuturesDesk) -> None:
-    """Books and days that were kept before there was funding have none."""
+def test_days_come_back_over_the_books_of_the_same_moment(desk: FuturesDesk) -> None:
+    """A snapshot's days name the partition's books, which are in its state, once; both come back as they were."""
     trade(desk, "buy", "2", "alpha")
+    trade(desk, "sell", "1", "beta")
+    desk.fund("f1", "-0.3")
     made = models(desk)
-    image = json.loads(made.dump())
-    for day in image["days"].values():
-        for _, one in day:
-            del one["funding"]
-    for _, book in image["books"]:
-        for name in (
-            "closing",
-            "funding",
-            "margin",
-            "leverage",
-            "margin_mode",
-            "stated_entry",
-            "liquidation_price",
-        ):
-            del book[name]
-    loaded = Projections(made.partition, 1_000, 10**18)
-    loaded.load(json.dumps(image).encode())
+    assert "books" not in json.loads(made.dump())
+    loaded = Projections(image.load(image.dump(made.partition)), 1_000, 10**18)
+    loaded.load(made.dump())
     assert loaded.dump() == made.dump()
-    assert loaded.pnl._of_position == made.pnl._of_position
+    assert loaded.pnl.days == made.pnl.days
+    assert loaded.pnl.books == made.partition.books.by_key
 
 
 def test_shared_wallet_is_told_once_and_found_by_either_market(desk: FuturesDesk) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oms.aggregates import books
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.messages import queries as q
@@ -174,8 +175,8 @@ def test_rows_add_up_to_the_totals_whatever_is_told_apart(seed: int, by: list[An
         positions = made.partition.positions.values()
         assert sum(p.fees for p in positions) == sum(row.fees for row in total)
         # realised - cost is the cash that flowed, however the trades are netted
-        books = made.projections.pnl.books.values()  # type: ignore[union-attr]
-        assert sum(b.realised - b.cost for b in books) == sum(p.realised - p.cost for p in positions)
+        held = made.partition.books.by_key.values()
+        assert sum(b.realised - b.cost for b in held) == sum(p.realised - p.cost for p in positions)
         others: dict[str, Decimal] = {}
         for row in found.rows:
             for asset, fee in row.other_fees.items():
@@ -202,7 +203,7 @@ def test_old_days_become_one_and_nothing_is_lost(monkeypatch: Any) -> None:
 
 def test_strategies_beyond_the_bound_share_a_book(monkeypatch: Any) -> None:
     """The books stay bounded however many strategy names come, and nothing they made is lost."""
-    monkeypatch.setattr(pnl, "MAX_STRATEGIES", 2)
+    monkeypatch.setattr(books, "MAX_STRATEGIES", 2)
     maker = Maker()
     maker.begin()
     for name in ("a", "b", "c", "d", "a"):

@@ -131,7 +131,6 @@ KINDS: dict[str, tuple[dict[str, Any], Tamper]] = {
     "trade dropped": (FULL, s.models_edited(lambda models: models["trades"].pop(2))),
     "finished order edited": (FULL, s.models_edited(lambda models: models["orders"][0].update(strategy="x"))),
     "finished order dropped": (FULL, s.models_edited(s.dropped_order)),
-    "book edited": (FULL, s.models_edited(lambda models: models["books"][0][1].update(realised="7"))),
     "day edited": (FULL, s.models_edited(lambda models: next(iter(models["days"].values())).pop())),
     "snapshot edited, of another shape": (FULL, s.snapshot_edited_as_of_another_shape),
     "snapshot's head edited": (FULL, s.snapshot_head_edited),
