@@ -38,6 +38,7 @@ from oms.engine.facts import RefusedFacts
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
+from oms.handlers.instruct import cancels_again
 from oms.handlers.risk_check import is_due
 from oms.journal.errors import AppendRefused, AppendUnknown, Fenced, JournalBroken, JournalFault
 from oms.journal.evidence import Evidence, EvidenceHeld
@@ -54,7 +55,7 @@ from oms.messages.desk import DoubtTransfers, DropClient
 from oms.messages.enums import AccountKind
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
-from oms.messages.instructions import Instructions, LookUp
+from oms.messages.instructions import Cancel, Instructions, LookUp
 from oms.messages.replies import Done, failed
 from oms.tasks import end
 from replay.rebuild import rebuild
@@ -342,12 +343,22 @@ class Engine:
         for difference in otherwise(self.state, self._settings.controls):
             log.warning("%s", difference)
         self._internal("begin_controls._._._._", self._settings.controls)
+        self._cancel_again()
         for key, order_ids in self._watch.unanswered_by_account():
             self._doubt(key, order_ids, "the engine was restarted before the venue answered")
         if transfer_ids := self._watch.unanswered_transfers():
             self._doubt_transfers(transfer_ids, "the engine was restarted before the venue answered")
         while (batch := self._queue.take()) is not None:
             await self._make_durable(batch)
+
+    def _cancel_again(self) -> None:
+        """Repeat every cancel that is asked for, before anything is looked up: what waits at a connector is taken back by it."""
+        now = max(time.time_ns(), self.state.at)
+        for key, cancel in cancels_again(self.state):
+            assert isinstance(cancel, Cancel)
+            self._queue.open.instructions.append((key, self.state.ledgers[key].session, cancel))
+            # Its answer tells what became of the order.
+            self._watch.put_off(cancel.order_id, now)
 
     def _declare(self, evidence: Evidence) -> None:
         """Record a loss that was accepted, in the frame right behind what is left, and the key of the receipts to come."""
@@ -488,15 +499,16 @@ class Engine:
                 await self._notary.durable(sequence, self._writer.head, batch.seal)
             self._in_flight = []
         publish = self._nc.publish
+        # Before the replies, and on one connection with them: whoever is answered knows that the connectors are told.
+        for (key, session), told in batch.by_session():
+            for start in range(0, len(told), INSTRUCTIONS_PER_MESSAGE):
+                part = told[start : start + INSTRUCTIONS_PER_MESSAGE]
+                await publish(".".join(("instruct", *key, "_")), codec.encode(Instructions(session, part)))
         for subject, payload in batch.replies:
             if subject:
                 await publish(subject, payload)
         for alert in batch.alerts:
             await publish(ALERTS, alert)
-        for (key, session), told in batch.by_session():
-            for start in range(0, len(told), INSTRUCTIONS_PER_MESSAGE):
-                part = told[start : start + INSTRUCTIONS_PER_MESSAGE]
-                await publish(".".join(("instruct", *key, "_")), codec.encode(Instructions(session, part)))
 
     async def _tell_unknown(self, error: BaseException) -> None:
         """Tell those who wait that their commands may or may not be durable. Never a false OK."""

@@ -124,6 +124,10 @@ class Watch:
         self._looked_up[order_id] = now
         return True
 
+    def put_off(self, order_id: str, now: int) -> None:
+        """Look an order up with those of :meth:`look_ups_again` at the earliest: what is asked of it now answers its doubt."""
+        self._looked_up[order_id] = now
+
     def look_ups_again(self, now: int) -> Iterator[tuple[AccountKey, str, Instruction]]:
         """Look-ups to repeat for orders in doubt, where a session is ready to make them."""
         doubtful = self._state.doubtful

@@ -1,5 +1,6 @@
 """From events to instructions: what a connector has to do once they are durable."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from oms.aggregates.account import AccountKey
@@ -124,9 +125,18 @@ _OF_NO_ORDER: Final[dict[type, Any]] = {
 
 def resumed_cancels(state: Partition, event: e.SessionOpened) -> list[Addressed]:
     """The cancels that a session which has become ready has to repeat: one asked while nobody served the account."""
-    key = (event.exchange, event.account, event.market)
-    live = state.live.get(key, {})
-    return [(key, _cancel(order)) for order in live.values() if order.cancel_requested is not None]
+    return [*_asked(state, (event.exchange, event.account, event.market))]
+
+
+def cancels_again(state: Partition) -> list[Addressed]:
+    """The cancels that an engine which starts repeats: the one before may have been killed between asking and telling."""
+    return [found for ledger in state.ledgers.values() if ledger.ready for found in _asked(state, ledger.key)]
+
+
+def _asked(state: Partition, key: AccountKey) -> Iterator[Addressed]:
+    for order in state.live.get(key, {}).values():
+        if order.cancel_requested is not None:
+            yield key, _cancel(order)
 
 
 def _cancel(order: Order) -> Cancel:

@@ -45,7 +45,8 @@ def scope_of(state: Partition, subject: Subject, text: str, each: bool) -> Scope
 
 def _known(state: Partition, scope: Scope) -> bool:
     kind, name = scope.kind, scope.name
-    if kind is ScopeKind.GLOBAL:
+    if kind is ScopeKind.GLOBAL or str(scope) in state.risk.latches:
+        # What is killed can be released, whatever has become of its orders.
         return True
     if kind is ScopeKind.ACCOUNT:
         return name in state.accounts

@@ -20,6 +20,8 @@ from oms.messages.subjects import Subject
 
 MAX_CROSSED: Final = 64
 """Resting orders that are cancelled for one new order. When it would trade with more, it is denied and they stay."""
+MAX_HELD: Final = 1_000_000
+"""Orders that wait at once for others to be gone, so that one commit can release them all. One more is denied."""
 
 OFF: Final = "off"
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
@@ -64,6 +66,10 @@ def decide_self_trade(
         # What waits to be sent has nothing to cancel at the venue, and came first.
         if any(order.awaits for order in crossed):
             return Prevention(denied=_refused(side, price, crossed, ", of which one waits to be sent itself"))
+        if len(state.holds.since) >= MAX_HELD:
+            return Prevention(
+                denied=_refused(side, price, crossed, f", and {MAX_HELD:,} orders wait already")
+            )
         return Prevention(cancels=_cancels(crossed), awaits=tuple(order.order_id for order in crossed))
     return Prevention(denied=_refused(side, price, crossed), cancels=_cancels(crossed))
 
@@ -93,6 +99,12 @@ def decide_free(state: Partition, order: Order, now: int) -> e.Event:
         return e.OrderRejected(
             order_id=order_id, reason=f"self-trade prevention: no connector session is ready for {where}"
         )
+    place = (order.exchange, order.account, order.market, order.symbol)
+    if any(
+        latch.at >= order.placed_at for latch in state.risk.gate(state, place, order.strategy, now).latches
+    ):
+        # Killed since, and beyond the bound of what one kill cancels.
+        return order.decide_cancel(CancelReason.KILL)[0]
     # Others may have come to rest meanwhile, for which this is off.
     key = (order.exchange, order.market, order.symbol)
     crossed = _crossed(state, key, order.side, order.price, order.post_only)

@@ -40,14 +40,14 @@ async def test_what_is_held_too_long_is_given_up(
 
 
 async def test_a_held_order_is_held_over_a_restart(nats_server: EmbeddedNats, nc: Client) -> None:
-    """After a restart the order that rests is looked up, the one that waits for it is neither doubted nor sent before it ended."""
+    """After a restart the cancel of the order that rests is repeated, the one that waits for it is neither doubted nor sent before."""
     venue, trader = Venue(nc), Trader(nc)
     async with engine_on(nats_server.url):
         await venue.open()
         resting, held = await _resting_and_held(trader, venue)
     venue.instructions.clear()
     async with engine_on(nats_server.url) as engine:
-        assert [told["order_id"] for told in await venue.told("look_up")] == [resting]
+        assert [told["order_id"] for told in await venue.told("cancel")] == [resting]
         assert list(engine.state.holds.since) == [held]
         await venue.report({"report": "canceled", "order_id": resting, "reason": "asked", "venue_time": 3})
         assert [told["order_id"] for told in await venue.told("submit")] == [held]
