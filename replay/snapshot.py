@@ -96,6 +96,10 @@ class SnapshotDamaged(Exception):
     """A snapshot file that is not what was written."""
 
 
+class SnapshotOutdated(SnapshotDamaged):
+    """A snapshot of an earlier release, which did not keep all that counts now: it cannot be started from."""
+
+
 @attrs.frozen(eq=False)
 class Snapshot:
     """A snapshot file that was read. Its members are decoded, and the projections' checksum held, when asked for."""
@@ -110,12 +114,15 @@ class Snapshot:
 
         Raises:
             SnapshotDamaged: the bytes are no state, or another one than the header says.
+            SnapshotOutdated: they are one of an earlier release.
         """
         comparable = self.header.shape == SHAPE
         try:
             with no_collection():
                 state = image.load(self.state, None if check_digest or not comparable else self.header.digest)
         except msgspec.DecodeError as error:
+            if not comparable:
+                raise SnapshotOutdated(f"{self.path}: is of an earlier release: {error}") from None
             raise SnapshotDamaged(f"{self.path}: state cannot be decoded: {error}") from None
         if check_digest and comparable and (found := state.digest()) != self.header.digest:
             raise SnapshotDamaged(

@@ -1,6 +1,5 @@
 """Image: a partition's state as bytes and back, and what differs between two."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from oms.aggregates.account import Account, Balance, Wallet
+from oms.aggregates.account import Account, Wallet
 from oms.aggregates.digest import OWN_FIELDS, from_scratch, lines_of, name_of, own_line
 from oms.aggregates.guard import Guard
 from oms.aggregates.instrument import Instrument
@@ -21,26 +20,26 @@ from oms.aggregates.risk.image import RiskImage, restore_risk, risk_image
 from oms.aggregates.transfer import Transfer, hold_transfer
 from oms.aggregates.venue import Venue
 from oms.aggregates.window import Remembered, Window
-from oms.messages.enums import AccountKind
 
 _encode = msgspec.json.Encoder().encode
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
+    # What an earlier release did not keep cannot be made up: such an image is refused, and the frames are read instead.
     journal_id: str
     partition: str
     engine: str
-    version: str = ""
-    signing_key: str = ""
+    version: str
+    signing_key: str
     at: int
     next_order: int
-    next_transfer: int = 1
-    transfers_done: int = 0
-    accounts: dict[str, Registered | AccountKind]
-    venues: list[Venue] = []
+    next_transfer: int
+    transfers_done: int
+    accounts: dict[str, Registered]
+    venues: list[Venue]
     instruments: list[Instrument]
     ledgers: list[Account]
-    wallets: list[Wallet] | None = None
+    wallets: list[Wallet]
     positions: list[Position]
     orders: list[Order]
     windows: dict[str, dict[str, Remembered]]
@@ -48,10 +47,10 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     doubtful: dict[str, int]
     finished: dict[str, int]
     retired: dict[str, str]
-    guards: list[Guard] = []
-    transfers: list[Transfer] = []
-    books: list[tuple[str, Position]] | None = None
-    risk: RiskImage | None = None
+    guards: list[Guard]
+    transfers: list[Transfer]
+    books: list[tuple[str, Position]]
+    risk: RiskImage
 
 
 def _ordered(kind: type, value: Any) -> Any:
@@ -95,36 +94,6 @@ def dump(state: Partition) -> bytes:
     )
 
 
-class _EarlierLedger(msgspec.Struct):
-    exchange: str
-    account: str
-    market: str
-    balances: dict[str, Balance]
-
-
-class _EarlierImage(msgspec.Struct):
-    ledgers: list[_EarlierLedger]
-
-
-_decode_earlier = msgspec.json.Decoder(_EarlierImage).decode
-
-
-def _earlier_wallets(image: bytes) -> list[Wallet]:
-    """Of an image of before markets could share a wallet: the balances of each account and market are its own."""
-    ledgers = _decode_earlier(image).ledgers
-    return [Wallet(x.exchange, x.account, x.market, x.balances) for x in ledgers if x.balances]
-
-
-def _earlier_books(positions: list[Position]) -> list[tuple[str, Position]]:
-    """Of an image of before strategies had books: what is held is nobody's own."""
-    return [(ADOPTED, copy.deepcopy(position)) for position in positions]
-
-
-def _registered(account: str, found: Registered | AccountKind) -> Registered:
-    """Images of before accounts had names hold the kind alone."""
-    return found if isinstance(found, Registered) else Registered(found, account)
-
-
 def load(image: bytes, digest: str | None = None) -> Partition:
     """Undo :func:`dump`.
 
@@ -132,7 +101,7 @@ def load(image: bytes, digest: str | None = None) -> Partition:
         digest: of that state, where it is known; otherwise it is computed.
 
     Raises:
-        msgspec.DecodeError: the bytes are not an image.
+        msgspec.DecodeError: the bytes are not an image, or one of an earlier release, which did not keep all that counts now.
     """
     read = _decode(image)
     state = Partition(
@@ -145,7 +114,7 @@ def load(image: bytes, digest: str | None = None) -> Partition:
         next_order=read.next_order,
         next_transfer=read.next_transfer,
         transfers_done=read.transfers_done,
-        accounts={account: _registered(account, found) for account, found in read.accounts.items()},
+        accounts=read.accounts,
         unanswered=read.unanswered,
         doubtful=read.doubtful,
         finished=OrderedDict(read.finished),
@@ -154,8 +123,7 @@ def load(image: bytes, digest: str | None = None) -> Partition:
     state.venues = {venue.key: venue for venue in read.venues}
     state.instruments = {instrument.key: instrument for instrument in read.instruments}
     state.ledgers = {account.key: account for account in read.ledgers}
-    wallets = _earlier_wallets(image) if read.wallets is None else read.wallets
-    state.wallets = {wallet.key: wallet for wallet in wallets}
+    state.wallets = {wallet.key: wallet for wallet in read.wallets}
     for position in read.positions:
         state.hold_position((position.exchange, position.account, position.market, position.symbol), position)
     for transfer in read.transfers:
@@ -175,10 +143,9 @@ def load(image: bytes, digest: str | None = None) -> Partition:
     for order in read.orders:
         if order.awaits:
             state.holds.hold(order, state.orders)
-    for strategy, book in _earlier_books(read.positions) if read.books is None else read.books:
+    for strategy, book in read.books:
         state.books.hold((book.exchange, book.account, book.market, book.symbol, strategy), book)
-    if read.risk is not None:
-        restore_risk(state.risk, read.risk)
+    restore_risk(state.risk, read.risk)
     with exactly():
         state.risk.rebuild(state)
     state.adopt_digest(digest or from_scratch(state))

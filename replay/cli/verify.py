@@ -80,7 +80,11 @@ def _print(report: Report) -> None:
         ),
         ("Checks", f"{report.checks:,} commits hold"),
         ("Receipts", f"{report.receipts:,} hold"),
-        ("Snapshots", f"{report.snapshots:,} hold"),
+        (
+            "Snapshots",
+            f"{report.snapshots:,} hold"
+            + (f", {report.other_snapshots:,} are of an earlier release" if report.other_snapshots else ""),
+        ),
         (
             "Decisions",
             f"{report.decided:,} commands decided again" if report.decided else "not decided again",

@@ -74,7 +74,8 @@ class Report(msgspec.Struct, kw_only=True):
         first, last: frames verified. ``head``, ``at``, ``digest``: chain head, time and state digest after the last.
         archived: how many of the frames were read from the archive; ``compared``: how many in both were held together.
         checks: commits held against the archive's checks; ``seals`` against the state, ``other_seals`` are of another shape.
-        receipts, snapshots, segments: how many were found and hold. ``decided``: commits decided again.
+        receipts, snapshots, segments: how many were found and hold; ``other_snapshots`` are of an earlier release, not compared.
+            ``decided``: commits decided again.
         seconds: of wall time, decisions included; ``deciding``: of these.
     """
 
@@ -95,6 +96,7 @@ class Report(msgspec.Struct, kw_only=True):
     other_seals: int = 0
     receipts: int = 0
     snapshots: int = 0
+    other_snapshots: int = 0
     segments: int = 0
     decided: int = 0
     seconds: float = 0.0

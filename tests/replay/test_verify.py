@@ -15,6 +15,7 @@ from replay.archive import Archive, ArchiveWriter
 from replay.snapshot import Snapshots
 from replay.verify import Finding
 from tests.replay.record import Record, make_record, sealings_of, store, write_mark
+from tests.replay.test_rebuild import make_older
 
 
 @pytest.fixture
@@ -101,6 +102,14 @@ async def test_a_damaged_snapshot_is_named_once(record: Record, monkeypatch: pyt
     found = [each for each in (await record.verify(None)).findings if each.kind is Finding.SNAPSHOT]
     assert len(found) == len(paths) > 0
     assert [each.message.count(each.what) for each in found] == [1] * len(paths)
+
+
+async def test_a_snapshot_of_an_earlier_release_is_no_finding(nc: Client, record: Record) -> None:
+    """What nobody starts from is counted, and not held against what it did not keep."""
+    make_older(Snapshots(record.data_dir).paths()[0], "books")
+    report = await record.verify(nc)
+    assert not report.findings, report.findings
+    assert (report.snapshots, report.other_snapshots) == (1, 1)
 
 
 def _doubled_fee(state: p.Partition, event: e.OrderFilled, at: int) -> None:

@@ -1,6 +1,5 @@
 """Accounts: what may be registered, renamed, disabled, enabled and closed, and which strategies trade on them."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -230,20 +229,7 @@ def test_an_account_that_traded_on_spot_can_be_closed(desk: Desk) -> None:
     assert ask(desk, "close_account", "arb", **ADA)["ok"]
 
 
-# -- images and journals of before
-
-
-def test_an_image_of_before_names_loads() -> None:
-    """An image that holds the kind of an account alone makes accounts that trade, called as their ids."""
-    desk = Desk()
-    desk.register("arb", "STRATEGY")
-    document = json.loads(image.dump(desk.state))
-    document["accounts"] = {"main": "MAIN", "arb": "STRATEGY"}
-    for newer in ("next_transfer", "transfers_done", "transfers"):
-        del document[newer]
-    for wallet in document["wallets"]:
-        del wallet["transit"], wallet["moved"]
-    check_same(image.load(json.dumps(document).encode()), desk.state)
+# -- journals of before
 
 
 def test_a_registration_alone_makes_an_account() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from oms.aggregates import image
 from oms.engine.engine import _commit_bound
 from oms.messages import events as e
 from oms.messages.instructions import Reconcile, SetTerms
@@ -709,26 +708,6 @@ def test_market_without_a_declaration_has_a_wallet_of_its_own() -> None:
     """Journals of before know no declarations: funds of binance's spot are in ``spot``, as they were."""
     desk = Desk()
     assert set(desk.state.wallets) == {("binance", "main", "spot")}
-
-
-def test_image_of_before_wallets_is_read(desk: FuturesDesk) -> None:
-    """Where balances still stand with the account and market, they become the market's own wallet."""
-    import json
-
-    plain = Desk()
-    plain.place()
-    read = json.loads(image.dump(plain.state))
-    [wallet] = read.pop("wallets")
-    for balance in wallet["balances"].values():
-        del balance["margin"]
-    for ledger in read["ledgers"]:
-        for field in ("reconciled_at", "reconciled_as", "differences"):
-            del ledger[field]
-        ledger["balances"] = wallet["balances"]
-    read["ledgers"].append({**ledger, "market": "unused", "balances": {}})
-    loaded = image.load(json.dumps(read).encode())
-    assert loaded.ledgers.pop(("binance", "main", "unused"))
-    assert image.digest(loaded) == plain.digest(), image.differences(loaded, plain.state)
 
 
 # -- reconciliation
