@@ -19,8 +19,8 @@ from oms.messages.events import CancelAllRequested, Event, OrderAmendRequested
 from oms.messages.subjects import Subject
 from oms.messages.venues import Feature
 
-MAX_CANCELS: Final = 10_000
-"""Orders that one ``cancel_all`` asks to cancel, so that it is one commit in one frame. Venues allow far fewer open ones."""
+MAX_CANCELS: Final = 5_000
+"""Orders that one command asks to cancel, so that it is one commit in one frame. Venues allow far fewer open ones."""
 
 
 def decide_cancel(state: Partition, subject: Subject, command: CancelOrder) -> list[Event]:

@@ -4,6 +4,7 @@ from typing import Final
 
 from oms.aggregates.guard import MAX_GUARDS, Guard
 from oms.aggregates.partition import Partition
+from oms.handlers.change import MAX_CANCELS
 from oms.messages.codes import Code, Refused
 from oms.messages.desk import CancelOnDisconnect, ClientDisconnected, DisconnectGuardSet, DropClient
 from oms.messages.enums import CancelReason
@@ -12,9 +13,6 @@ from oms.messages.subjects import ANY, Subject
 
 MIN_TIMEOUT_MS: Final = 1_000
 """Beats cross a network, and the engine looks every 250 ms: what is shorter would cancel on every hiccup."""
-
-CANCELS_AT_ONCE: Final = 5_000
-"""Orders that one ``drop_client`` asks to cancel, so that they are one commit in one frame."""
 
 
 def decide_cancel_on_disconnect(
@@ -61,16 +59,16 @@ def decide_cancel_on_disconnect(
 def decide_drop_client(state: Partition, subject: Subject, command: DropClient) -> list[Event]:
     """Cancel the orders of a client that fell silent, oldest first.
 
-    With more than :data:`CANCELS_AT_ONCE` of them the guard stays, so that whoever asks goes on asking until all are.
+    With more than :data:`~oms.handlers.change.MAX_CANCELS` of them the guard stays, so that whoever asks goes on asking until all are.
     """
     guard = state.guards.get((subject.account, command.client))
     if guard is None:
         return []
     meant = _orders_of(state, guard)
     cancels: list[Event] = []
-    for order_id in meant[:CANCELS_AT_ONCE]:
+    for order_id in meant[:MAX_CANCELS]:
         cancels += state.orders[order_id].decide_cancel(CancelReason.DISCONNECT)
-    if len(meant) > CANCELS_AT_ONCE:
+    if len(meant) > MAX_CANCELS:
         return cancels
     dropped = ClientDisconnected(
         account=guard.account, client=guard.client, strategy=guard.strategy, count=len(meant)

@@ -20,7 +20,7 @@ from oms.messages.subjects import Subject
 
 MAX_CROSSED: Final = 64
 """Resting orders that are cancelled for one new order. When it would trade with more, it is denied and they stay."""
-MAX_HELD: Final = 1_000_000
+MAX_HELD: Final = 1_000
 """Orders that wait at once for others to be gone, so that one commit can release them all. One more is denied."""
 
 OFF: Final = "off"

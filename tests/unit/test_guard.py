@@ -136,7 +136,7 @@ def test_more_orders_than_a_commit_holds_are_cancelled_by_and_by(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard stays until the last of them is asked to cancel."""
-    monkeypatch.setattr(handler, "CANCELS_AT_ONCE", 2)
+    monkeypatch.setattr(handler, "MAX_CANCELS", 2)
     placed = [desk.place()["order_id"] for _ in range(5)]
     arm(desk)
     assert [drop(desk), drop(desk)] == [placed[:2], placed[2:4]]
