@@ -13,8 +13,9 @@ import attrs
 
 from oms.aggregates.account import Wallet, WalletKey
 from oms.aggregates.instrument import Instrument
+from oms.aggregates.risk.bounds import Bounds
 from oms.aggregates.risk.latches import Latch
-from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Moments, Totals, full
+from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Totals, full
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import OrderType, Side
 
@@ -47,7 +48,8 @@ class Gate:
         latches: engaged kill switches that cover it.
         leaf: the account's position in the instrument. ``part``: the strategy's part of it.
         priced: a control needs mark and rate.
-        messages to part_exposures: (figures, limit) of every scope that has one.
+        scopes: every scope that covers it, with its figures. ``wide``: of those with a limit on exposure, what the account's
+            position counts in; ``own``: what the strategy's part of it counts in.
         wallets, wallet: where the funds are.
     """
 
@@ -76,15 +78,9 @@ class Gate:
     max_inventory: Decimal | None = None
     max_part_inventory: Decimal | None = None
     capital: Decimal | None = None
-    messages: tuple[tuple[Totals, Moments, int], ...] = ()
-    open_orders: tuple[tuple[Totals, int], ...] = ()
-    losses: tuple[tuple[Totals, Decimal], ...] = ()
-    drawdowns: tuple[tuple[Totals, Decimal], ...] = ()
-    executions: tuple[tuple[Totals, Moments, int], ...] = ()
-    rejects: tuple[tuple[Totals, Moments, int], ...] = ()
-    differences: tuple[tuple[Totals, int], ...] = ()
-    exposures: tuple[tuple[Totals, Decimal], ...] = ()
-    part_exposures: tuple[tuple[Totals, Decimal], ...] = ()
+    scopes: tuple[Bounds, ...] = ()
+    wide: tuple[Bounds, ...] = ()
+    own: tuple[Bounds, ...] = ()
     wallets: Mapping[WalletKey, Wallet] = attrs.field(factory=dict)
     wallet: WalletKey = ("", "", "")
 
@@ -93,10 +89,7 @@ class Gate:
         if reduce_only:
             return True
         leaf = self.leaf
-        held = leaf.position.quantity
-        if side is BUY:
-            return quantity + leaf.buys <= -held
-        return quantity + leaf.sells <= held
+        return (leaf.up if side is BUY else leaf.down) + quantity <= 0
 
     # -- the checks
 
@@ -144,11 +137,12 @@ class Gate:
                     Code.DUPLICATE_ORDER,
                     f"the same order was placed {(now - at) / 1e6:.3f} ms ago, less than {window / 1e6:.0f} ms",
                 )
-        for totals, most in self.open_orders:
-            if totals.open_orders >= most:
+        for bounds in self.scopes:
+            totals = bounds.totals
+            if totals.open_orders >= bounds.open_orders:
                 raise Refused(
                     Code.MAX_OPEN_ORDERS,
-                    f"{totals.scope} has {totals.open_orders} open orders, limit {most}",
+                    f"{totals.scope} has {totals.open_orders} open orders, limit {bounds.open_orders}",
                 )
         self._check_figures(side, quantity, reduce_only, now)
         self._check_size(side, quantity)
@@ -235,45 +229,32 @@ class Gate:
                 )
 
     def _check_figures(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
-        for totals, moments, count in self.messages:
-            if len(moments) >= count and full(moments, count, now, SECOND_NS):
+        for bounds in self.scopes:
+            totals = bounds.totals
+            moments, most = totals.messages, bounds.messages
+            if len(moments) >= most and full(moments, most, now, SECOND_NS):
                 raise Refused(
-                    Code.MAX_MESSAGES, f"{totals.scope} sent {count} orders and amends within a second"
+                    Code.MAX_MESSAGES, f"{totals.scope} sent {most} orders and amends within a second"
                 )
-        for totals, moments, count in self.executions:
-            if len(moments) >= count and full(moments, count, now, MINUTE_NS):
+            moments, most = totals.executions, bounds.executions
+            if len(moments) >= most and full(moments, most, now, MINUTE_NS):
                 raise Refused(
-                    Code.MAX_EXECUTIONS, f"{totals.scope} was executed {count} times within a minute"
+                    Code.MAX_EXECUTIONS, f"{totals.scope} was executed {most} times within a minute"
                 )
-        for totals, moments, count in self.rejects:
-            if len(moments) >= count and full(moments, count, now, MINUTE_NS):
+            moments, most = totals.rejects, bounds.rejects
+            if len(moments) >= most and full(moments, most, now, MINUTE_NS):
                 raise Refused(
-                    Code.MAX_REJECTS, f"the venue rejected {count} orders of {totals.scope} within a minute"
+                    Code.MAX_REJECTS, f"the venue rejected {most} orders of {totals.scope} within a minute"
                 )
-        for totals, count in self.differences:
-            if totals.differences and sum(totals.differences.values()) > count:
+            if totals.differences and sum(totals.differences.values()) > bounds.differences:
                 raise Refused(
                     Code.MAX_DIFFERENCES,
-                    f"{totals.scope} differs from the venue in more than {count} things",
+                    f"{totals.scope} differs from the venue in more than {bounds.differences} things",
                 )
-        reducing: bool | None = None
-        for totals, most in self.losses:
-            if -totals.day >= most:
-                reducing = self.reduces(side, quantity, reduce_only)
-                if not reducing:
-                    raise Refused(
-                        Code.MAX_DAILY_LOSS,
-                        f"{totals.scope} has lost {-totals.day:f} USD today, limit {most:f}",
-                    )
-        for totals, most in self.drawdowns:
-            if totals.peak - totals.carried - totals.day >= most:
-                if reducing is None:
-                    reducing = self.reduces(side, quantity, reduce_only)
-                if not reducing:
-                    raise Refused(
-                        Code.MAX_DRAWDOWN,
-                        f"{totals.scope} is {totals.drawdown:f} USD below its best, limit {most:f}",
-                    )
+            if totals.peak is not bounds.peak or totals.carried is not bounds.carried:
+                bounds.measure()
+            if totals.day <= bounds.lowest and not self.reduces(side, quantity, reduce_only):
+                raise _lost(bounds)
         if self.instrument.market != "spot":
             self._check_margin(side, quantity, reduce_only)
 
@@ -313,18 +294,20 @@ class Gate:
         """Hold what the positions can come to against the limits. What does not make one larger is never refused."""
         leaf, part = self.leaf, self.part
         if side is BUY:
-            more = leaf.position.quantity + leaf.buys + quantity - leaf.worst
-            part_more = part.position.quantity + part.buys + quantity - part.worst
+            more = leaf.up + quantity - leaf.worst
+            part_more = part.up + quantity - part.worst
         else:
-            more = leaf.sells + quantity - leaf.position.quantity - leaf.worst
-            part_more = part.sells + quantity - part.position.quantity - part.worst
+            more = leaf.down + quantity - leaf.worst
+            part_more = part.down + quantity - part.worst
+        if more > 0 and self.max_inventory is not None:
+            self._check_inventory(leaf, more, self.max_inventory, "the account")
+        if part_more > 0 and self.max_part_inventory is not None:
+            self._check_inventory(part, part_more, self.max_part_inventory, "the strategy")
+        if not self.priced:
+            return
+        unit = leaf.unit
+        assert unit is not None
         if more > 0:
-            if self.max_inventory is not None:
-                self._check_inventory(leaf, more, self.max_inventory, "the account")
-            if not self.priced:
-                return
-            unit = leaf.unit
-            assert unit is not None
             added = more * unit
             most = self.max_position
             if most is not None and leaf.value + added > most:
@@ -332,18 +315,8 @@ class Gate:
                     Code.MAX_POSITION,
                     f"the position would come to {leaf.value + added:f} USD, limit {most:f}",
                 )
-            for totals, most in self.exposures:
-                if totals.exposure + added > most:
-                    raise _above(Code.MAX_EXPOSURE, totals, added, most)
-                if totals.unvalued:
-                    raise _unvalued(totals)
+            _check_exposures(self.wide, added)
         if part_more > 0:
-            if self.max_part_inventory is not None:
-                self._check_inventory(part, part_more, self.max_part_inventory, "the strategy")
-            if not self.priced:
-                return
-            unit = leaf.unit
-            assert unit is not None
             added = part_more * unit
             most = self.max_part
             if most is not None and part.value + added > most:
@@ -351,11 +324,7 @@ class Gate:
                     Code.MAX_POSITION,
                     f"the strategy's position would come to {part.value + added:f} USD, limit {most:f}",
                 )
-            for totals, most in self.part_exposures:
-                if totals.exposure + added > most:
-                    raise _above(Code.MAX_EXPOSURE, totals, added, most)
-                if totals.unvalued:
-                    raise _unvalued(totals)
+            _check_exposures(self.own, added)
             if self.capital is not None:
                 totals = part.totals[0]
                 if totals.exposure + added > self.capital:
@@ -370,6 +339,27 @@ class Gate:
                 Code.MAX_INVENTORY,
                 f"{whose}'s position would come to {size:f} {self.instrument.base}, limit {most:f}",
             )
+
+
+def _lost(bounds: Bounds) -> Refused:
+    totals = bounds.totals
+    if -totals.day >= bounds.loss:
+        return Refused(
+            Code.MAX_DAILY_LOSS, f"{totals.scope} has lost {-totals.day:f} USD today, limit {bounds.loss:f}"
+        )
+    return Refused(
+        Code.MAX_DRAWDOWN,
+        f"{totals.scope} is {totals.drawdown:f} USD below its best, limit {bounds.drawdown:f}",
+    )
+
+
+def _check_exposures(scopes: tuple[Bounds, ...], added: Decimal) -> None:
+    for bounds in scopes:
+        totals = bounds.totals
+        if totals.exposure + added > bounds.exposure:
+            raise _above(Code.MAX_EXPOSURE, totals, added, bounds.exposure)
+        if totals.unvalued:
+            raise _unvalued(totals)
 
 
 def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused:

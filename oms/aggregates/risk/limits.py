@@ -14,6 +14,7 @@ import attrs
 from oms.aggregates.risk.controls import GLOBAL, Parsed, parse
 from oms.messages import controls as k
 
+NEVER: Final = 2**63
 NOTHING_SAID: Final = object()
 """Stands for a control that nobody says anything about, which is not the same as off."""
 
@@ -84,9 +85,25 @@ class Limits:
         found = self.source(kind, name, control, now)
         return NOTHING_SAID if found is None else self._parse(control, found[1])
 
-    def next_end(self, now: int) -> int | None:
-        """When the next override ends that is in force now."""
-        return min((each.until for _, _, each in self.running() if each.until > now), default=None)
+    def in_force(self, scope: str, now: int) -> dict[str, Parsed]:
+        """Everything that holds for a scope now: control → value, parsed; None for off. What nobody says is not in it."""
+        kind = scope.partition(":")[0]
+        found: dict[str, Parsed] = {}
+        for source in dict.fromkeys((scope if kind == GLOBAL else f"{kind}:*", scope)):
+            for control, text in self.said.get(source, {}).items():
+                found[control] = self._parse(control, text)
+            for control, override in self.overrides.get(source, {}).items():
+                if now < override.until:
+                    found[control] = self._parse(control, override.value)
+        return found
+
+    def speaks(self, scope: str) -> bool:
+        """Whether a scope says anything itself, rather than leaving it to that of all of its kind."""
+        return scope in self.said or scope in self.overrides
+
+    def next_end(self, now: int) -> int:
+        """When the next override ends that is in force now; :data:`NEVER` for none."""
+        return min((each.until for _, _, each in self.running() if each.until > now), default=NEVER)
 
     def longest(self, control: str) -> int:
         """The longest duration that anybody says, overrides that are not ended included; 0 for none."""

@@ -23,12 +23,13 @@ from oms.aggregates.money import ZERO, fewest_places, share
 from oms.aggregates.order import Order
 from oms.aggregates.position import Position, PositionKey
 from oms.aggregates.risk.assignments import Assignment
+from oms.aggregates.risk.bounds import Bounds, InForce
 from oms.aggregates.risk.controls import ACCOUNT, EXCHANGE, GLOBAL, INSTRUMENT, STRATEGY
 from oms.aggregates.risk.figures import Watched, tripping, watched
 from oms.aggregates.risk.gate import Gate, Likeness, likeness
 from oms.aggregates.risk.latches import Latch, latch
 from oms.aggregates.risk.limits import NOTHING_SAID, Limits
-from oms.aggregates.risk.merging import NEVER, merge
+from oms.aggregates.risk.merging import merge
 from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Purse, Told, Totals, note
 from oms.aggregates.risk.valuation import Valuation, rate_of
 from oms.messages import controls as k
@@ -85,6 +86,9 @@ class Risk:
     _watched_for: tuple[int, int] = (-1, -1)
     _watched_until: int = 0
     _gates: dict[BookKey, Gate] = attrs.field(factory=dict)
+    _in_force: InForce = attrs.field(
+        init=False, default=attrs.Factory(lambda self: InForce(self.limits, self.total), takes_self=True)
+    )
     _of_instrument: dict[InstrumentKey, list[Leaf]] = attrs.field(factory=dict)
     _of_settle: dict[str, list[Leaf]] = attrs.field(factory=dict)
     _priced_by: dict[InstrumentKey, list[str]] = attrs.field(factory=dict)
@@ -132,7 +136,11 @@ class Risk:
         if made_for != self._watched_for or now >= self._watched_until:
             self._watched, self._tripping = watched(self, now), tripping(self, now)
             self._watched_for = made_for
-            self._watched_until = self.limits.next_end(now) or NEVER
+            self._watched_until = self.limits.next_end(now)
+
+    def bounds(self, scope: str, now: int) -> Bounds:
+        """What a scope says now, beside its figures."""
+        return self._in_force.of(scope, self.version, now)
 
     def gate(self, state: "Partition", place: PositionKey, strategy: str, now: int) -> Gate:
         """The gate of an order of a strategy; ``place`` is (exchange, account, market, symbol), of a listed instrument."""
@@ -564,7 +572,8 @@ def _open_profit(leaf: Leaf) -> Decimal:
 def _resize(leaf: Leaf) -> None:
     """Bring the size that a leaf can come to, and what that is worth, in line with position, orders and unit."""
     quantity = leaf.position.quantity
-    up, down = quantity + leaf.buys, leaf.sells - quantity
+    leaf.up = up = quantity + leaf.buys
+    leaf.down = down = leaf.sells - quantity
     leaf.worst = worst = max(down, up)
     unit = leaf.unit
     unvalued = bool(leaf.position.unpriced) or (unit is None and bool(worst))

@@ -118,7 +118,8 @@ class Leaf:
 
     Args:
         buys, sells: quantity of its live orders that may still trade; in doubt or asked for counts as what is more.
-        worst: largest size the position can come to: everything on one side filled, nothing on the other.
+        up, down: what the position comes to, long or short, if everything on that side filled and nothing on the other.
+        worst: the larger of them, its largest size.
         unit: USD that a unit of quantity is worth at the mark; None while that is not known.
         value: ``worst × unit``. ``day``: profit since the trading day began.
         totals: of the scopes that it counts in.
@@ -131,6 +132,8 @@ class Leaf:
     totals: tuple[Totals, ...]
     buys: Decimal = ZERO
     sells: Decimal = ZERO
+    up: Decimal = ZERO
+    down: Decimal = ZERO
     worst: Decimal = ZERO
     unit: Decimal | None = None
     value: Decimal = ZERO
