@@ -9,7 +9,7 @@ from oms.handlers.change import MAX_CANCELS
 from oms.handlers.limits import scope_of
 from oms.messages import controls as k
 from oms.messages.codes import Code, Refused
-from oms.messages.enums import CancelReason
+from oms.messages.enums import CancelReason, OrderStatus
 from oms.messages.events import Event
 from oms.messages.scopes import Scope, ScopeKind, parse_scope
 from oms.messages.subjects import Subject
@@ -52,11 +52,16 @@ def decide_release(state: Partition, subject: Subject, command: k.Release, now: 
 
 
 def cancels(state: Partition, scope: Scope, most: int) -> list[Event]:
-    """Cancels of the live orders in a scope that nobody has asked for, oldest first, at most so many."""
-    meant = sorted(order.order_id for order in _live(state, scope) if _cancellable(order))
+    """Cancels of the live orders in a scope that nobody has asked for, at most so many: first those that may not have been sent
+    yet, because they can still be taken back, then the oldest."""
+    meant = sorted(
+        (order.base is not OrderStatus.PENDING_NEW, order.order_id)
+        for order in _live(state, scope)
+        if _cancellable(order)
+    )
     return [
         event
-        for order_id in meant[:most]
+        for _, order_id in meant[:most]
         for event in state.orders[order_id].decide_cancel(CancelReason.KILL)
     ]
 

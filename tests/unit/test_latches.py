@@ -44,3 +44,14 @@ def test_what_is_held_when_its_scope_is_killed_is_never_sent(monkeypatch: pytest
         "CANCELED",
         "never sent: kill",
     )
+
+
+def test_what_may_not_be_sent_yet_is_cancelled_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more orders than one kill cancels, those that the venue has not answered come first: they may still be taken back."""
+    monkeypatch.setattr("oms.handlers.kill.MAX_CANCELS", 2)
+    desk = Desk()
+    orders = [desk.place()["order_id"] for _ in range(3)]
+    desk.report("accepted", orders[0])
+    assert decided(desk, "kill", "global")["ok"]
+    asked = [order_id for order_id in orders if desk.state.orders[order_id].cancel_requested]
+    assert asked == orders[1:]
