@@ -126,18 +126,20 @@ def _repeat(command: ClientCommand, known: Remembered, fingerprint: str) -> Done
 
 
 def _apply(state: Partition, events: list[Event], now: int, instructions: list[Addressed]) -> None:
-    for event in events:
+    """Evolve the state by events, and by what follows of them: orders that have nothing left to wait for."""
+    free = state.holds.free
+    done = 0
+    while done < len(events) or free:
+        if done == len(events):
+            events.append(decide_free(state, state.orders[next(iter(free))], now))
+        event = events[done]
+        done += 1
         state.evolve(event, now)
         instruction = instruction_for(state, event, now)
         if instruction is not None:
             instructions.append(instruction)
         elif type(event) is SessionOpened and event.ready:
             instructions += resumed_cancels(state, event)
-    free = state.holds.free
-    while free:
-        found: list[Event] = [decide_free(state, state.orders[next(iter(free))], now)]
-        _apply(state, found, now, instructions)
-        events += found
 
 
 def _decide(state: Partition, parts: Subject, command: Any, now: int) -> list[Event]:
