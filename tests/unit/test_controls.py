@@ -1,27 +1,14 @@
-"""Controls: the scenario table, fail-closed behaviour, overrides, the kill switch, trips, daily figures."""
+"""Controls beside their scenarios: fail-closed behaviour, bad limits, overrides, the kill switch, trips, figures that are kept up."""
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from oms.aggregates.money import exactly
-from tests.unit.control_scenarios import CASES, Case
+from tests.unit.control_desk import tokens
 from tests.unit.desk import SECOND, START, Desk
 
 DAY = 86_400 * SECOND
-
-
-def tokens(scope: str) -> str:
-    kind, _, name = scope.partition(":")
-    if name == "*" or kind in ("global", "strategy"):
-        return "_._._._"
-    if kind == "exchange":
-        return f"{name}._._._"
-    if kind == "account":
-        return f"_.{name}._._"
-    exchange, market, symbol = name.split(".")
-    return f"{exchange}._.{market}.{symbol}"
 
 
 def scoped(desk: Desk, verb: str, scope: str, **fields: Any) -> dict[str, Any]:
@@ -49,90 +36,6 @@ def known(desk: Desk) -> Desk:
 
 def placed(desk: Desk, terms: dict[str, Any]) -> dict[str, Any]:
     return desk.place(**{"quantity": "1", "price": "50000", **terms})
-
-
-def prepared(case: Case) -> Desk:
-    desk = known(Desk())
-    if "duplicate_window" in case.limits.get("global", {}):
-        # Nothing is remembered while nobody asks for it.
-        limit(desk, "global", **case.limits["global"])
-    strategy = case.order.get("strategy", "")
-    for terms, filled in case.before:
-        reply = placed(desk, {"strategy": strategy, **terms} if strategy else terms)
-        assert reply["ok"], reply
-        desk.report("accepted", reply["order_id"])
-        if Decimal(filled):
-            desk.fill(reply["order_id"], filled, price="50000")
-    for scope, limits in case.limits.items():
-        limit(desk, scope, **limits)
-    return desk
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.about)
-def test_place(case: Case) -> None:
-    """What the row says becomes of the order, and it is recorded either way."""
-    desk = prepared(case)
-    reply = placed(desk, case.order)
-    assert (None if reply["ok"] else reply["error"]["code"]) == case.code, reply
-    assert reply["sequence"]
-
-
-SIZED = [
-    case for case in CASES if case.order.get("type") is None and not case.before and case.code is not None
-]
-
-
-@pytest.mark.parametrize("case", [c for c in SIZED if c.about.split(":")[0] in (
-    "order quantity", "order value", "price collar", "period collar", "position", "inventory", "exposure")],
-    ids=lambda case: case.about)  # fmt: skip
-def test_amend(case: Case) -> None:
-    """An amend to such an order is refused with the same code, and a cancel still goes."""
-    desk = known(Desk())
-    small = {**case.order, "quantity": "0.001", "price": "50000"}
-    order_id = placed(desk, small)["order_id"]
-    desk.report("accepted", order_id)
-    for scope, limits in case.limits.items():
-        limit(desk, scope, **limits)
-    terms = {"quantity": case.order.get("quantity", "1"), "price": case.order.get("price", "50000")}
-    if terms["quantity"] == "0.001":
-        terms["quantity"] = "0.002"
-    reply = desk.amend(order_id, **terms)
-    assert reply["error"]["code"] == case.code, reply
-    assert desk.cancel(order_id)["ok"]
-
-
-@pytest.mark.parametrize("kill", [False, True])
-def test_an_amend_is_held_to_reducing_by_what_it_makes_of_the_order(kill: bool) -> None:
-    """While only reducing is let through, an order that reduces cannot be amended to one that does not."""
-    desk = known(Desk())
-    desk.fill(placed(desk, {})["order_id"], "1", price="50000")
-    limit(desk, "account:main", reduce_only="off" if kill else "on")
-    if kill:
-        assert scoped(desk, "kill", "account:main", allow_reduce_only=True)["ok"]
-    order_id = placed(desk, {"side": "sell", "quantity": "0.5"})["order_id"]
-    desk.report("accepted", order_id)
-    code = "KILL_SWITCH" if kill else "REDUCE_ONLY_MODE"
-    assert desk.amend(order_id, quantity="1.001")["error"]["code"] == code
-    assert desk.amend(order_id, quantity="1")["ok"]
-
-
-def test_an_amend_that_only_lowers_is_not_refused_for_its_size() -> None:
-    """What is above a limit of order sizes that was lowered since may be brought nearer to it; another price may not be had for it."""
-    desk = known(Desk())
-    order_id = placed(desk, {})["order_id"]
-    desk.report("accepted", order_id)
-    limit(desk, "account:main", max_order_quantity="0.5", max_order_value="1000")
-    for more in ({"quantity": "1.001"}, {"price": "49000"}, {"quantity": "0.9", "price": "50000.01"}):
-        assert desk.amend(order_id, **more)["error"]["code"] == "MAX_ORDER_QUANTITY"
-    assert desk.amend(order_id, quantity="0.9")["ok"]
-
-
-def test_bulk_is_checked_one_by_one() -> None:
-    """Of many orders at once each counts before the next is looked at."""
-    desk = known(Desk())
-    limit(desk, "account:main", max_exposure="150000")
-    replies = [placed(desk, {}) for _ in range(5)]
-    assert [r["ok"] for r in replies] == [True, True, True, False, False]
 
 
 def test_nothing_said_denies() -> None:
