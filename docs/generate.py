@@ -46,7 +46,7 @@ from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.pools import POOLS, Limits, Rule
 from oms.venues.registry import MARKETS
 from replay import restore
-from replay.asking import asof, bundle, controls, diff, finding, limits, steps, story, timeline, trace, whatif
+from replay.asking import asof, bundle, controls, diff, finding, steps, story, timeline, trace, whatif
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HEADER: Final = "<!-- Made by docs/generate.py from the code. Change the code, then run it again. -->\n"
@@ -61,6 +61,7 @@ _ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
     heartbeat.Heartbeat: ("health", "queries.md#health"),
     queries.OverrideRow: ("override", "queries.md#override"),
     queries.LatchRow: ("latch", "queries.md#latch"),
+    queries.Statement: ("statement", "queries.md#statement"),
     queries.VenueState: ("venue", "queries.md#venue"),
     queries.Allocation: ("allocation", "queries.md#allocation"),
 }
@@ -360,7 +361,11 @@ _ROWS: Final = {
     "show_status": queries.StatusRow,
 }
 _IN_ROWS: Final[dict[str, dict[str, type]]] = {
-    "show_limits": {"override": queries.OverrideRow, "latch": queries.LatchRow},
+    "show_limits": {
+        "override": queries.OverrideRow,
+        "latch": queries.LatchRow,
+        "statement": queries.Statement,
+    },
     "show_accounts": {"venue": queries.VenueState, "allocation": queries.Allocation},
 }
 """Query → heading → what stands in its rows."""
@@ -455,7 +460,7 @@ def public_page() -> Iterator[str]:
 
 
 _ANSWERS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
-    "limits": ("`rows`: every control.", (limits.LimitRow,)),
+    "limits": ("`rows` as [`show_limits`](queries.md#show_limits) has them.", ()),
     "diff": ("`before` and `after` are heads.", (diff.Diff, diff.Change, diff.FieldChange)),
     "order": (
         "When several orders go by the name: `matches`, and exit code 1.",

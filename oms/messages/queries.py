@@ -332,6 +332,20 @@ class LatchRow(msgspec.Struct, frozen=True, kw_only=True):
     allow_reduce_only: bool
 
 
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """The event that something holds by.
+
+    Args:
+        sequence: of its frame in the journal. ``at``: UTC ns.
+        by: the person, the configuration, or the program; empty when a control tripped.
+    """
+
+    sequence: int
+    at: int
+    by: str
+    reason: str
+
+
 class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     """One control at one scope. A scope that is latched has a row ``kill_switch`` too.
 
@@ -344,6 +358,7 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
             as the control is. Null where nothing adds up, or where it cannot be known.
         share: used of the limit, 1 is all of it, to 4 places.
         latch: of the scope, null while its own kill switch is not engaged.
+        stated: what ``limit`` comes from: the event that set or overrode it, or that engaged the kill switch.
     """
 
     scope: str
@@ -357,6 +372,7 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     share: Decimal | None
     level: Level
     latch: LatchRow | None
+    stated: Statement
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,27 +11,31 @@ import msgspec
 
 from oms.aggregates.money import ONE, ZERO, share
 from oms.aggregates.partition import Partition
-from oms.aggregates.risk import figures
-from oms.aggregates.risk.figures import LimitUse, MarginUse
+from oms.aggregates.risk import figures, standings
+from oms.aggregates.risk.figures import LimitUse
 from oms.aggregates.risk.latches import Latch
+from oms.aggregates.risk.standings import MarginUse
 from oms.messages.controls import Level
-from oms.messages.queries import KILL_SWITCH, LatchRow, LimitRow, OverrideRow
+from oms.messages.queries import KILL_SWITCH, LatchRow, LimitRow, OverrideRow, Statement
+from oms.projections.statements import Statements
 
 _SHARE: Final = Decimal("0.0001")
 _ROUNDING: Final = Context(prec=60)
 ENGAGED: Final = "engaged"
 
 
-def limit_rows(partition: Partition, now: int) -> Iterator[LimitRow]:
+def limit_rows(partition: Partition, statements: Statements, now: int) -> Iterator[LimitRow]:
     """Every control of every scope that anything is known of, and a row for each engaged kill switch; in no order.
 
     Args:
+        statements: of the same moment.
         now: UTC ns; overrides and what counts within a second or a minute hang on it.
     """
     latches = {scope: latch_row(latch) for scope, latch in partition.risk.latches.items()}
-    margins = figures.margins(partition)
+    margins = standings.margins(partition)
     for use in figures.rows(partition, now):
-        row = _row(use, latches.get(use.scope))
+        stated = statements.behind(partition, use.source, use.control, now)
+        row = _row(use, latches.get(use.scope), stated)
         margin = margins.get(use.scope.removeprefix("account:")) if use.scope.startswith("account:") else None
         yield row if margin is None else _with_margin(partition, row, margin)
     for scope, latch in latches.items():
@@ -47,6 +51,7 @@ def limit_rows(partition: Partition, now: int) -> Iterator[LimitRow]:
             share=None,
             level=Level.BREACHED,
             latch=latch,
+            stated=statements.engaged[scope],
         )
 
 
@@ -62,7 +67,7 @@ def latch_row(latch: Latch) -> LatchRow:
     )
 
 
-def _row(use: LimitUse, latch: LatchRow | None) -> LimitRow:
+def _row(use: LimitUse, latch: LatchRow | None, stated: Statement) -> LimitRow:
     override = use.override
     return LimitRow(
         scope=use.scope,
@@ -78,6 +83,7 @@ def _row(use: LimitUse, latch: LatchRow | None) -> LimitRow:
         share=_share(use.used, use.headroom),
         level=use.level or Level.CLEAR,
         latch=latch,
+        stated=stated,
     )
 
 

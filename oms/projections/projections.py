@@ -13,6 +13,8 @@ from oms.projections import orders as o
 from oms.projections.orders import Orders
 from oms.projections.pnl import RULES as PNL_RULES
 from oms.projections.pnl import Earned, Pnl
+from oms.projections.statements import RULES as SAYING_RULES
+from oms.projections.statements import Statements, StatementsImage
 from oms.projections.trades import Trade, Trades
 
 
@@ -21,6 +23,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     finished: msgspec.Raw
     last_trade: int
     trades: msgspec.Raw
+    statements: StatementsImage
     days: dict[str, list[tuple[int, Earned]]]
 
 
@@ -29,6 +32,7 @@ Part = Literal["orders", "trades"]
 
 _ORDER_RULES = o.RULES
 _EARNING: Final = frozenset(PNL_RULES) - frozenset(o.RULES)
+_SAYING: Final = frozenset(SAYING_RULES)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Image).decode
 _decode_orders = msgspec.json.Decoder(list[Order]).decode
@@ -50,6 +54,7 @@ class Projections:
         self.orders = Orders(partition, kept, kept_ns)
         self.trades = Trades(kept)
         self.pnl = Pnl(partition)
+        self.statements = Statements()
 
     def evolve(self, event: Any, at: int, sequence: int) -> None:
         """Apply one event, inside :data:`oms.aggregates.money.EXACT`."""
@@ -62,6 +67,8 @@ class Projections:
                 self.trades.evolve(event, at, sequence, realised)
         elif kind in _EARNING:
             self.pnl.evolve(event, at, sequence)
+        elif kind in _SAYING:
+            self.statements.evolve(event, at, sequence)
         elif kind not in o.IGNORED:
             raise AssertionError(f"no projection has a rule for {kind.__name__}")
 
@@ -77,6 +84,7 @@ class Projections:
                 finished=msgspec.Raw(_encode(self.orders.finished)),
                 last_trade=self.trades.last,
                 trades=msgspec.Raw(_encode(list(self.trades.by_number.values()))),
+                statements=self.statements.image(),
                 days=self.pnl.image(),
             )
         )
@@ -96,4 +104,5 @@ class Projections:
         else:
             self.orders.restore(_decode_orders(read.orders), _decode_finished(read.finished))
         self.trades.restore(read.last_trade, [] if "trades" in leave else _decode_trades(read.trades))
+        self.statements.restore(read.statements)
         self.pnl.restore(read.days)

@@ -1,4 +1,4 @@
-"""Rows: what a history says of orders, trades, positions, balances and P&L, narrowed by filters. Pure.
+"""Rows: what a history says of orders, trades, positions, balances, P&L and limits, narrowed by filters. Pure.
 
 They are the rows that ``show_*`` answers have. Inside :data:`oms.aggregates.money.EXACT`.
 """
@@ -14,7 +14,7 @@ from oms.projections.orders import order_row
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
 from replay.asking.filters import Filters
-from replay.following.answers import pnl
+from replay.following import answers
 from replay.history import History
 
 
@@ -67,8 +67,13 @@ def pnl_rows(
 ) -> tuple[list[q.PnlRow], list[q.PnlRow]]:
     """P&L by these dimensions, and the totals by settlement asset."""
     query = q.ShowPnl(by=by, strategy=filters.strategy, day=day)
-    rows, totals = pnl(_models(history), filters.subject, query)
+    rows, totals = answers.pnl(_models(history), filters.subject, query)
     return [row for _, row in rows], totals
+
+
+def limits(history: History, filters: Filters, query: q.ShowLimits, now: int) -> list[q.LimitRow]:
+    """Limits from the widest scope on, as `show_limits` has them; ``now`` in UTC ns, by which overrides end."""
+    return [row for _, row in answers.limits(_models(history), filters.subject, query, now)]
 
 
 def _models(history: History) -> Projections:

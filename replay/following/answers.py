@@ -64,7 +64,7 @@ def answer(
         taken, more, after = q.page(rows, query.limit)
         return q.PnlAnswer(sequence=sequence, rows=taken, more=more, next=after, totals=totals)
     if isinstance(query, q.ShowLimits):
-        found = _limits(models, subject, query, now)
+        found = limits(models, subject, query, now)
     else:
         found = _ROWS[type(query)](models, subject, query)
     taken, more, after = q.page(found, query.limit)
@@ -151,9 +151,12 @@ def _balances(models: Projections, subject: Subject, query: q.ShowBalances) -> P
 # -- controls and accounts
 
 
-def _limits(models: Projections, subject: Subject, query: q.ShowLimits, now: int) -> Paged:
+def limits(
+    models: Projections, subject: Subject, query: q.ShowLimits, now: int
+) -> Iterator[tuple[str, q.LimitRow]]:
+    """Limits from the widest scope on, with their cursors; ``now`` in UTC ns."""
     found: dict[str, q.LimitRow] = {}
-    for row in limit_rows(models.partition, now):
+    for row in limit_rows(models.partition, models.statements, now):
         scope = parse_scope(row.scope)
         cursor = f"{_KINDS.index(scope.kind)}{row.scope} {row.control}"
         if (

@@ -13,6 +13,7 @@ from oms.messages import queries as q
 from oms.messages.codes import Code
 from oms.messages.controls import Level
 from oms.messages.subjects import parse_subject
+from oms.projections.projections import Projections
 from replay.following.answers import answer
 from replay.history import History
 from replay.rebuild import new_history
@@ -112,6 +113,41 @@ def test_an_override_shows_with_its_end_and_who_answers_for_it(maker: Maker) -> 
     maker.clock = until
     row = one(maker, "account:sub_arb", "max_exposure")
     assert (row.limit, row.override) == ("8000", None)
+
+
+def test_every_row_names_the_event_it_comes_from(maker: Maker) -> None:
+    """Who said the value in force, when and in which frame: an override while it runs, what is beneath it afterwards, the
+    configuration where nobody said anything since, and for a kill switch who engaged it; the same from a snapshot."""
+    maker.cut()
+    set_limits(maker, "account:*", "_._._._", max_exposure="8000")
+    maker.cut()
+    said = q.Statement(sequence=maker.sequence, at=maker.clock, by="kim", reason="")
+    assert one(maker, "account:sub_arb", "max_exposure").stated == said
+    assert one(maker, "account:sub_arb", "max_open_orders").stated.by == "configuration"
+    until = maker.clock + HOUR_NS
+    about = {"scope": "account:*", "by": "lee", "reason": "roll"}
+    maker.command("override_limits._._._._", limits={"max_exposure": "9000"}, until=until, **about)
+    over = q.Statement(sequence=maker.sequence + 1, at=maker.clock, by="lee", reason="roll")
+    maker.cut()
+    assert one(maker, "account:sub_arb", "max_exposure").stated == over
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", by="ana", reason="why not")
+    killed = q.Statement(sequence=maker.sequence + 1, at=maker.clock, by="ana", reason="why not")
+    (row,) = limits(maker, latched=True, control="kill_switch")
+    assert row.stated == killed
+    before = followed(maker)
+    assert before.projections is not None
+    loaded = Projections(before.partition, 10, 10)
+    loaded.load(before.projections.dump())
+    assert loaded.statements.image() == before.projections.statements.image()
+    maker.command("end_override._._._._", scope="account:*", by="kim")
+    maker.command("release._.sub_arb._._", scope="account:sub_arb", by="kim")
+    assert one(maker, "account:sub_arb", "max_exposure").stated == said
+    assert not limits(maker, latched=True)
+    maker.command("override_limits._._._._", limits={"max_exposure": "9000"}, until=until, **about)
+    maker.clock = until
+    assert one(maker, "account:sub_arb", "max_exposure").stated == said
+    maker.command("set_limits._._._._", scope="account:*", clear=["max_exposure"], by="kim")
+    assert not [row for row in limits(maker, control="max_exposure") if row.scope == "account:sub_arb"]
 
 
 def test_near_and_beyond_are_told_apart(maker: Maker) -> None:

@@ -22,13 +22,13 @@ from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.config import CacheConfig
 from oms.journal.stream import STREAM, SUBJECT
+from oms.messages import queries as q
 from oms.nats_server import EmbeddedNats
 from oms.projections.projections import Projections
 from replay.archive import Archive, ArchiveWriter
 from replay.asking import rows
 from replay.asking.asof import BOOKS, EVERYTHING, ORDERS, TRADES, AsOf, ReadModels, Unanswerable, as_of
 from replay.asking.filters import Filters, UnknownName
-from replay.asking.limits import limits
 from replay.asking.moment import LAST_TIME, Moment
 from replay.rebuild import new_history
 from replay.snapshot import Snapshots, content_of
@@ -79,7 +79,7 @@ def everything(found: AsOf) -> bytes:
                 list(rows.positions(history, ALL)),
                 list(rows.balances(history, ALL)),
                 rows.pnl_rows(history, ALL, ["account", "strategy", "symbol", "day"]),
-                list(limits(history.partition, ALL)),
+                rows.limits(history, ALL, q.ShowLimits(), found.head.at),
             ]
         )
 
@@ -301,42 +301,6 @@ def test_filters_narrow_rows(maker: Maker, data_dir: Path) -> None:
         live = list(rows.orders(history, ALL, live=True))
         assert live == [row for row in every if row.open]
         assert list(rows.orders(history, ALL, live=False)) == [row for row in every if not row.open]
-        mine = list(limits(history.partition, Filters(account="main", symbol="BTCUSDT")))
-        assert {(row.account, row.symbol) for row in mine} <= {
-            (account, symbol) for account in ("_", "main") for symbol in ("_", "BTCUSDT")
-        }
-
-
-def test_limits_are_what_the_state_allows(data_dir: Path) -> None:
-    """Headroom is limit less use, and funds, accounts and instruments are those of the state."""
-    state = ask(Source(None, Archive(data_dir)), None, None, read_models=None).history.partition
-    with decimal.localcontext(EXACT):
-        found = list(limits(state, ALL))
-    for row in found:
-        if row.headroom is not None:
-            assert row.headroom == row.limit - row.use  # type: ignore[operator]
-    funds = {(r.account, r.unit): r for r in found if r.control == "free funds"}
-    for (_, account, _), wallet in state.wallets.items():
-        for asset, balance in wallet.balances.items():
-            assert funds[account, asset].headroom == balance.free
-    assert {r.use for r in found if r.control == "SUB and STRATEGY accounts"} == {1}
-    assert {(r.symbol, r.limit) for r in found if r.control == "price in ticks"} == {
-        (i.symbol, i.tick) for i in state.instruments.values()
-    }
-
-
-def test_what_reduce_only_orders_take_is_used(tmp_path: Path) -> None:
-    """Of a position, what working reduce-only orders may take off is used, and the rest is left."""
-    maker = Maker()
-    maker.begin()
-    order_id = maker.place(quantity="5")
-    maker.fill(order_id, "5", "100")
-    maker.place(side="sell", quantity="2", reduce_only=True)
-    maker.cut()
-    state = ask(archive(maker, tmp_path), None, None, read_models=None).history.partition
-    with decimal.localcontext(EXACT):
-        (row,) = [row for row in limits(state, ALL) if row.control == "reduce-only quantity"]
-    assert (row.limit, row.use, row.headroom) == (5, 2, 3)
 
 
 @pytest.mark.parametrize("what", ["account", "exchange", "market", "symbol"])

@@ -172,8 +172,10 @@ def test_filters_narrow_the_rows(url: str, tmp_path: Path, maker: Maker) -> None
     by_day = answer(url, tmp_path, "pnl", "--by", "day,account", "--account", "main")
     assert {row["account"] for row in by_day["rows"]} == {"main"}
     assert {row["day"] for row in by_day["rows"]} == {"2023-11-14", "open"}
-    limits = answer(url, tmp_path, "limits", "--symbol", "ETHUSDT")["rows"]
-    assert {row["symbol"] for row in limits} == {"_", "ETHUSDT"}
+    limits = answer(url, tmp_path, "limits", "--account", "main")["rows"]
+    assert {row["scope"] for row in limits} == {"account:main"}
+    one = answer(url, tmp_path, "limits", "--scope", "global", "--control", "max_order_value")["rows"]
+    assert [(row["limit"], row["stated"]["by"]) for row in one] == [("off", "configuration")]
 
 
 def test_a_snapshot_start_says_which_orders_it_lacks(url: str, tmp_path: Path, maker: Maker) -> None:
