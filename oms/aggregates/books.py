@@ -6,12 +6,10 @@ trades. Events: ``OrderFilled``, ``TradeBusted``, ``FundingPaid``, ``PositionAdj
 Strategies of one account net apart, so that realised and unrealised of its books may differ from those of its position, while
 their sum does not. Funding is shared among the books as what they hold, so that a book that holds the other way receives what
 the others pay; while they hold nothing together it goes to the one that traded last. What the venue's position differs by
-belongs to the book of what is not ours (``external``). Beyond :data:`MAX_STRATEGIES` further strategies share one book,
-:data:`OTHER`.
+belongs to the book of what is not ours (``external``).
 """
 
 from decimal import Decimal
-from typing import Final
 
 import attrs
 
@@ -22,9 +20,6 @@ from oms.messages import events as e
 
 BookKey = tuple[str, str, str, str, str]
 """(exchange, account, market, symbol, strategy)"""
-
-MAX_STRATEGIES: Final = 1_000
-OTHER: Final = "_other"
 
 
 @attrs.define(slots=True, eq=False)
@@ -41,18 +36,9 @@ class Books:
     of_position: dict[PositionKey, list[BookKey]] = attrs.field(factory=dict)
     traded: tuple[BookKey, Decimal, Decimal] | None = None
     funded: list[tuple[BookKey, Decimal]] = attrs.field(factory=list)
-    _strategies: set[str] = attrs.field(factory=set)
-
-    def strategy(self, name: str) -> str:
-        """The name that a strategy's book has."""
-        if name not in self._strategies:
-            if name == OTHER or len(self._strategies) >= MAX_STRATEGIES:
-                return OTHER
-            self._strategies.add(name)
-        return name
 
     def book(self, key: BookKey) -> Position:
-        """The book, made when new. The strategy in the key is as :meth:`strategy` gives it."""
+        """The book, made when new."""
         found = self.by_key.get(key)
         if found is None:
             found = Position(*key[:4])
@@ -63,8 +49,6 @@ class Books:
         """Take in a book."""
         self.by_key[key] = book
         self.of_position.setdefault(key[:4], []).append(key)
-        if key[4] != OTHER:
-            self._strategies.add(key[4])
 
     def shares(self, place: PositionKey, amount: Decimal) -> list[tuple[BookKey, Decimal]]:
         """What each book of a position has of a funding payment. Nothing is lost or made by rounding."""
@@ -73,7 +57,7 @@ class Books:
         whole = sum((quantity for _, quantity in held), ZERO)
         if not whole:
             if not keys:
-                return [((*place, self.strategy(ADOPTED)), amount)]
+                return [((*place, ADOPTED), amount)]
             return [(max(keys, key=lambda key: self.by_key[key].updated_at), amount)]
         parts = [(key, share(amount, quantity, whole)) for key, quantity in held[:-1]]
         # The last one takes what rounding leaves.
@@ -82,7 +66,7 @@ class Books:
 
     def adjust(self, event: e.PositionAdjusted, at: int) -> BookKey:
         """Give what the venue's position differs by to the book of what is not ours."""
-        key = (event.exchange, event.account, event.market, event.symbol, self.strategy(ADOPTED))
+        key = (event.exchange, event.account, event.market, event.symbol, ADOPTED)
         book = self.book(key)
         book.quantity += event.quantity - event.expected
         book.cost += event.cost - event.expected_cost

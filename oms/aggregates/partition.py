@@ -479,7 +479,7 @@ def _trade(state: Partition, key: AccountKey, event: e.OrderFilled, at: int) -> 
     if not instrument.spot:
         state.hold(position, instrument)
     place = (*key, event.symbol)
-    book_key = (*place, state.books.strategy(event.strategy))
+    book_key = (*place, event.strategy)
     book = state.book(book_key)
     fees = book.fees
     realised = book.fill(event, instrument, at)

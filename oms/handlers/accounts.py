@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from oms.aggregates.order import ADOPTED
 from oms.aggregates.partition import Partition
 from oms.aggregates.registered import check_name, check_room
+from oms.handlers import strategies
 from oms.handlers.session import check_amount
 from oms.messages import commands as c
 from oms.messages import desk as d
@@ -144,13 +144,14 @@ def decide_assign(state: Partition, subject: Subject, command: d.AssignStrategy,
     """Bind a strategy to the account with its capital, change the capital, or take the strategy from the account.
 
     Raises:
-        Refused: PERSON_REQUIRED, INVALID_COMMAND, STRATEGY_UNKNOWN, STRATEGY_ACCOUNT, NOT_POSITIVE, INVALID_DECIMAL,
+        Refused: PERSON_REQUIRED, INVALID_COMMAND, STRATEGY_LIMIT, STRATEGY_UNKNOWN, STRATEGY_ACCOUNT, NOT_POSITIVE, INVALID_DECIMAL,
             ACCOUNT_NOT_EMPTY when it trades on another account now.
     """
     check_person(command.by)
     account, strategy, capital = subject.account, command.strategy, command.capital
-    if strategy == ADOPTED:
-        raise Refused(Code.INVALID_COMMAND, f"strategy {ADOPTED!r} is kept for orders found at the venue")
+    strategies.check_name(strategy)
+    if capital is not None:
+        strategies.check_room(strategy, state.risk.strategies)
     known = state.risk.strategies.get(strategy)
     if capital is None:
         if known is None:

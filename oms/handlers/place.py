@@ -5,9 +5,9 @@ from typing import Final
 
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
-from oms.aggregates.order import ADOPTED
 from oms.aggregates.partition import Partition, margin_unit, reservation
 from oms.handlers.self_trade import NOTHING, decide_self_trade
+from oms.handlers.strategies import check_name, check_room
 from oms.handlers.target import Target, check_trading
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import PlaceOrder
@@ -94,9 +94,8 @@ def check_shape(command: PlaceOrder) -> None:
     Raises:
         Refused: INVALID_COMMAND, NOT_POSITIVE.
     """
+    check_name(command.strategy)
     kind = command.type
-    if command.strategy == ADOPTED:
-        raise Refused(Code.INVALID_COMMAND, f"strategy {ADOPTED!r} is kept for orders found at the venue")
     price, trigger_price = command.price, command.trigger_price
     priced = kind is LIMIT or kind is STOP_LIMIT
     triggered = kind is STOP_LIMIT or kind is STOP_MARKET
@@ -127,6 +126,7 @@ def _check(
     """Return quantity, price and trigger as the venue writes them, what the event says each unit reserves, and the mode of
     self-trade prevention."""
     check_trading(state, target.account)
+    check_room(command.strategy, state.risk.trading)
     gate = state.risk.gate(state, target[:4], command.strategy, now)
     gate.check_open(command.side, command.quantity, command.reduce_only)
     ledger = state.ledgers.get(target.account_key)

@@ -67,6 +67,10 @@ class Code(StrEnum):
     )
     OVERRIDE_END = "OVERRIDE_END", "An override ends in the future, at most 7 days from now."
     OVERRIDE_UNKNOWN = "OVERRIDE_UNKNOWN", "No such override is in force."
+    STRATEGY_LIMIT = (
+        "STRATEGY_LIMIT",
+        "Orders were placed for, or accounts assigned to, as many strategies as may be.",
+    )
     GUARD_LIMIT = "GUARD_LIMIT", "The account has as many clients guarded against disconnection as it may."
     GUARD_UNKNOWN = (
         "GUARD_UNKNOWN",

@@ -9,6 +9,7 @@ from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.aggregates.registered import MAX_SUB_ACCOUNTS, Registered
+from oms.aggregates.risk.risk import MAX_STRATEGIES
 from oms.handlers.target import check_trading
 from oms.messages import events as e
 from oms.messages.codes import Code, Refused
@@ -333,3 +334,38 @@ def test_answers_of_the_desk_are_read_as_they_are_written() -> None:
     placed = desk.place()
     assert "transfer_id" not in placed
     assert len(placed["order_id"]) == 16
+
+
+# -- names of strategies
+
+
+@pytest.mark.parametrize("name", ["*", "external"])
+def test_a_name_that_means_something_else_is_no_strategy(name: str) -> None:
+    """What a limit calls each strategy, and what is not ours, no order and no assignment may be called."""
+    desk = Desk()
+    assert desk.place(strategy=name)["error"]["code"] == "INVALID_COMMAND"
+    assigned = {"command_id": "a", "strategy": name, "capital": "1", "by": "ann"}
+    assert desk.reply("assign_strategy._.main._._", assigned)["error"]["code"] == "INVALID_COMMAND"
+
+
+def test_no_more_strategies_than_figures_are_kept_of() -> None:
+    """Orders for one strategy too many are denied, of known ones placed: each has figures of its own, after a restart too."""
+    desk = Desk()
+    for number in range(MAX_STRATEGIES):
+        assert desk.place(strategy=f"s{number}", quantity="0.001", price="5000")["ok"]
+    for state in (desk.state, image.load(image.dump(desk.state))):
+        desk.state = state
+        assert desk.place(strategy="one more")["error"]["code"] == "STRATEGY_LIMIT"
+        assert desk.place(strategy="s7", quantity="0.001", price="5001")["ok"]
+        assert desk.place(quantity="0.001", price="5001")["ok"]
+
+
+def test_names_that_are_only_denied_leave_nothing_behind() -> None:
+    """A client that makes up a name for every order, and is denied each, does not fill the memory."""
+    desk = Desk()
+    denied = {"command_id": "l", "scope": "global", "limits": {"max_order_quantity": "0"}, "by": "ann"}
+    assert desk.reply("set_limits._._._._", denied)["ok"]
+    for number in range(1_000):
+        assert desk.place(strategy=f"s{number}")["error"]["code"] == "MAX_ORDER_QUANTITY"
+    assert len(desk.state.risk.totals) < 150
+    assert len(desk.state.risk.parts) < 150

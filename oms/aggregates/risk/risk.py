@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
 MAX_GATES: Final = 50_000
 """Gates kept; beyond it all are made anew as needed, and idle leaves are let go."""
+MAX_STRATEGIES: Final = 1_000
+"""Names of strategies that orders may be placed under; the figures of each are kept for good."""
+MAX_STRANGERS: Final = 100
+"""Names under which nothing was ever placed, and whose gates are kept all the same."""
 MAX_RECENT: Final = 100_000
 """Orders remembered for telling duplicates, whatever the window."""
 BUY: Final = Side.BUY
@@ -61,6 +65,7 @@ class Risk:
         day: first moment of the trading day, UTC ns; 0 before the first.
         recent: orders like which none may follow at once → when they were placed.
         totals: by scope. ``leaves``: by position. ``parts``: by book.
+        trading: strategies that an order was ever placed for.
         counted: live orders → the quantity that they count with.
         window: longest time, in ns, that an order is remembered for telling duplicates.
         version: changes whenever a gate may have become another.
@@ -79,6 +84,7 @@ class Risk:
     counted: dict[str, Decimal] = attrs.field(factory=dict)
     rates: dict[str, Decimal | None] = attrs.field(factory=dict)
     purses: dict[tuple[WalletKey, str], Purse] = attrs.field(factory=dict)
+    trading: set[str] = attrs.field(factory=set)
     version: int = 0
     window: int = 0
     _watched: list[Watched] = attrs.field(factory=list)
@@ -86,6 +92,7 @@ class Risk:
     _watched_for: tuple[int, int] = (-1, -1)
     _watched_until: int = 0
     _gates: dict[BookKey, Gate] = attrs.field(factory=dict)
+    _strangers: set[str] = attrs.field(factory=set)
     _in_force: InForce = attrs.field(
         init=False, default=attrs.Factory(lambda self: InForce(self.limits, self.total), takes_self=True)
     )
@@ -148,7 +155,9 @@ class Risk:
         found = self._gates.get(key)
         if found is not None and found.version == self.version and now < found.until:
             return found
-        if len(self._gates) >= MAX_GATES:
+        if strategy not in self.trading:
+            self._strangers.add(strategy)
+        if len(self._gates) >= MAX_GATES or len(self._strangers) > MAX_STRANGERS:
             self._let_go()
         found = self._gates[key] = merge(self, state, place, strategy, now)
         return found
@@ -159,8 +168,16 @@ class Risk:
 
     def _let_go(self) -> None:
         self._gates.clear()
+        self._strangers.clear()
         self.leaves = {key: leaf for key, leaf in self.leaves.items() if not self._unlisted(leaf)}
         self.parts = {key: leaf for key, leaf in self.parts.items() if not self._unlisted(leaf)}
+        held = {
+            totals.scope
+            for parts in (self.leaves, self.parts)
+            for each in parts.values()
+            for totals in each.totals
+        }
+        self.totals = {scope: each for scope, each in self.totals.items() if scope in held or each.remembers}
 
     def _unlisted(self, leaf: Leaf) -> bool:
         """Whether a leaf is idle, and is listed nowhere now."""
@@ -238,6 +255,7 @@ class Risk:
         """An order is meant to be sent: one message more, and one that none like it may follow at once."""
         place = (event.exchange, event.account, event.market, event.symbol)
         leaf, part = self._leaves(state, place, event.strategy)
+        self.trading.add(event.strategy)
         self._sent(leaf, part, at)
         recent = self.recent
         like = likeness(part, event.side, event.type, event.quantity, event.price, event.trigger_price)
@@ -547,6 +565,13 @@ class Risk:
             totals.unvalued = totals.open_orders = 0
         self.leaves, self.parts, self.counted, self.purses = {}, {}, {}, {}
         self._of_instrument, self._of_settle = {}, {}
+        # Whose order was placed has sent a message, which is not forgotten before another one.
+        prefix = f"{STRATEGY}:"
+        self.trading = {
+            scope.removeprefix(prefix)
+            for scope, totals in self.totals.items()
+            if scope.startswith(prefix) and totals.messages
+        }
         self._index_valuations()
         self.rates = {
             asset: rate_of(valuation, self.valuations, state.instruments)
