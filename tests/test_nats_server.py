@@ -277,7 +277,7 @@ async def test_the_production_configuration_syncs_always(production_conf: Path) 
 @pytest.fixture
 def conf_with_users(production_conf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped configuration with its example of users switched on, as its comment says to."""
-    for user in ("ADMIN", "OMS", "FOLLOWER", "SUB_ARB"):
+    for user in ("ADMIN", "OMS", "FOLLOWER", "RISK", "TREASURY", "SUB_ARB"):
         monkeypatch.setenv(f"MEXOMS_{user}_PASSWORD", "secret")
     lines = production_conf.read_text().splitlines()
     assert any(line.startswith("#: ") for line in lines)
@@ -306,6 +306,12 @@ async def _check_permissions(url: str) -> None:
     client = await nats.connect(
         url, user="sub_arb", password="secret", inbox_prefix=b"_INBOX_sub_arb", error_cb=note
     )
+    risk, treasury = [
+        await nats.connect(
+            url, user=user, password="secret", inbox_prefix=f"_INBOX_{user}".encode(), error_cb=note
+        )
+        for user in ("risk", "treasury")
+    ]
     try:
         seen: list[str] = []
 
@@ -314,13 +320,22 @@ async def _check_permissions(url: str) -> None:
             if msg.reply:
                 await msg.respond(b"ok")
 
-        for verb in ("place", "orders"):
+        for verb in ("place", "orders", "kill", "release", "transfer", "heartbeat"):
             await oms.subscribe(f"{verb}.>", cb=answer)
         await oms.jetstream().add_stream(name="J", subjects=["j"])
         await oms.flush()
 
         own = "place.binance.sub_arb.spot.BTCUSDT"
         assert (await client.request(own, b"", timeout=5)).data == b"ok"
+        allowed = [
+            (client, "kill._.sub_arb._._"),
+            (client, "heartbeat._.sub_arb._.bot"),
+            (risk, "kill._._._._"),
+            (risk, "release._.sub_arb._._"),
+            (treasury, "transfer.binance.main.spot._"),
+        ]
+        for user, subject_name in allowed:
+            assert (await user.request(subject_name, b"", timeout=5)).data == b"ok"
         forbidden = [
             "place.binance.main.spot.BTCUSDT",
             "orders.binance.sub_arb.spot.BTCUSDT",
@@ -329,19 +344,31 @@ async def _check_permissions(url: str) -> None:
         ]
         for subject_name in forbidden:
             await client.publish(subject_name, b"")
+        others = [
+            (client, "kill._._._._"),
+            (client, "release._.sub_arb._._"),
+            (client, "heartbeat.binance.sub_arb.spot.bot"),
+            (client, "transfer.binance.sub_arb.spot._"),
+            (risk, own),
+            (risk, "transfer.binance.main.spot._"),
+            (treasury, own),
+            (treasury, "release._.sub_arb._._"),
+        ]
+        for user, subject_name in others:
+            await user.publish(subject_name, b"")
         for subject_name in ("orders.binance.main.>", "_INBOX.>", "_INBOX_oms.>"):
             await client.subscribe(subject_name)
         for verb in ("UPDATE", "DELETE", "PURGE", "MSG.DELETE", "RESTORE"):
             await oms.publish(f"$JS.API.STREAM.{verb}.J", b"")
         for verb in ("UPDATE", "DELETE", "MSG.DELETE", "RESTORE"):
             await follower.publish(f"$JS.API.STREAM.{verb}.J", b"")
-        await asyncio.gather(client.flush(), oms.flush(), follower.flush())
-        assert seen == [own]
-        assert len(refused) == len(forbidden) + 3 + 5 + 4, refused
+        await asyncio.gather(*(user.flush() for user in (client, oms, follower, risk, treasury)))
+        assert seen == [own, *(subject_name for _, subject_name in allowed)]
+        assert len(refused) == len(forbidden) + len(others) + 3 + 5 + 4, refused
         assert await follower.jetstream().purge_stream("J")
         assert all("permissions violation" in text for text in refused)
         assert (await admin.jetstream().stream_info("J")).state.messages == 0
         assert await admin.jetstream().delete_stream("J")
     finally:
-        for connection in (client, oms, follower, admin):
+        for connection in (client, oms, follower, risk, treasury, admin):
             await connection.close()
