@@ -1,7 +1,8 @@
 """Kill: engaging and releasing the kill switch of a scope. It latches first, durably, and cancels behind that, in one commit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from oms.aggregates.account import AccountKey
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.partition import Partition
 from oms.handlers.accounts import check_person
@@ -71,6 +72,9 @@ def left_over(state: Partition, now: int, most: int) -> list[Event]:
     venue, or found there since. What was let through to reduce a position stays."""
     meant: dict[str, None] = {}
     for latch in state.risk.latches.values():
+        totals = state.risk.totals.get(latch.scope)
+        if totals is None or not totals.open_orders:
+            continue
         for order in _live(state, parse_scope(latch.scope)):
             before = order.placed_at <= latch.at or order.strategy == ADOPTED
             if before and _cancellable(order) and now - order.updated_at >= CANCEL_AGAIN_NS:
@@ -88,16 +92,23 @@ def _cancellable(order: Order) -> bool:
 
 def _live(state: Partition, scope: Scope) -> Iterator[Order]:
     kind, name = scope
-    for (exchange, account, market), live in state.live.items():
-        if kind is ScopeKind.EXCHANGE and exchange != name:
-            continue
-        if kind is ScopeKind.ACCOUNT and account != name:
-            continue
-        if kind is ScopeKind.INSTRUMENT and not name.startswith(f"{exchange}.{market}."):
-            continue
-        for order in live.values():
+    for key in _holding(state, scope):
+        for order in state.live.get(key, {}).values():
             if kind is ScopeKind.STRATEGY and order.strategy != name:
                 continue
-            if kind is ScopeKind.INSTRUMENT and name != f"{exchange}.{market}.{order.symbol}":
+            if kind is ScopeKind.INSTRUMENT and name != f"{order.exchange}.{order.market}.{order.symbol}":
                 continue
             yield order
+
+
+def _holding(state: Partition, scope: Scope) -> Iterable[AccountKey]:
+    """Account keys with live orders in a scope: the watch asks that of every latch, however much else is open."""
+    kind, name = scope
+    if kind is ScopeKind.STRATEGY:
+        return {key[:3] for key, part in state.risk.parts.items() if part.orders and key[4] == name}
+    if kind is ScopeKind.INSTRUMENT:
+        instrument = tuple(name.split("."))
+        leaves = state.risk.leaves.items()
+        return [key[:3] for key, leaf in leaves if leaf.orders and leaf.instrument.key == instrument]
+    index = {ScopeKind.EXCHANGE: 0, ScopeKind.ACCOUNT: 1}.get(kind)
+    return [key for key in state.live if index is None or key[index] == name]

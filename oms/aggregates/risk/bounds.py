@@ -1,19 +1,23 @@
 """Bounds: what one scope says now, read once, and shared by every gate and every look that the scope is in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
+from itertools import islice
+from math import ceil
 from typing import Final
 
 import attrs
 
 from oms.aggregates.money import ZERO
-from oms.aggregates.risk.controls import GLOBAL, Parsed
+from oms.aggregates.risk.controls import CONTROLS, GLOBAL, Kind, Parsed
 from oms.aggregates.risk.limits import Limits
 from oms.aggregates.risk.totals import Totals
 
 NO_COUNT: Final = 2**63
 NO_AMOUNT: Final = Decimal("Infinity")
 """What off is as a number: a bound that nothing comes to."""
+NEAR: Final = Decimal("0.8")
+"""From this share of a limit on a figure is near to it."""
 
 
 @attrs.define(slots=True, eq=False)
@@ -48,6 +52,21 @@ class Bounds:
         self.peak, self.carried = totals.peak, totals.carried
         self.lowest = max(-self.loss, totals.peak - totals.carried - self.drawdown)
 
+    def reached(self) -> bool:
+        """Whether any figure may have come to its bound; of what is counted within a time, some may be gone by."""
+        totals = self.totals
+        if totals.peak is not self.peak or totals.carried is not self.carried:
+            self.measure()
+        return bool(
+            totals.day <= self.lowest
+            or totals.exposure >= self.exposure
+            or totals.open_orders >= self.open_orders
+            or len(totals.messages) >= self.messages
+            or len(totals.executions) >= self.executions
+            or len(totals.rejects) >= self.rejects
+            or (totals.differences and sum(totals.differences.values()) >= self.differences)
+        )
+
     @property
     def priced(self) -> bool:
         """Whether any of the figures is worth nothing without marks and rates."""
@@ -80,6 +99,17 @@ def _bounds(totals: Totals, said: Mapping[str, Parsed]) -> Bounds:
     )
 
 
+def _near(said: Mapping[str, Parsed]) -> dict[str, Parsed]:
+    """What a scope says of its figures, at the share of it that is near; nothing at all is near to nothing."""
+    found: dict[str, Parsed] = {}
+    for control, value in said.items():
+        if value is None or not CONTROLS[control].figure:
+            continue
+        near = value * NEAR
+        found[control] = max(1, ceil(near)) if CONTROLS[control].kind is Kind.COUNT else near
+    return found
+
+
 @attrs.define(slots=True, eq=False)
 class InForce:
     """The bounds of all scopes, kept while limits are as they were and no override has ended.
@@ -92,25 +122,52 @@ class InForce:
     figures: Callable[[str], Totals]
     _version: int = -1
     _until: int = 0
-    _said: dict[str, Mapping[str, Parsed]] = attrs.field(factory=dict)
+    _said: dict[str, tuple[Mapping[str, Parsed], Mapping[str, Parsed]]] = attrs.field(factory=dict)
     _bounds: dict[str, Bounds] = attrs.field(factory=dict)
+    _watched: list[tuple[Bounds, Bounds]] = attrs.field(factory=list)
+    _stale_after: dict[str, int] = attrs.field(factory=dict)
 
-    def of(self, scope: str, version: int, now: int) -> Bounds:
-        """The bounds of a scope; ``version`` is another whenever a limit is."""
+    def renew(self, version: int, now: int) -> None:
+        """Read all anew if need be; ``version`` is another whenever a limit is."""
         if version != self._version or now >= self._until:
-            self._said.clear()
-            self._bounds.clear()
+            for kept in (self._said, self._bounds, self._watched, self._stale_after):
+                kept.clear()
             self._version = version
             self._until = self.limits.next_end(now)
+
+    def of(self, scope: str, now: int) -> Bounds:
+        """The bounds of a scope."""
         found = self._bounds.get(scope)
         if found is None:
-            found = self._bounds[scope] = _bounds(self.figures(scope), self._says(scope, now))
+            found = self._bounds[scope] = _bounds(self.figures(scope), self._says(scope, now)[0])
         return found
 
-    def _says(self, scope: str, now: int) -> Mapping[str, Parsed]:
+    def watched(self, scopes: Collection[str], now: int) -> list[tuple[Bounds, Bounds]]:
+        """Of each of the scopes, which only ever become more, its bounds and what is near to them."""
+        for scope in list(islice(scopes, len(self._watched), None)):
+            bounds, near = self.of(scope, now), self._says(scope, now)[1]
+            self._watched.append((bounds, _bounds(bounds.totals, near)))
+            if "max_price_age" in (bounds.said.get("kill_on") or ()):
+                age = self.holds(scope, "max_price_age", now)
+                if age is not None:
+                    self._stale_after[scope] = age
+        return self._watched
+
+    def stale_after(self, scopes: Collection[str], now: int) -> Mapping[str, int]:
+        """Of each of the scopes whose kill switch engages on stale marks, the age in ns that it takes for oldest."""
+        self.watched(scopes, now)
+        return self._stale_after
+
+    def holds(self, scope: str, control: str, now: int) -> Parsed:
+        """What a scope, or for want of it the global one, has for a control; None for off, and where neither says anything."""
+        said = self.of(scope, now).said
+        return said[control] if control in said else self.of(GLOBAL, now).said.get(control)
+
+    def _says(self, scope: str, now: int) -> tuple[Mapping[str, Parsed], Mapping[str, Parsed]]:
         # Scopes that say nothing themselves share what all of their kind have: there may be thousands.
         source = scope if scope == GLOBAL or self.limits.speaks(scope) else f"{scope.partition(':')[0]}:*"
         found = self._said.get(source)
         if found is None:
-            found = self._said[source] = self.limits.in_force(source, now)
+            said = self.limits.in_force(source, now)
+            found = self._said[source] = (said, _near(said))
         return found

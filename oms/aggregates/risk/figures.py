@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from oms.aggregates.money import ZERO, share
+from oms.aggregates.money import ZERO
+from oms.aggregates.risk.bounds import NEAR
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL
-from oms.aggregates.risk.limits import NOTHING_SAID, Override
-from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Totals, within
+from oms.aggregates.risk.limits import Override
+from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Totals, within
 from oms.messages.controls import Level
 
 if TYPE_CHECKING:
     from oms.aggregates.partition import Partition
     from oms.aggregates.risk.risk import Risk
-
-NEAR: Final = Decimal("0.8")
-"""From this share of a limit on a figure is near to it …"""
-CLEAR: Final = Decimal("0.75")
-"""… and below this share it is clear of it again."""
-HELD_NS: Final = 5 * SECOND_NS
-"""A level is held so long before a lower one is told: a figure that goes to and fro is not told again and again."""
 
 Figure = Callable[[Totals, int], Any]
 
@@ -74,109 +68,19 @@ AT_THE_LIMIT: Final = frozenset({"max_daily_loss", "max_drawdown", "max_executio
 """Controls that are broken at their limit; of the others, the limit itself may be used."""
 
 
-@attrs.frozen
-class Watched:
-    """One figure of one scope, and its limit."""
-
-    totals: Totals
-    control: str
-    figure: Figure
-    limit: Any
-    near: Any
-
-    def level(self, used: Any) -> Level:
-        """How a figure stands to the limit, whatever was told before."""
-        if used > self.limit or (used == self.limit and self.control in AT_THE_LIMIT):
-            return Level.BREACHED
-        if used and used >= self.near:
-            return Level.NEAR
-        return Level.CLEAR
+def level_of(control: str, used: Any, limit: Any) -> Level:
+    """How a figure stands to its limit, whatever was told before."""
+    if used > limit or (used == limit and control in AT_THE_LIMIT):
+        return Level.BREACHED
+    if used and used >= limit * NEAR:
+        return Level.NEAR
+    return Level.CLEAR
 
 
 def split_scope(scope: str) -> tuple[str, str]:
     """Kind and name."""
     kind, _, name = scope.partition(":")
     return kind, name
-
-
-def watched(risk: "Risk", now: int) -> list[Watched]:
-    """Every figure that has a limit now, of every scope that has any figures."""
-    found = []
-    for scope, totals in risk.totals.items():
-        kind, name = split_scope(scope)
-        for control, figure in FIGURES.items():
-            if kind not in CONTROLS[control].scopes:
-                continue
-            limit = risk.limits.value(kind, name, control, now)
-            if limit is not None and limit is not NOTHING_SAID:
-                found.append(Watched(totals, control, figure, limit, Decimal(limit) * NEAR))
-    return found
-
-
-def tripping(risk: "Risk", now: int) -> dict[str, frozenset[str]]:
-    """Scopes whose kill switch engages by itself: scope → causes."""
-    found: dict[str, frozenset[str]] = {}
-    for scope in risk.totals:
-        causes = risk.limits.value(*split_scope(scope), "kill_on", now)
-        if causes is not None and causes is not NOTHING_SAID:
-            found[scope] = causes
-    return found
-
-
-# -- margin
-
-
-@attrs.frozen
-class MarginUse:
-    """How an account's positions off spot stand: the worst of them.
-
-    Args:
-        ratio: margin held, as a share of the wallet's equity; None without equity.
-        distance: of the mark to the nearest liquidation price, as a share of the mark; None where none is known.
-    """
-
-    ratio: Decimal | None
-    distance: Decimal | None
-
-
-def margins(state: "Partition") -> dict[str, MarginUse]:
-    """By account, for those that hold anything off spot."""
-    found: dict[str, MarginUse] = {}
-    for (_, account, _, _), leaf in state.risk.leaves.items():
-        position = leaf.position
-        if leaf.purse is None or not position.quantity:
-            continue
-        before = found.get(account, MarginUse(ZERO, None))
-        found[account] = MarginUse(
-            _worse(before.ratio, _ratio(state, leaf)), _nearer(before.distance, _distance(leaf))
-        )
-    return found
-
-
-def _ratio(state: "Partition", leaf: Leaf) -> Decimal | None:
-    position = leaf.position
-    wallet = state.funds_seen((position.exchange, position.account, position.market))
-    balance = wallet.balances.get(leaf.instrument.settle)
-    if balance is None or leaf.purse is None:
-        return None
-    equity = balance.total + leaf.purse.unrealised
-    held = balance.locked + balance.margin
-    if not held:
-        return ZERO
-    return None if equity <= 0 else share(held, Decimal(1), equity)
-
-
-def _distance(leaf: Leaf) -> Decimal | None:
-    price, mark = leaf.position.liquidation_price, leaf.instrument.mark
-    return None if price is None or mark is None else share(abs(mark - price), Decimal(1), mark)
-
-
-def _worse(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else max(one, other)
-
-
-def _nearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return min((each for each in (one, other) if each is not None), default=None)
 
 
 # -- for people
@@ -229,8 +133,7 @@ def rows(state: "Partition", now: int) -> Iterator[LimitUse]:
             headroom, level = None, None
             if used is not None and isinstance(limit, int | Decimal) and not isinstance(limit, bool):
                 headroom = Decimal(limit) - used
-                totals = risk.totals.get(scope) or Totals(scope)
-                level = Watched(totals, control.name, _exposure, limit, Decimal(limit) * NEAR).level(used)
+                level = level_of(control.name, used, limit)
             yield LimitUse(scope, control.name, text, source, own, override, used, headroom, level)
 
 

@@ -9,7 +9,7 @@ steps as there are positions in its instrument.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,6 @@ from oms.aggregates.position import Position, PositionKey
 from oms.aggregates.risk.assignments import Assignment
 from oms.aggregates.risk.bounds import Bounds, InForce
 from oms.aggregates.risk.controls import ACCOUNT, EXCHANGE, GLOBAL, INSTRUMENT, STRATEGY
-from oms.aggregates.risk.figures import Watched, tripping, watched
 from oms.aggregates.risk.gate import Gate, Likeness, likeness
 from oms.aggregates.risk.latches import Latch, latch
 from oms.aggregates.risk.limits import NOTHING_SAID, Limits
@@ -87,10 +86,6 @@ class Risk:
     trading: set[str] = attrs.field(factory=set)
     version: int = 0
     window: int = 0
-    _watched: list[Watched] = attrs.field(factory=list)
-    _tripping: dict[str, frozenset[str]] = attrs.field(factory=dict)
-    _watched_for: tuple[int, int] = (-1, -1)
-    _watched_until: int = 0
     _gates: dict[BookKey, Gate] = attrs.field(factory=dict)
     _strangers: set[str] = attrs.field(factory=set)
     _in_force: InForce = attrs.field(
@@ -120,34 +115,31 @@ class Risk:
             raise Refused(Code.LIMIT_MISSING, f"no scope says anything about {control}")
         return found
 
-    def limits_of(self, kind: str, name: str, control: str, now: int) -> Any:
-        """The same by kind and name; None too where nobody says anything."""
-        try:
-            return self.limit(f"{kind}:{name}" if name else kind, control, now)
-        except Refused:
-            return None
-
-    def watchlist(self, now: int) -> list[Watched]:
-        """Every figure that has a limit."""
-        self._look_again(now)
-        return self._watched
-
-    def tripping(self, now: int) -> dict[str, frozenset[str]]:
-        """Scope → controls whose breach engages its kill switch."""
-        self._look_again(now)
-        return self._tripping
-
-    def _look_again(self, now: int) -> None:
-        # Figures are of the scopes there are: one more is one more to look at.
-        made_for = (self.version, len(self.totals))
-        if made_for != self._watched_for or now >= self._watched_until:
-            self._watched, self._tripping = watched(self, now), tripping(self, now)
-            self._watched_for = made_for
-            self._watched_until = self.limits.next_end(now)
-
     def bounds(self, scope: str, now: int) -> Bounds:
         """What a scope says now, beside its figures."""
-        return self._in_force.of(scope, self.version, now)
+        self._in_force.renew(self.version, now)
+        return self._in_force.of(scope, now)
+
+    def holds(self, scope: str, control: str, now: int) -> Any:
+        """What a scope, or for want of it the global one, has for a control now; None too where neither says anything."""
+        self._in_force.renew(self.version, now)
+        return self._in_force.holds(scope, control, now)
+
+    def loud(self, now: int) -> list[Bounds]:
+        """Scopes, by name, in which a figure may be near its limit, or was told to be."""
+        self._in_force.renew(self.version, now)
+        watched = self._in_force.watched(self.totals, now)
+        found = [bounds for bounds, near in watched if bounds.totals.told or near.reached()]
+        return sorted(found, key=lambda bounds: bounds.totals.scope)
+
+    def stale_after(self, now: int) -> Mapping[str, int]:
+        """Scopes whose kill switch engages on stale marks → the age in ns that each takes for oldest."""
+        self._in_force.renew(self.version, now)
+        return self._in_force.stale_after(self.totals, now)
+
+    def leaves_by_instrument(self) -> Iterable[list[Leaf]]:
+        """Leaves and parts, those of one instrument together."""
+        return self._of_instrument.values()
 
     def gate(self, state: "Partition", place: PositionKey, strategy: str, now: int) -> Gate:
         """The gate of an order of a strategy; ``place`` is (exchange, account, market, symbol), of a listed instrument."""
@@ -178,6 +170,8 @@ class Risk:
             for totals in each.totals
         }
         self.totals = {scope: each for scope, each in self.totals.items() if scope in held or each.remembers}
+        # Bounds hold on to the figures that they were made for.
+        self.version += 1
 
     def _unlisted(self, leaf: Leaf) -> bool:
         """Whether a leaf is idle, and is listed nowhere now."""
@@ -185,6 +179,8 @@ class Risk:
             return False
         self._of_instrument[leaf.instrument.key].remove(leaf)
         self._of_settle[leaf.instrument.settle].remove(leaf)
+        if leaf.purse is not None:
+            leaf.purse.leaves.remove(leaf)
         return True
 
     # -- what is made when first needed
@@ -215,6 +211,7 @@ class Risk:
                 found.purse = self.purses.get(wallet)
                 if found.purse is None:
                     found.purse = self.purses[wallet] = Purse()
+                found.purse.leaves.append(found)
             self.leaves[place] = found
             self._reprice(found, touched)
         return found

@@ -107,9 +107,10 @@ class Totals:
 
 @attrs.define(slots=True, eq=False)
 class Purse:
-    """What the positions of one wallet have not realised, in one settlement asset."""
+    """What the positions of one wallet have not realised, in one settlement asset, and those positions."""
 
     unrealised: Decimal = ZERO
+    leaves: list["Leaf"] = attrs.field(factory=list)
 
 
 @attrs.define(slots=True, eq=False)

@@ -1,0 +1,179 @@
+"""Standings: how figures stand to their limits, found at the cost of a glance at each scope and a look at those near to one.
+
+What is found hangs on state and time alone, in an order of its own: whoever decides again finds the same.
+"""
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from oms.aggregates.account import Wallet
+from oms.aggregates.money import ONE, ZERO, fewest_places, share
+from oms.aggregates.risk.bounds import NEAR
+from oms.aggregates.risk.controls import ACCOUNT
+from oms.aggregates.risk.figures import FIGURES, level_of
+from oms.aggregates.risk.totals import Leaf, Purse
+from oms.messages.controls import Level
+
+if TYPE_CHECKING:
+    from oms.aggregates.partition import Partition
+    from oms.aggregates.risk.risk import Risk
+
+RATIO, DISTANCE = "max_margin_ratio", "min_liquidation_distance"
+NO_EQUITY: Final = Decimal(1_000)
+"""The share that is held of an equity of zero or less."""
+
+
+@attrs.frozen
+class Standing:
+    """How one figure of one scope stands to its limit, whatever was told of it before."""
+
+    scope: str
+    control: str
+    used: Decimal
+    limit: Decimal
+    level: Level
+
+
+def of_figures(risk: "Risk", now: int) -> Iterator[Standing]:
+    """Figures that are near their limit or beyond it, and those that were told to be, by scope."""
+    for bounds in risk.loud(now):
+        totals = bounds.totals
+        for control, figure in FIGURES.items():
+            limit = bounds.said.get(control)
+            if limit is None:
+                continue
+            used = figure(totals, now)
+            level = level_of(control, used, limit)
+            if control in totals.told or (used and level is not Level.CLEAR):
+                # Written in one way: it is recorded, and may have been summed up in another order.
+                yield Standing(totals.scope, control, fewest_places(Decimal(used)), Decimal(limit), level)
+
+
+def stale(risk: "Risk", now: int) -> dict[str, str]:
+    """Scopes whose kill switch engages on it, with live orders on an instrument whose mark is too old → its symbol."""
+    after = risk.stale_after(now)
+    found: dict[str, str] = {}
+    shortest = min(after.values(), default=0)
+    for leaves in risk.leaves_by_instrument() if after else ():
+        if not leaves or now - leaves[0].instrument.mark_at <= shortest:
+            continue
+        age, symbol = now - leaves[0].instrument.mark_at, leaves[0].instrument.symbol
+        for leaf in leaves:
+            for totals in leaf.totals if leaf.orders else ():
+                most = after.get(totals.scope)
+                if most is not None and age > most:
+                    found[totals.scope] = min(symbol, found.get(totals.scope, symbol))
+    return dict(sorted(found.items()))
+
+
+# -- margin
+
+
+@attrs.frozen
+class MarginUse:
+    """How an account's positions off spot stand: the worst of them.
+
+    Args:
+        ratio: margin held, as a share of the wallet's equity, :data:`NO_EQUITY` where that is not above zero; None while
+            the wallet is not known.
+        distance: of the mark to the nearest liquidation price, as a share of the mark; None where none is known.
+    """
+
+    ratio: Decimal | None
+    distance: Decimal | None
+
+
+FLAT: Final = MarginUse(ZERO, None)
+
+
+def margins(state: "Partition", accounts: Collection[str] | None = None) -> dict[str, MarginUse]:
+    """By account, for those that hold anything off spot; of some accounts or of all."""
+    found: dict[str, MarginUse] = {}
+    for (wallet_key, asset), purse in state.risk.purses.items():
+        account = wallet_key[1]
+        held = [leaf for leaf in purse.leaves if leaf.position.quantity]
+        if not held or (accounts is not None and account not in accounts):
+            continue
+        before = found.get(account, FLAT)
+        ratio = _ratio(state.wallets.get(wallet_key), asset, purse)
+        distance = min((each for leaf in held if (each := _distance(leaf)) is not None), default=None)
+        found[account] = MarginUse(_worse(before.ratio, ratio), _nearer(before.distance, distance))
+    return found
+
+
+def of_margins(state: "Partition", now: int) -> Iterator[Standing]:
+    """The same of margin and of liquidation prices, by account."""
+    accounts = _loud_accounts(state, now)
+    used = margins(state, accounts) if accounts else {}
+    for account in sorted(accounts):
+        scope, use = f"{ACCOUNT}:{account}", used.get(account, FLAT)
+        limit = state.risk.holds(scope, RATIO, now)
+        if limit is not None and use.ratio is not None:
+            level = Level.NEAR if use.ratio >= limit * NEAR else Level.CLEAR
+            yield Standing(scope, RATIO, use.ratio, limit, Level.BREACHED if use.ratio > limit else level)
+        limit = state.risk.holds(scope, DISTANCE, now)
+        if limit is not None:
+            # Where there is nothing to be liquidated, the whole of the mark is in between.
+            distance = ONE if use.distance is None else use.distance
+            level = Level.NEAR if distance * NEAR <= limit else Level.CLEAR
+            yield Standing(scope, DISTANCE, distance, limit, Level.BREACHED if distance < limit else level)
+
+
+def _loud_accounts(state: "Partition", now: int) -> set[str]:
+    """Accounts that may be near a limit of margin, or were told to be."""
+    risk = state.risk
+    found: set[str] = set()
+    for (wallet_key, asset), purse in risk.purses.items():
+        scope = f"{ACCOUNT}:{wallet_key[1]}"
+        ratio, distance = risk.holds(scope, RATIO, now), risk.holds(scope, DISTANCE, now)
+        told = risk.total(scope).told
+        if (
+            (told and (RATIO in told or DISTANCE in told))
+            or (ratio is not None and _strained(state.wallets.get(wallet_key), asset, purse, ratio))
+            or (distance is not None and _close(purse, distance))
+        ):
+            found.add(wallet_key[1])
+    return found
+
+
+def _strained(wallet: Wallet | None, asset: str, purse: Purse, limit: Decimal) -> bool:
+    balance = None if wallet is None else wallet.balances.get(asset)
+    if balance is None:
+        return False
+    held = balance.locked + balance.margin
+    return bool(held and held >= limit * NEAR * (balance.total + purse.unrealised))
+
+
+def _close(purse: Purse, limit: Decimal) -> bool:
+    for leaf in purse.leaves:
+        price, mark = leaf.position.liquidation_price, leaf.instrument.mark
+        # Without a division, which only those that are near cost.
+        if price is not None and mark is not None and abs(mark - price) * NEAR <= limit * mark:
+            return True
+    return False
+
+
+def _ratio(wallet: Wallet | None, asset: str, purse: Purse) -> Decimal | None:
+    balance = None if wallet is None else wallet.balances.get(asset)
+    if balance is None:
+        return None
+    held, equity = balance.locked + balance.margin, balance.total + purse.unrealised
+    if not held:
+        return ZERO
+    return NO_EQUITY if equity <= 0 else min(share(held, ONE, equity), NO_EQUITY)
+
+
+def _distance(leaf: Leaf) -> Decimal | None:
+    price, mark = leaf.position.liquidation_price, leaf.instrument.mark
+    return None if price is None or mark is None else share(abs(mark - price), ONE, mark)
+
+
+def _worse(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else max(one, other)
+
+
+def _nearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return min((each for each in (one, other) if each is not None), default=None)

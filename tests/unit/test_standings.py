@@ -1,0 +1,99 @@
+"""Standings: what the watch finds due is found whatever else is known, in one order, and is told when it is over."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from oms.aggregates.money import exactly
+from oms.aggregates.risk import risk
+from oms.handlers.risk_check import HELD_NS, decide_check_risk, is_due
+from oms.messages.controls import Level, LimitCrossed
+from tests.unit.desk import Desk
+from tests.unit.futures_desk import FuturesDesk
+
+
+def limits(desk: Desk, scope: str, subject: str, **said: str) -> None:
+    body = {"command_id": desk.next_id(), "scope": scope, "by": "ann", "limits": said}
+    answer = desk.reply(f"set_limits.{subject}", body)
+    assert answer["ok"], answer
+
+
+def crossings(desk: Desk) -> list[LimitCrossed]:
+    """What a look finds, carried out."""
+    with exactly():
+        found = decide_check_risk(desk.state, desk.now)
+    assert is_due(desk.state, desk.now) is bool(found)
+    desk.ask("check_risk._._._._", {})
+    return [event for event in found if isinstance(event, LimitCrossed)]
+
+
+def test_figures_let_go_are_held_to_their_limit_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scope whose idle figures were let go is held to its limit by those that are counted from then on."""
+    desk = Desk()
+    limits(desk, "instrument:binance.spot.ETHUSDT", "binance._.spot.ETHUSDT", max_open_orders="1")
+    assert desk.place("ETHUSDT", quantity="2000")["error"]["code"] == "QUANTITY_TOO_LARGE"
+    monkeypatch.setattr(risk, "MAX_GATES", 1)
+    assert desk.place()["ok"]
+    assert "instrument:binance.spot.ETHUSDT" not in desk.state.risk.totals
+    assert desk.place("ETHUSDT")["ok"]
+    assert desk.place("ETHUSDT", price="101")["error"]["code"] == "MAX_OPEN_ORDERS"
+
+
+def test_scopes_are_told_in_one_order() -> None:
+    """Crossings come by the scope's name, whichever scope had figures first."""
+    desk = Desk()
+    crossings(desk)
+    for scope, subject in (("global", "_._._._"), ("account:main", "_.main._._")):
+        limits(desk, scope, subject, max_open_orders="1")
+    assert desk.place()["ok"]
+    assert [each.scope for each in crossings(desk)] == ["account:main", "global"]
+
+
+def futures() -> FuturesDesk:
+    """Long of 10 at 100 with a leverage of 1, near neither limit."""
+    desk = FuturesDesk()
+    limits(desk, "global", "_._._._", max_margin_ratio="0.5", min_liquidation_distance="0.1")
+    crossings(desk)
+    desk.trade("buy", "10", "100")
+    assert crossings(desk) == []
+    return desk
+
+
+def stated(desk: FuturesDesk, **fields: Any) -> None:
+    spec = {"symbol": "BTCUSDT", "quantity": "10", "entry_price": "100", "leverage": "1", **fields}
+    desk.positions(spec)
+
+
+@pytest.mark.parametrize(
+    "price, level", [("50", None), ("87.5", Level.NEAR), ("90", Level.NEAR), ("90.1", Level.BREACHED)]
+)
+def test_distance_of_a_liquidation_price(price: str, level: Level | None) -> None:
+    """The nearest liquidation price is near from a quarter above the limit on, and breaches it below, not at it."""
+    desk = futures()
+    stated(desk, liquidation_price=price, margin_mode="cross")
+    found = {each.control: each.level for each in crossings(desk)}
+    assert found == ({} if level is None else {"min_liquidation_distance": level})
+
+
+def test_margin_without_equity_is_breached() -> None:
+    """Where nothing is left that margin could be a share of, its limit is broken."""
+    desk = futures()
+    desk.mark("0.1")
+    desk.balances({"USDT": "900", "BTC": "1"})
+    assert [(e.scope, e.control, e.level, e.used) for e in crossings(desk)] == [
+        ("account:main", "max_margin_ratio", Level.BREACHED, Decimal(1_000))
+    ]
+
+
+def test_a_position_that_is_gone_is_clear_of_its_limits() -> None:
+    """What was told of an account's margin is told to be over when its last position is closed."""
+    desk = futures()
+    stated(desk, liquidation_price="95", margin_mode="cross")
+    assert [each.level for each in crossings(desk)] == [Level.BREACHED]
+    desk.trade("sell", "10", "100")
+    desk.now += HELD_NS
+    assert [(each.control, each.level) for each in crossings(desk)] == [
+        ("min_liquidation_distance", Level.CLEAR)
+    ]
+    assert crossings(desk) == []
