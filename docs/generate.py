@@ -22,9 +22,10 @@ import click
 import msgspec
 
 from oms.aggregates import order as orders
-from oms.aggregates.risk import figures
+from oms.aggregates.risk import bounds, figures
 from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, KINDS_OF_SCOPE, Control
 from oms.cli import cli
+from oms.handlers import risk_check
 from oms.messages import (
     codec,
     commands,
@@ -311,8 +312,8 @@ def controls_page() -> Iterator[str]:
     at = [name for name in figures.FIGURES if name in figures.AT_THE_LIMIT]
     yield (
         f"## Near, and beyond\n\nThe running figures ({', '.join(f'`{name}`' for name in figures.FIGURES)}) are looked at"
-        f" several times a second. From {_percent(figures.NEAR)} of its limit on one is near, beyond it breached"
-        f" ({', '.join(f'`{name}`' for name in at)}: at it), below {_percent(figures.CLEAR)} clear again. Each change is a public"
+        f" several times a second. From {_percent(bounds.NEAR)} of its limit on one is near, beyond it breached"
+        f" ({', '.join(f'`{name}`' for name in at)}: at it), below {_percent(risk_check.CLEAR)} clear again. Each change is a public"
         " event [LimitReached](public.md#limitreached); a breach is an alert, and engages the scope's kill switch where"
         " `kill_on` names the control.\n"
     )
@@ -469,6 +470,7 @@ _ANSWERS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
             story.Denial,
             steps.Step,
             steps.Made,
+            controls.Explained,
             controls.Control,
             steps.Part,
             steps.Sent,

@@ -29,7 +29,7 @@ from oms.messages.enums import OrderStatus
 from oms.messages.frames import Commit
 from oms.messages.instructions import Instruction
 from oms.messages.subjects import parse_subject
-from replay.asking.controls import Control, explain_place
+from replay.asking.controls import Explained, explain_place
 from replay.history import EventId, History
 
 CLIENT: Final = "client"
@@ -79,14 +79,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         account_kind, engine, version: who asked, and which engine decided.
         session: that served the account then; empty for none.
-        controls: each that was checked; None with ``why`` when they cannot be told, and for what was adopted.
+        controls: how it was decided; None with ``why`` when they cannot be told, and for what was adopted.
     """
 
     account_kind: str
     engine: str
     version: str
     session: str
-    controls: list[Control] | None
+    controls: Explained | None
     why: str
 
 
@@ -298,7 +298,7 @@ def _order_id(thing: Any) -> str:
 def _made(history: History, commit: Commit, event: e.OrderPlaced | e.OrderDenied | e.OrderAdopted) -> Made:
     state = history.partition
     ledger = state.ledgers.get((event.exchange, event.account, event.market))
-    controls: list[Control] | None = None
+    controls: Explained | None = None
     why = ""
     if isinstance(event, e.OrderAdopted):
         why = "found at the venue: it never passed our controls"
@@ -306,7 +306,9 @@ def _made(history: History, commit: Commit, event: e.OrderPlaced | e.OrderDenied
         try:
             subject = parse_subject(commit.subject)
             command = decode_command(subject.action, bytes(commit.command))
-            controls = explain_place(state, full_target(subject, command), command, commit.at)
+            assert history.projections is not None, "who said a limit is in the read models"
+            statements = history.projections.statements
+            controls = explain_place(state, statements, full_target(subject, command), command, commit.at)
         except Refused as refused:
             why = f"today's code does not take the command: {refused}"
     return Made(

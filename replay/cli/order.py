@@ -1,8 +1,7 @@
 """``oms replay order``: the whole life of one order."""
 
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.text import Text
@@ -11,14 +10,14 @@ from oms.cli import render
 from oms.cli.exits import EPILOG, Exit
 from oms.cli.options import console
 from replay.asking import wording
-from replay.asking.controls import Control, denied_by
+from replay.asking.controls import RULES, Control, Explained
 from replay.asking.finding import MAX_MATCHES, Match, find, life
 from replay.asking.moment import iso
 from replay.asking.steps import Made, Part, Step
 from replay.asking.story import ADOPTED, DENIED, EARLIER, PLACED, STRANGER, Story
 from replay.cli import common as c
 
-_HELD: Final = {True: "held", False: "NOT HELD", None: "unknown"}
+_HELD: Final = {True: "held", False: "NOT HELD", None: "not reached"}
 _HELD_STYLE: Final = {True: "green", False: "red", None: "yellow"}
 _BEGINNINGS: Final = {
     PLACED: "placed",
@@ -29,22 +28,20 @@ _BEGINNINGS: Final = {
 }
 
 
-def _amount(value: Any, missing: str) -> str:
-    if isinstance(value, Decimal):
-        return wording.number(value)
-    return missing if value is None else iso(value) if isinstance(value, int) else str(value)
-
-
-def _verdict(row: Control) -> str:
-    return _HELD[row.held] + (f", {row.code}" if row.held is False else "")
+def _stated(row: Control) -> str:
+    return "" if row.stated is None else f"frame {row.stated.sequence:,}, {row.stated.by or 'by itself'}"
 
 
 _CONTROLS: Final = (
-    render.Column("CONTROL", lambda row: row.name),
-    render.Column("FOR", lambda row: row.scope),
-    render.Column("LIMIT", lambda row: _amount(row.limit, "none")),
-    render.Column("VALUE", lambda row: _amount(row.value, "unknown")),
-    render.Column("", _verdict, lambda row: _HELD_STYLE[row.held]),
+    render.Column("CONTROL", lambda row: row.control),
+    render.Column("SCOPE", lambda row: row.scope),
+    render.Column("LIMIT", lambda row: row.limit),
+    render.Column("USED BEFORE", lambda row: "" if row.used is None else row.used),
+    render.Column("HEADROOM", lambda row: "" if row.headroom is None else row.headroom),
+    render.Column("", lambda row: _HELD[row.held], lambda row: _HELD_STYLE[row.held]),
+    render.Column("CODE", lambda row: row.code or ""),
+    render.Column("FROM", lambda row: "" if row.source == row.scope else row.source, lambda _: render.DIM),
+    render.Column("SET IN, BY", _stated, lambda _: render.DIM),
 )
 _FILLS: Final = (
     render.Column("TRADED (UTC)", lambda row: iso(row.venue_time)),
@@ -181,10 +178,22 @@ def _print_made(step: Step, made: Made) -> None:
     if made.controls is None:
         click.echo(f"  {made.why}")
         return
-    render.show(console(), _CONTROLS, made.controls, "none")
-    first = denied_by(made.controls)
-    if first is not None:
-        click.echo(f"Denied by the first that does not hold: {first.name}")
+    _print_controls(made.controls)
+
+
+def _print_controls(told: Explained) -> None:
+    mark = "no mark" if told.mark is None else f"the mark {wording.number(told.mark)}"
+    age = "" if told.mark_age_ns is None else f", {wording.duration(told.mark_age_ns)} old"
+    worth = "unknown" if told.unit is None else f"{wording.number(told.unit)} USD"
+    needs = "" if told.needs is None else f"needs {wording.number(told.needs)} {told.asset}, "
+    click.echo(
+        f"  {mark}{age}; a unit is worth {worth}; {needs}free is {wording.number(told.free)} {told.asset}"
+    )
+    render.show(console(), _CONTROLS, told.controls, "none")
+    by = told.denied_by
+    if by is not None:
+        scope = "" if by.control == RULES else f" {by.control} of {by.scope} ({_stated(by)})"
+        click.echo(f"Denied by{scope} {by.code}: {by.message}")
 
 
 def step_lines(step: Step) -> Iterator[Text]:

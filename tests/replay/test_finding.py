@@ -169,12 +169,12 @@ def test_order_tells_people_and_machines(url: str, tmp_path: Path, maker: Maker)
     order_id = "mtest10000000001"
     shown = run(url, tmp_path, "order", order_id)
     assert shown.exit_code == 0
-    for part in (order_id, "Controls", "free funds", "What happened", "submit as", "How long it took"):
+    for part in (order_id, "Controls", "rules", "What happened", "submit as", "How long it took"):
         assert part in shown.stdout
     document = json.loads(run(url, tmp_path, "order", order_id, "--json").stdout)
     assert document["order_id"] == order_id
     assert document["looked_at"] == maker.sequence
-    assert document["steps"][0]["made"]["controls"][0]["held"] is True
+    assert document["steps"][0]["made"]["controls"]["controls"][0]["held"] is True
     keep(maker, tmp_path)
     assert json.loads(run(NOWHERE, tmp_path, "order", order_id, "--json", "--offline").stdout) == document
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from oms.aggregates.money import exactly
@@ -16,8 +16,11 @@ from oms.handlers.target import Target, full_target
 from oms.messages import codec
 from oms.messages.codes import Code, Refused
 from oms.messages.events import OrderDenied
+from oms.messages.frames import decode_frame
 from oms.messages.subjects import parse_subject
-from replay.asking.controls import denied_by, explain_place
+from oms.projections.statements import RULES as RULES_OF_STATEMENTS
+from oms.projections.statements import Statements
+from replay.asking.controls import RULES, Explained, explain_place
 from replay.asking.steps import Steps
 from replay.asking.story import Story, story
 from replay.rebuild import new_history
@@ -100,6 +103,17 @@ def decided(state: Partition, target: Target, command: Any) -> tuple[Code | None
     return None, made.code if isinstance(made, OrderDenied) else None
 
 
+def explained(desk: Desk, target: Target, command: Any, now: int = NOW) -> Explained:
+    """How a place is decided on a desk, with who said what as its commits do."""
+    statements = Statements()
+    for sequence, payload in enumerate(desk.frames, 1):
+        for commit in decode_frame(payload).commits:
+            for each in commit.events:
+                if type(each) in RULES_OF_STATEMENTS:
+                    statements.evolve(each, commit.at, sequence)
+    return explain_place(desk.state, statements, target, command, now)
+
+
 @given(desk=desks(), terms=PLACES)
 def test_controls_are_explained_as_decided(desk: Desk, terms: dict[str, Any]) -> None:
     """For any state and any place, the first control that is told not to hold is the code that the decision denies with;
@@ -112,15 +126,119 @@ def test_controls_are_explained_as_decided(desk: Desk, terms: dict[str, Any]) ->
         refused, denied = decided(desk.state, target, command)
         if refused is not None:
             with pytest.raises(Refused) as told:
-                explain_place(desk.state, target, command, NOW)
+                explained(desk, target, command)
             assert told.value.code is refused
             return
-        controls = explain_place(desk.state, target, command, NOW)
-    first = denied_by(controls)
+        before = desk.state.digest()
+        found = explained(desk, target, command)
+        assert decided(desk.state, target, command) == (None, denied)
+        assert desk.state.digest() == before
     event(f"{denied}")
-    assert (None if first is None else first.code) == denied
+    assert (None if found.denied_by is None else found.denied_by.code) == denied
     if denied is None:
-        assert all(control.held for control in controls)
+        assert all(control.held for control in found.controls)
+        assert found.needs is not None
+        assert found.needs <= max(found.free, Decimal(0))
+
+
+SAID = [
+    ("global", "_._._._", "max_order_value", "150"),
+    ("global", "_._._._", "duplicate_window", "60s"),
+    ("global", "_._._._", "self_trade", "cancel_incoming"),
+    ("global", "_._._._", "restricted", "on"),
+    ("exchange:*", "_._._._", "max_open_orders", "1"),
+    ("account:*", "_._._._", "max_position", "200"),
+    ("account:main", "_.main._._", "max_exposure", "250"),
+    ("account:main", "_.main._._", "reduce_only", "on"),
+    ("strategy:", "_._._._", "max_order_quantity", "2"),
+    ("strategy:*", "_._._._", "max_messages", "2"),
+    ("strategy:*", "_._._._", "price_collar", "0.05"),
+]
+
+
+@given(
+    desk=desks(),
+    terms=PLACES,
+    said=st.lists(st.sampled_from(SAID), max_size=6, unique=True),
+    killed=st.sampled_from(["", "", "", "global", "account:main"]),
+    reducing=st.booleans(),
+)
+@settings(max_examples=40)
+def test_limits_are_explained_as_decided(
+    desk: Desk,
+    terms: dict[str, Any],
+    said: list[tuple[str, str, str, str]],
+    killed: str,
+    reducing: bool,
+) -> None:
+    """Whatever limits and kill switches there are: the one named is what the live decision denies with, and names its event;
+    where it lets the order through every one has held; and asking leaves limits, latches and decisions as they were."""
+    for scope, tokens, control, value in said:
+        about = {"command_id": desk.next_id(), "scope": scope, "by": "kim"}
+        assert desk.ask(f"set_limits.{tokens}", {**about, "limits": {control: value}}).reply.ok
+    if killed:
+        tokens = "_._._._" if killed == "global" else "_.main._._"
+        about = {"command_id": desk.next_id(), "scope": killed, "by": "ana", "allow_reduce_only": reducing}
+        assert desk.ask(f"kill.{tokens}", about).reply.ok
+    market = next(iter(desk.state.instruments))[1]
+    command = codec.decode_command("place", json.dumps({"command_id": "c", **terms}).encode())
+    target = full_target(parse_subject(f"place.binance.main.{market}.BTCUSDT"), command)
+    with exactly():
+        refused, denied = decided(desk.state, target, command)
+        if refused is not None:
+            return
+        before = desk.state.digest()
+        found = explained(desk, target, command)
+        assert decided(desk.state, target, command) == (None, denied)
+        assert desk.state.digest() == before
+    event(f"{denied}")
+    by = found.denied_by
+    assert (None if by is None else by.code) == denied
+    if by is None:
+        assert all(control.held for control in found.controls)
+    elif by.control != RULES:
+        assert by.stated is not None
+        assert by.stated.by == ("ana" if by.control == "kill_switch" else "kim")
+        assert by.stated.sequence > 1
+    rows = {(each.scope, each.control) for each in found.controls}
+    assert (("account:main", "max_position") in rows) is any(each[2] == "max_position" for each in said)
+
+
+def test_a_denied_order_names_limit_figure_and_who_set_it() -> None:
+    """What stood at that moment, not what holds now: the limit then, its use right before, and the event that set it."""
+    maker = Maker()
+    maker.begin()
+    about = {"scope": "account:sub_arb", "by": "kim"}
+    maker.command("set_limits._.sub_arb._._", limits={"max_exposure": "8000"}, **about)
+    maker.cut()
+    said = maker.sequence
+    maker.place("sub_arb", quantity="0.1", price="49000")
+    denied = maker.place("sub_arb", quantity="0.1", price="49000", strategy="arb")
+    maker.cut()
+    maker.command("set_limits._.sub_arb._._", limits={"max_exposure": "off"}, **about)
+    let = maker.place("sub_arb", quantity="0.1", price="49000", strategy="arb")
+    maker.cut()
+    made = told(maker, denied).steps[0].made
+    assert made is not None
+    assert made.controls is not None
+    by = made.controls.denied_by
+    assert by is not None
+    assert (by.control, by.scope, by.limit, by.code) == (
+        "max_exposure",
+        "account:sub_arb",
+        "8000",
+        "MAX_EXPOSURE",
+    )
+    assert (by.used, by.headroom) == (5000, 3000)
+    assert "10000" in by.message
+    assert by.stated is not None
+    assert (by.stated.sequence, by.stated.by) == (said, "kim")
+    assert (made.controls.mark, made.controls.unit) == (50000, 50000)
+    passed = told(maker, let).steps[0].made
+    assert passed is not None
+    assert passed.controls is not None
+    assert passed.controls.denied_by is None
+    assert [each.control for each in passed.controls.controls] == [RULES]
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +321,7 @@ def test_controls_at_their_bounds(
     target = full_target(parse_subject(f"place.binance.main.{market}.BTCUSDT"), command)
     with exactly():
         assert decided(bounded.state, target, command) == (None, code)
-        first = denied_by(explain_place(bounded.state, target, command, NOW))
+        first = explained(bounded, target, command).denied_by
     assert (None if first is None else first.code) == code
 
 
@@ -269,9 +387,10 @@ def test_a_life_from_command_to_end() -> None:
     }
     assert placed.made is not None
     assert (placed.made.account_kind, placed.made.engine, placed.made.session) == ("MAIN", "e1", "s1")
-    controls = {control.name: control for control in placed.made.controls or []}
-    assert all(control.held for control in controls.values())
-    assert controls["free funds"].limit == 1_000_000_001
+    told_ = placed.made.controls
+    assert told_ is not None
+    assert all(control.held for control in told_.controls)
+    assert (told_.asset, told_.needs, told_.free) == ("BTC", 2, 1_000_000_001)
     (sent,) = placed.parts[0].sent
     assert (sent.session, type(sent.instruction).__name__) == ("s1", "Submit")
     assert json.loads(accepted.parts[0].report or "")["venue_order_id"] == f"v{sold}"
@@ -305,9 +424,9 @@ def test_a_denied_order_says_why() -> None:
     made = life.steps[0].made
     assert made is not None
     assert made.controls is not None
-    control = denied_by(made.controls)
+    control = made.controls.denied_by
     assert control is not None
-    assert (control.code, control.limit, control.value) == ("INSUFFICIENT_FUNDS", 99, 100)
+    assert (control.control, control.code, made.controls.free) == (RULES, "INSUFFICIENT_FUNDS", 99)
 
 
 def test_an_adopted_order_says_so() -> None:
@@ -491,5 +610,5 @@ def test_a_life_among_statements_about_positions() -> None:
     made = life.steps[0].made
     assert made is not None
     assert made.controls is not None
-    [funds] = [control for control in made.controls if control.name == "free funds"]
-    assert (funds.scope, funds.limit, funds.value) == ("binance.main.futures.USDT", 1000, Decimal("500.5"))
+    told_ = made.controls
+    assert (told_.asset, told_.free, told_.needs) == ("USDT", 1000, Decimal("500.5"))
