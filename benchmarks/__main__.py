@@ -12,11 +12,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import auditing, core, durable, killing, limiting, replaying, sealing, venues
+from benchmarks import auditing, checking, core, durable, killing, limiting, replaying, sealing, venues
 from benchmarks.figures import Figure
 
 SUITES = {
     "core": core.measure,
+    "risk": checking.measure,
     "durable": durable.measure,
     "sealing": sealing.measure,
     "limits": limiting.measure,

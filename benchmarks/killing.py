@@ -1,4 +1,4 @@
-"""From the kill switch to the last cancel at the venue: 1,000 open orders of one account, with cancels free and as limited there.
+"""From the kill command to the last cancel at the venue: 1,000 open orders of one account, with cancels free and as limited there.
 
 Everything is a process of its own, over TLS and WebSocket on this machine. Only cancels are limited, so that what is measured
 is how much longer they take than the venue's own limit.
@@ -27,20 +27,24 @@ SYMBOL, PRICE, QUANTITY = "BTC-USDT", Decimal(45_000), Decimal("0.001")
 KILL: Final = ("kill._.main._._", {"scope": "account:main", "by": "bench", "reason": "measured"})
 
 
-async def measure(open_orders: int = OPEN_ORDERS) -> AsyncIterator[Figure]:
-    """Kill twice: with all limits lifted, and with the venue's limit on cancels."""
+async def measure(
+    open_orders: int = OPEN_ORDERS, limits: tuple[bool, ...] = (False, True)
+) -> AsyncIterator[Figure]:
+    """Kill twice: with all limits lifted, and with the venue's limit on cancels. Times are from the command on."""
     rule = next(each for each in POOLS[pool_of(VENUE)].account if each.name == "cancel")
     alone = (open_orders - 1) // rule.limit * float(rule.seconds)
-    for limited in (False, True):
-        taken = await _kill(open_orders, ("cancel",) if limited else ())
+    for limited in limits:
+        latched, taken = await _kill(open_orders, ("cancel",) if limited else ())
         what = f"{open_orders:,} open orders, {'limited' if limited else 'free'}"
-        yield Figure(f"kill to last cancel, {what}", "s", taken, taken, note=f"{VENUE}, from the reply on")
+        yield Figure(f"kill to its reply, latched, {what}", "s", latched, latched)
+        yield Figure(f"kill to last cancel, {what}", "s", taken, taken, note=f"{VENUE}, at the venue")
         if limited:
             note = f"{rule.limit} in {rule.seconds} s: {alone:g} s"
             yield Figure("the same / the limit alone", "ratio", taken / alone, taken / alone, "<= 1.1", note)
 
 
-async def _kill(open_orders: int, limited: tuple[str, ...]) -> float:
+async def _kill(open_orders: int, limited: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds from the command to its reply, and to the last cancel at the venue."""
     exchange, market = VENUE.split(".")
     place = f"place.{exchange}.main.{market}.{SYMBOL}"
     async with (
@@ -58,6 +62,7 @@ async def _kill(open_orders: int, limited: tuple[str, ...]) -> float:
             placed += count
         await until(lambda: on.journal.accepted >= open_orders, "acknowledgement of every order")
         subject, fields = KILL
+        asked = time.time_ns()
         await on.ask(subject, json.dumps({"command_id": "kill", **fields}).encode())
         replied = time.time_ns()
         while True:
@@ -69,7 +74,8 @@ async def _kill(open_orders: int, limited: tuple[str, ...]) -> float:
                     f"{sum(each['status'] != 'CANCELED' for each in orders)} orders are still open"
                 )
             await asyncio.sleep(POLL_S)
-        return max((max(int(str(each["updated_ns"])) for each in orders) - replied) / 1e9, 0.0)
+        last = max(int(str(each["updated_ns"])) for each in orders)
+        return (replied - asked) / 1e9, (last - asked) / 1e9
 
 
 async def _first(on: Desk, place: str) -> None:

@@ -1,8 +1,8 @@
-"""The measurements of connectors run from end to end; how fast anything was is no matter of a test."""
+"""The measurements run from end to end; how fast anything was is no matter of a test."""
 
 import pytest
 
-from benchmarks import venue_limits, venues
+from benchmarks import checking, killing, venue_limits, venues
 from oms.venues import pools
 
 
@@ -24,3 +24,20 @@ async def test_connectors_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     names = [figure.name async for figure in venues.measure(size)]
     assert len(names) == len(set(names)) == 16
+
+
+def test_controls_are_measured() -> None:
+    """A small run measures every figure of the risk check and of the watch, with every order passing every control."""
+    size = checking.Size(
+        accounts=(1, 3), open_orders=(4, 20), rounds=2, orders=10, watched=3, symbols=2, looks=2
+    )
+    names = [figure.name for figure in checking.measure(size)]
+    assert len(names) == len(set(names)) == 21
+
+
+@pytest.mark.timeout(120)
+async def test_the_kill_switch_is_measured() -> None:
+    """A kill of a few orders more than the venue lets us cancel at once takes as long as its limit says."""
+    figures = {figure.name: figure async for figure in killing.measure(61, limits=(True,))}
+    assert len(figures) == 3
+    assert figures["the same / the limit alone"].p50 >= 0.9
