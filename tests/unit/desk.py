@@ -247,13 +247,16 @@ def check_own_book(state: Partition) -> None:
 
 
 def check_funds(state: Partition) -> None:
-    """What is locked and held as margin of each wallet is the sum over orders and positions."""
+    """What is locked and held as margin of each wallet is the sum over orders, transfers under way and positions."""
     locked: dict[tuple[str, ...], Decimal] = {}
     margin: dict[tuple[str, ...], Decimal] = {}
     for order in state.orders.values():
         key = (*state.wallet_key((order.exchange, order.account, order.market)), order.reserve_asset)
         locked[key] = locked.get(key, Decimal(0)) + order.required
         assert order.reserved == order.required, order
+    for transfer in state.transfers_under_way.values():
+        key = (*transfer.source_key, transfer.asset)
+        locked[key] = locked.get(key, Decimal(0)) + transfer.amount
     for (exchange, account, market, symbol), position in state.positions.items():
         instrument = state.instruments[exchange, market, symbol]
         assert position.margin == (Decimal(0) if instrument.spot else position.required_margin), position

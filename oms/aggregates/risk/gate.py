@@ -13,6 +13,7 @@ import attrs
 
 from oms.aggregates.account import Wallet, WalletKey
 from oms.aggregates.instrument import Instrument
+from oms.aggregates.money import fewest_places
 from oms.aggregates.risk.bounds import Bounds
 from oms.aggregates.risk.latches import Latch
 from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Totals, full
@@ -200,7 +201,8 @@ class Gate:
         if most is not None:
             at = price if price is not None else trigger
             value = quantity * unit
-            if at is not None and (side is BUY or at > mark):
+            # A buy trades at its price at most. What has none, and triggers at once, trades at the mark.
+            if at is not None and (at > mark or (side is BUY and price is not None)):
                 # The unit is at the mark; the price is held against it without a division.
                 if value * at > most * mark:
                     raise Refused(
@@ -285,7 +287,7 @@ class Gate:
             if held and held > most * equity:
                 found = Refused(
                     Code.MARGIN_RATIO,
-                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {equity:f}: limit {most:f} of it",
+                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {_told(equity)}: limit {most:f} of it",
                 )
         if found is not None and not self.reduces(side, quantity, reduce_only):
             raise found
@@ -313,7 +315,7 @@ class Gate:
             if most is not None and leaf.value + added > most:
                 raise Refused(
                     Code.MAX_POSITION,
-                    f"the position would come to {leaf.value + added:f} USD, limit {most:f}",
+                    f"the position would come to {_told(leaf.value + added)} USD, limit {most:f}",
                 )
             _check_exposures(self.wide, added)
         if part_more > 0:
@@ -322,7 +324,7 @@ class Gate:
             if most is not None and part.value + added > most:
                 raise Refused(
                     Code.MAX_POSITION,
-                    f"the strategy's position would come to {part.value + added:f} USD, limit {most:f}",
+                    f"the strategy's position would come to {_told(part.value + added)} USD, limit {most:f}",
                 )
             _check_exposures(self.own, added)
             if self.capital is not None:
@@ -337,19 +339,25 @@ class Gate:
         if size > most:
             raise Refused(
                 Code.MAX_INVENTORY,
-                f"{whose}'s position would come to {size:f} {self.instrument.base}, limit {most:f}",
+                f"{whose}'s position would come to {_told(size)} {self.instrument.base}, limit {most:f}",
             )
+
+
+def _told(figure: Decimal) -> str:
+    """A figure in the one way to write it: what is recorded does not depend on the order it was summed up in."""
+    return f"{fewest_places(figure):f}"
 
 
 def _lost(bounds: Bounds) -> Refused:
     totals = bounds.totals
     if -totals.day >= bounds.loss:
         return Refused(
-            Code.MAX_DAILY_LOSS, f"{totals.scope} has lost {-totals.day:f} USD today, limit {bounds.loss:f}"
+            Code.MAX_DAILY_LOSS,
+            f"{totals.scope} has lost {_told(-totals.day)} USD today, limit {bounds.loss:f}",
         )
     return Refused(
         Code.MAX_DRAWDOWN,
-        f"{totals.scope} is {totals.drawdown:f} USD below its best, limit {bounds.drawdown:f}",
+        f"{totals.scope} is {_told(totals.drawdown)} USD below its best, limit {bounds.drawdown:f}",
     )
 
 
@@ -364,7 +372,7 @@ def _check_exposures(scopes: tuple[Bounds, ...], added: Decimal) -> None:
 
 def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused:
     return Refused(
-        code, f"{totals.scope} would come to {totals.exposure + added:f} USD of exposure, limit {most:f}"
+        code, f"{totals.scope} would come to {_told(totals.exposure + added)} USD of exposure, limit {most:f}"
     )
 
 

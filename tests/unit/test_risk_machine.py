@@ -1,0 +1,871 @@
+"""Any interleaving of orders, amends, fills, cancels, transfers, price moves and limit changes: no limit that was in force when an
+order was accepted is exceeded, and running totals are what adding up from scratch gives."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from oms.aggregates import image
+from oms.aggregates.money import exactly
+from oms.aggregates.order import Order
+from oms.aggregates.partition import Partition
+from oms.handlers.place import decide_place
+from oms.handlers.risk_check import decide_check_risk
+from oms.handlers.target import Target
+from oms.messages import codec
+from oms.messages.commands import PlaceOrder
+from oms.messages.enums import OrderType, Side
+from oms.messages.frames import decode_frame
+from oms.messages.scopes import parse_scope, scope_tokens
+from tests import strategies as gen
+from tests.unit.desk import BTC, SECOND, Desk, check_indexes, check_same, declaration
+from tests.unit.risk_model import ZERO, Asked, Model, Place, Size, Sums, live, may_trade, wide
+
+DAY = 86_400 * SECOND
+SPEC = {**BTC, "tick": "0.01", "step": "1", "min_quantity": "0", "min_notional": "0"}
+SPOT = [
+    SPEC,
+    {**SPEC, "symbol": "ETHBTC", "base": "ETH", "quote": "BTC", "settle": "BTC"},
+    {**SPEC, "symbol": "BTCTRY", "quote": "TRY", "settle": "TRY"},
+    {**SPEC, "symbol": "USDTTRY", "base": "USDT", "quote": "TRY", "settle": "TRY"},
+    {**SPEC, "symbol": "BNBUSDT", "base": "BNB"},
+]
+FUTURES = [
+    {**SPEC, "contract_size": "0.1", "taker_fee": "0.001"},
+    {**SPEC, "symbol": "ETHUSDC", "base": "ETH", "quote": "USDC", "settle": "USDC"},
+]
+MARKS = {
+    ("binance", "spot", "BTCUSDT"): ["98", "100", "103", "120"],
+    ("binance", "spot", "ETHBTC"): ["0.48", "0.5", "0.53"],
+    ("binance", "spot", "BTCTRY"): ["2900", "3000", "3100"],
+    ("binance", "spot", "USDTTRY"): ["30", "31", "29.97"],
+    ("binance", "spot", "BNBUSDT"): ["10", "11"],
+    ("bybit", "futures", "BTCUSDT"): ["97", "100", "104", "80"],
+    ("bybit", "futures", "ETHUSDC"): ["49", "50", "52"],
+}
+TRADED: list[Place] = [
+    ("binance", "main", "spot", "BTCUSDT"),
+    ("binance", "arb", "spot", "BTCUSDT"),
+    ("binance", "mm", "spot", "BTCUSDT"),
+    ("binance", "arb", "spot", "ETHBTC"),
+    ("binance", "main", "spot", "BTCTRY"),
+    ("bybit", "arb", "futures", "BTCUSDT"),
+    ("bybit", "arb", "futures", "BTCUSDT"),
+    ("bybit", "main", "futures", "ETHUSDC"),
+]
+ACCOUNTS = sorted({place[:3] for place in TRADED})
+FUNDS = dict.fromkeys(("USDT", "USDC", "BTC", "ETH", "TRY", "BNB"), "1000000")
+VALUES = {
+    "max_order_quantity": ["1", "2", "3"],
+    "max_order_value": ["50", "100", "206", "300"],
+    "price_collar": ["0", "0.05"],
+    "period_collar": ["0", "0.05"],
+    "max_price_age": ["1s", "10s"],
+    "duplicate_window": ["1ms", "1s", "10s"],
+    "restricted": ["on"],
+    "reduce_only": ["on"],
+    "self_trade": ["cancel_incoming", "cancel_resting", "cancel_both"],
+    "max_leverage": ["2"],
+    "max_margin_ratio": ["0", "0.0001"],
+    "min_liquidation_distance": ["0.1"],
+    "max_position": ["0", "100", "200", "309", "500"],
+    "max_inventory": ["BTC=2", "ETH=3,BTC=0.3"],
+    "max_exposure": ["0", "200", "400", "618", "1000"],
+    "max_open_orders": ["0", "1", "3"],
+    "max_messages": ["0", "1", "3"],
+    "max_daily_loss": ["0", "1", "10", "50"],
+    "max_drawdown": ["1", "10", "50"],
+    "max_executions": ["1", "2"],
+    "max_rejects": ["1", "2"],
+    "max_differences": ["0", "1"],
+    "kill_on": [
+        "max_daily_loss,max_drawdown",
+        "max_rejects,max_executions,max_differences",
+        "max_price_age",
+    ],
+    "kill_reduce_only": ["on"],
+    "main_floor": ["100000", "600000000"],
+    "sub_cap": ["50000", "900000000"],
+}
+OF_ALL = {"main_floor", "sub_cap"}
+OF_NO_MATTER = {
+    "max_differences": ("global", "exchange:binance", "exchange:bybit", "account:*", "account:arb")
+}
+SCOPES = (
+    "global",
+    "exchange:*",
+    "exchange:binance",
+    "exchange:bybit",
+    "account:*",
+    "account:main",
+    "account:arb",
+    "strategy:*",
+    "strategy:",
+    "strategy:alpha",
+    "instrument:*",
+    "instrument:binance.spot.BTCUSDT",
+    "instrument:bybit.futures.BTCUSDT",
+)
+KILLABLE = [scope for scope in SCOPES if not scope.endswith("*")]
+CONTROLLED = {
+    "KILL_SWITCH",
+    "RESTRICTED",
+    "REDUCE_ONLY_MODE",
+    "STRATEGY_ACCOUNT",
+    "STRATEGY_UNASSIGNED",
+    "NO_REFERENCE_PRICE",
+    "NO_VALUATION",
+    "STALE_PRICE",
+    "MAX_ORDER_QUANTITY",
+    "MAX_ORDER_VALUE",
+    "PRICE_COLLAR",
+    "PERIOD_COLLAR",
+    "DUPLICATE_ORDER",
+    "MAX_OPEN_ORDERS",
+    "MAX_MESSAGES",
+    "MAX_EXECUTIONS",
+    "MAX_REJECTS",
+    "MAX_DIFFERENCES",
+    "MAX_DAILY_LOSS",
+    "MAX_DRAWDOWN",
+    "MAX_LEVERAGE",
+    "LIQUIDATION_DISTANCE",
+    "MARGIN_RATIO",
+    "MAX_POSITION",
+    "MAX_INVENTORY",
+    "MAX_EXPOSURE",
+    "CAPITAL",
+}
+"""Codes of the controls that the model knows."""
+NOT_SAID = {"LIMIT_CONTRADICTION", "SCOPE_UNKNOWN"}
+"""What a limit is refused with here: beside another one, or of a strategy that nobody has heard of."""
+ELSE = {
+    "SELF_TRADE",
+    "VENUE_DOWN",
+    "INSUFFICIENT_FUNDS",
+    "REDUCE_ONLY",
+    "ACCOUNT_DISABLED",
+    "INSTRUMENT_HALTED",
+    "ORDER_PENDING",
+    "ORDER_FINISHED",
+    "AMEND_BELOW_FILLED",
+    "AMEND_NO_CHANGE",
+}
+"""What else an order or an amend is refused with here."""
+PLACE = st.sampled_from(TRADED)
+PICK = st.integers(0, 30)
+STRATEGY = st.sampled_from(["", "", "alpha", "beta"])
+QUANTITY = st.sampled_from(["1", "1", "2", "3", "5"])
+OFF_MARK = st.sampled_from(["1", "1", "0.99", "1.01", "1.04", "1.06", "0.9"])
+TYPE = st.sampled_from(["limit", "limit", "limit", "market", "stop_limit", "stop_market"])
+
+
+def tokens(scope: str) -> str:
+    """Where a command about a scope goes."""
+    return ".".join(scope_tokens(parse_scope(scope)))
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> tuple[str, dict[str, str]]:
+    """A scope, and values of one or two controls that it may speak of."""
+    scope = draw(st.sampled_from(SCOPES))
+    names = [
+        name
+        for name in VALUES
+        if (scope == "global" or name not in OF_ALL) and scope in OF_NO_MATTER.get(name, SCOPES)
+    ]
+    found = {}
+    for _ in range(draw(st.integers(1, 2))):
+        name = draw(st.sampled_from(names))
+        found[name] = draw(st.sampled_from([*VALUES[name], "off"]))
+    return scope, found
+
+
+class Machine(RuleBasedStateMachine):
+    """A desk of three accounts on two exchanges beside the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk(ready=False)
+        self.model = Model(self.desk.state)
+        for payload in self.desk.frames:
+            for commit in decode_frame(payload).commits:
+                self.model.take(commit.events, commit.at)
+        self.trades: list[tuple[tuple[str, str, str], dict[str, Any]]] = []
+        self.sessions: set[tuple[str, str, str]] = set(ACCOUNTS)
+        self.adopted = 0
+
+    # -- plumbing
+
+    def ask(self, subject: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Ask, and tell the model what came of it."""
+        outcome = self.desk.ask(subject, payload)
+        if outcome.commit is not None:
+            with exactly():
+                self.model.take(outcome.commit.events, outcome.commit.at)
+        self.events = [] if outcome.commit is None else outcome.commit.events
+        self.told = [type(event).__name__ for event in self.events]
+        found: dict[str, Any] = json.loads(codec.encode(outcome.reply))
+        return found
+
+    def command(self, subject: str, **fields: Any) -> dict[str, Any]:
+        return self.ask(subject, {"command_id": self.desk.next_id(), **fields})
+
+    def by_ann(self, subject: str, **fields: Any) -> dict[str, Any]:
+        return self.command(subject, by="ann", **fields)
+
+    def say(self, key: tuple[str, str, str], *reports: dict[str, Any]) -> dict[str, Any]:
+        return self.ask(f"report.{'.'.join(key)}._", {"session": "s1", "reports": list(reports)})
+
+    def order(self, pick: int, *, open_only: bool = True) -> Order | None:
+        orders = [o for o in self.desk.state.orders.values() if live(o) or not open_only]
+        return orders[-1 - pick % len(orders)] if orders else None
+
+    # -- setting up
+
+    @initialize()
+    def set_up(self) -> None:
+        for account, kind in (("main", "MAIN"), ("arb", "SUB"), ("mm", "SUB")):
+            self.command(f"register_account._.{account}._._", kind=kind)
+        features = ["post_only", "reduce_only", "amend", "leverage", "margin_mode", "positions", "transfer"]
+        for exchange, market, wallet in (("binance", "spot", "spot"), ("bybit", "futures", "unified")):
+            self.ask(
+                f"declare_venue.{exchange}._.{market}._",
+                declaration(market, features=features, wallet=wallet),
+            )
+        self.ask("list_instruments.binance._.spot._", {"instruments": SPOT})
+        self.ask("list_instruments.bybit._.futures._", {"instruments": FUTURES})
+        for key in ACCOUNTS:
+            self.open(key)
+        for key in (
+            ("binance", "spot", "BTCUSDT"),
+            ("bybit", "futures", "BTCUSDT"),
+            ("bybit", "futures", "ETHUSDC"),
+        ):
+            self.mark(key, MARKS[key][1])
+        for asset, instrument in (("BTC", "BTCUSDT"), ("TRY", "USDTTRY"), ("BNB", "BNBUSDT")):
+            assert self.by_ann("set_valuation._._._._", asset=asset, instrument=f"binance.spot.{instrument}")[
+                "ok"
+            ]
+        # Of an instrument that nobody trades: so that orders are remembered for as long as any window lasts.
+        self.limits("set_limits", "instrument:binance.spot.USDTTRY", {"duplicate_window": "60s"})
+        self.ask("check_risk._._._._", {})
+
+    def open(self, key: tuple[str, str, str]) -> None:
+        place = f"{'.'.join(key)}._"
+        self.ask(f"open_session.{place}", {"session": "s1", "ready": False})
+        self.ask(f"report_balances.{place}", {"session": "s1", "totals": FUNDS})
+        self.ask(f"open_session.{place}", {"session": "s1", "ready": True})
+
+    def mark(self, key: tuple[str, str, str], mark: str) -> None:
+        exchange, market, symbol = key
+        assert self.ask(f"report_marks.{exchange}._.{market}._", {"marks": {symbol: mark}})["ok"]
+
+    def limits(self, verb: str, scope: str, values: dict[str, str], **fields: Any) -> dict[str, Any]:
+        return self.by_ann(f"{verb}.{tokens(scope)}", scope=scope, limits=values, **fields)
+
+    # -- orders
+
+    def decide(self, asked: Asked, subject: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Ask for an order or an amend: it is accepted when nothing stands against it, and only then."""
+        now = self.desk.now + 1_000
+        with exactly():
+            against = self.model.against(asked, now)
+            before, sums = self.model.sizes(), self.model.sums()
+        reply = self.command(subject, **fields)
+        made = "OrderPlaced" in self.told or "OrderAmendRequested" in self.told
+        assert made == reply["ok"]
+        with exactly():
+            after, totals = self.model.sizes(), self.model.sums()
+        if made:
+            assert not against, reply
+            if "OrderPlaced" not in self.told or not self.desk.state.orders[reply["order_id"]].awaits:
+                self.within(asked, before, after, totals, now)
+        else:
+            code = reply["error"]["code"]
+            assert code in against or code in ELSE, (reply, against)
+            # What does nothing lets go of nothing but what a cancel of our own ends at once.
+            assert "OrderCanceled" in self.told or sums == totals
+        return reply
+
+    def within(
+        self, asked: Asked, before: dict[Any, Size], after: dict[Any, Size], totals: dict[str, Sums], now: int
+    ) -> None:
+        """Once it is accepted: what became larger is within every limit that is in force."""
+        for key, scopes in (
+            (asked.place, wide(asked.place)),
+            ((*asked.place, asked.strategy), (f"strategy:{asked.strategy}",)),
+        ):
+            if after[key].worst <= before.get(key, Size()).worst:
+                continue
+            for scope in scopes:
+                exposure = self.model.limit(scope, "max_exposure", now)
+                assert exposure is None or totals[scope].exposure <= Decimal(exposure)
+                position = self.model.limit(scope, "max_position", now)
+                assert position is None or after[key].value <= Decimal(position)
+        for scope in (*wide(asked.place), f"strategy:{asked.strategy}"):
+            most = self.model.limit(scope, "max_open_orders", now)
+            assert asked.amends or most is None or totals[scope].open_orders <= int(most)
+
+    @rule(
+        place=PLACE,
+        strategy=STRATEGY,
+        side=gen.SIDES,
+        kind=TYPE,
+        quantity=QUANTITY,
+        off=OFF_MARK,
+        trigger=OFF_MARK,
+        reduce_only=st.sampled_from([False, False, False, True]),
+        then=st.sampled_from(["accepted", "accepted", "filled", "half", ""]),
+    )
+    def place(
+        self,
+        place: Place,
+        strategy: str,
+        side: str,
+        kind: str,
+        quantity: str,
+        off: str,
+        trigger: str,
+        reduce_only: bool,
+        then: str,
+    ) -> None:
+        mark = self.desk.state.instruments[place[0], place[2], place[3]].mark or Decimal(
+            MARKS[place[0], place[2], place[3]][1]
+        )
+        cent = Decimal("0.01")
+        price = (mark * Decimal(off)).quantize(cent) if kind in ("limit", "stop_limit") else None
+        at = (mark * Decimal(trigger)).quantize(cent) if kind.startswith("stop") else None
+        terms = {
+            "side": side,
+            "type": kind,
+            "quantity": quantity,
+            "strategy": strategy,
+            "reduce_only": reduce_only,
+        }
+        terms |= {} if price is None else {"price": f"{price:f}"}
+        terms |= {} if at is None else {"trigger_price": f"{at:f}"}
+        amount = Decimal(quantity)
+        asked = Asked(place, strategy, side, kind, amount, price, at, reduce_only, amount)
+        reply = self.decide(asked, f"place.{'.'.join(place)}", terms)
+        if not reply["ok"] or not then or place[:3] not in self.sessions:
+            return
+        told = {"order_id": reply["order_id"], "venue_order_id": "v", "venue_time": 1}
+        self.say(place[:3], {"report": "accepted", **told})
+        if then != "accepted":
+            self.trade(self.desk.state.orders[reply["order_id"]], amount if then == "filled" else amount / 2)
+
+    @precondition(lambda self: self.order(0))
+    @rule(
+        pick=PICK,
+        quantity=st.none() | st.sampled_from(["1", "2", "4", "8"]),
+        off=st.none() | OFF_MARK,
+        then=st.sampled_from(["amended", "amended", "amend_rejected", "", ""]),
+    )
+    def amend(self, pick: int, quantity: str | None, off: str | None, then: str) -> None:
+        order = self.order(pick)
+        assert order is not None
+        place = (order.exchange, order.account, order.market, order.symbol)
+        price = order.price
+        if off is not None and order.price is not None:
+            price = (order.price * Decimal(off)).quantize(Decimal("0.01"))
+        amount = order.quantity if quantity is None else Decimal(quantity)
+        fields = {"order_id": order.order_id}
+        fields |= {} if quantity is None else {"quantity": quantity}
+        fields |= {} if price == order.price else {"price": f"{price:f}"}
+        asked = Asked(
+            place,
+            order.strategy,
+            order.side.value,
+            order.type.value,
+            amount,
+            price,
+            order.trigger_price,
+            order.reduce_only,
+            more=amount - order.cumulative - may_trade(order),
+            amends=True,
+            lowers=amount < order.quantity and price == order.price,
+        )
+        reply = self.decide(asked, f"amend.{order.exchange}.{order.account}.{order.market}._", fields)
+        if reply["ok"] and then and place[:3] in self.sessions:
+            assert order.amend is not None
+            told = {
+                "report": then,
+                "order_id": order.order_id,
+                "venue_time": 1,
+                "revision": order.amend.revision,
+            }
+            self.say(
+                place[:3], {**told, **({"venue_order_id": "w"} if then == "amended" else {"reason": ""})}
+            )
+
+    @precondition(lambda self: self.order(0, open_only=False))
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        """Whatever is killed, restricted or broken: an order that works can be cancelled."""
+        order = self.order(pick, open_only=False)
+        assert order is not None
+        works = order.working and order.cancel_requested is None
+        reply = self.command(
+            f"cancel.{order.exchange}.{order.account}.{order.market}._", order_id=order.order_id
+        )
+        assert reply["ok"] == works, reply
+        assert works or reply["error"]["code"] in ("ORDER_FINISHED", "ORDER_PENDING")
+
+    @rule(account=st.sampled_from(["main", "arb"]))
+    def cancel_all(self, account: str) -> None:
+        assert self.command(f"cancel_all._.{account}._._")["ok"]
+
+    # -- the venue
+
+    def trade(self, order: Order | Place, quantity: Decimal, fee: str = "0", asset: str = "") -> None:
+        place = (
+            (order.exchange, order.account, order.market, order.symbol) if isinstance(order, Order) else order
+        )
+        terms = self.desk.state.instruments[place[0], place[2], place[3]]
+        trade = {
+            "order_id": order.order_id if isinstance(order, Order) else "outside",
+            "symbol": place[3],
+            "side": order.side.value if isinstance(order, Order) else ("buy" if quantity > 0 else "sell"),
+            "trade_id": f"t{len(self.trades)}",
+            "quantity": f"{abs(quantity):f}",
+            "price": f"{terms.mark or Decimal(MARKS[place[0], place[2], place[3]][1]):f}",
+            "fee": fee,
+            "fee_asset": {"base": terms.base, "settle": terms.settle}.get(asset, "BNB"),
+            "venue_time": len(self.trades),
+        }
+        if place[:3] not in self.sessions:
+            return
+        assert self.say(place[:3], {"report": "filled", "maker": False, **trade})["count"] == 1
+        self.trades.append((place[:3], trade))
+
+    @precondition(lambda self: self.order(0, open_only=False))
+    @rule(
+        pick=PICK,
+        part=st.sampled_from(["all", "all", "half", "more"]),
+        open_only=st.sampled_from([True, True, False]),
+        fee=gen.decimals("-0.01", "0.05", 3),
+        asset=st.sampled_from(["base", "settle", "BNB"]),
+    )
+    def fill(self, pick: int, part: str, open_only: bool, fee: str, asset: str) -> None:
+        order = self.order(pick, open_only=open_only)
+        if order is not None:
+            leaves = order.quantity - order.cumulative
+            amount = {"all": leaves, "half": leaves / 2, "more": leaves + 1}[part]
+            if amount > 0:
+                self.trade(order, amount, fee, asset)
+
+    @rule(
+        place=PLACE,
+        quantity=st.sampled_from(["1", "-1", "2.5", "-3"]),
+        asset=st.sampled_from(["settle", "BNB"]),
+    )
+    def trade_outside(self, place: Place, quantity: str, asset: str) -> None:
+        """A trade of an order that nobody knows."""
+        self.trade(place, Decimal(quantity), "0.01", asset)
+
+    @precondition(lambda self: self.trades)
+    @rule(pick=PICK)
+    def bust(self, pick: int) -> None:
+        """A trade is taken back; one that was taken back already is not."""
+        key, trade = self.trades[-1 - pick % len(self.trades)]
+        if key in self.sessions:
+            self.say(key, {"report": "busted", **trade})
+
+    @precondition(lambda self: self.order(0, open_only=False))
+    @rule(
+        pick=PICK,
+        kind=st.sampled_from(
+            [
+                "accepted",
+                "canceled",
+                "rejected",
+                "expired",
+                "cancel_rejected",
+                "amend_rejected",
+                "in_doubt",
+                "in_doubt",
+                "absent",
+            ]
+        ),
+    )
+    def report(self, pick: int, kind: str) -> None:
+        order = self.order(pick, open_only=bool(pick % 5))
+        if order is None or (order.exchange, order.account, order.market) not in self.sessions:
+            return
+        told: dict[str, Any] = {"report": kind, "order_id": order.order_id}
+        told |= {"venue_order_id": "v"} if kind == "accepted" else {"reason": "r"}
+        told |= {} if kind in ("in_doubt", "absent") else {"venue_time": 1}
+        told |= (
+            {"revision": order.revision}
+            if kind in ("accepted", "canceled", "rejected", "expired", "absent")
+            else {}
+        )
+        self.say((order.exchange, order.account, order.market), told)
+
+    @precondition(lambda self: self.desk.state.unanswered)
+    @rule()
+    def doubt(self) -> None:
+        """The venue has not answered in time."""
+        self.ask("doubt._._._._", {"order_ids": list(self.desk.state.unanswered), "reason": "slow"})
+
+    @precondition(lambda self: self.desk.state.holds.since)
+    @rule()
+    def give_up(self) -> None:
+        self.ask("release_orders._._._._", {"order_ids": list(self.desk.state.holds.since)})
+
+    @rule(place=PLACE, side=gen.SIDES, quantity=QUANTITY)
+    def found(self, place: Place, side: str, quantity: str) -> None:
+        """An order turns up at the venue that is not ours."""
+        self.adopted += 1
+        told = {"order_id": f"web{self.adopted}", "venue_order_id": "x", "symbol": place[3], "side": side}
+        if place[:3] in self.sessions:
+            self.say(
+                place[:3], {"report": "found", **told, "type": "limit", "quantity": quantity, "price": "7"}
+            )
+
+    @rule(
+        symbol=st.sampled_from(["BTCUSDT", "ETHUSDC"]),
+        quantity=st.sampled_from(["-3", "0", "2"]),
+        liquidation=st.none() | st.sampled_from(["45", "95"]),
+        leverage=st.sampled_from(["1", "3"]),
+    )
+    def positions(self, symbol: str, quantity: str, liquidation: str | None, leverage: str) -> None:
+        """The venue shows what it holds for an account: what it does not name is flat there."""
+        account = "arb" if symbol == "BTCUSDT" else "main"
+        if ("bybit", account, "futures") not in self.sessions:
+            return
+        spec = {"symbol": symbol, "quantity": quantity, "leverage": leverage}
+        spec |= {} if liquidation is None else {"liquidation_price": liquidation}
+        self.ask(f"report_positions.bybit.{account}.futures._", {"session": "s1", "positions": [spec]})
+
+    @rule(key=st.sampled_from(ACCOUNTS), differences=st.sampled_from([0, 1, 3]))
+    def reconciled(self, key: tuple[str, str, str], differences: int) -> None:
+        found = [{"kind": "order", "key": "o", "expected": "1", "found": "2"}] * differences
+        compared = {"orders": 1, "trades": 1, "balances": 1, "positions": 1}
+        asked = self.desk.next_id()
+        told = {"session": "s1", "request_id": asked, "started_at": 1, "differences": found, **compared}
+        self.ask(f"report_reconciliation.{'.'.join(key)}._", told)
+
+    @rule(key=st.sampled_from(ACCOUNTS), back=st.booleans())
+    def session(self, key: tuple[str, str, str], back: bool) -> None:
+        """A session is lost, and opened again before anything else is asked of it."""
+        if key in self.sessions:
+            self.ask(f"close_session.{'.'.join(key)}._", {"session": "s1", "reason": "bye"})
+            self.sessions.remove(key)
+        if back:
+            self.open(key)
+            self.sessions.add(key)
+
+    # -- prices, time, the desk
+
+    @rule(key=st.sampled_from(list(MARKS)), pick=PICK)
+    def price(self, key: tuple[str, str, str], pick: int) -> None:
+        self.mark(key, MARKS[key][pick % len(MARKS[key])])
+
+    @rule(asset=st.sampled_from(["USDT", "USDC"]), rate=st.sampled_from(["1", "0.9", "2"]))
+    def value(self, asset: str, rate: str) -> None:
+        assert self.by_ann("set_valuation._._._._", asset=asset, rate=rate)["ok"]
+
+    @rule(size=st.sampled_from(["0.1", "0.2"]), trading=st.booleans())
+    def relist(self, size: str, trading: bool) -> None:
+        spec = {**FUTURES[0], "contract_size": size, "trading": trading}
+        assert self.ask("list_instruments.bybit._.futures._", {"instruments": [spec]})["ok"]
+
+    @rule(seconds=st.sampled_from([Decimal("0.4"), 1, 10, 59, 400]))
+    def wait(self, seconds: Decimal) -> None:
+        self.desk.now += int(seconds * SECOND)
+
+    @rule(day=st.sampled_from([False, False, True]))
+    def check_risk(self, day: bool) -> None:
+        """The day rolls, overrides end, kill switches engage by themselves; whatever is broken where that kills is killed."""
+        self.desk.now += DAY if day else 0
+        self.ask("check_risk._._._._", {})
+        if "DayRolled" in self.told:
+            self.ask("check_risk._._._._", {})
+        now = self.desk.now
+        with exactly():
+            sums = self.model.sums()
+        for scope in KILLABLE:
+            causes = (self.model.limit(scope, "kill_on", now) or "").split(",")
+            loss = self.model.limit(scope, "max_daily_loss", now)
+            if "max_daily_loss" in causes and loss is not None and 0 < -sums[scope].day >= Decimal(loss):
+                assert scope in self.model.latches
+
+    @rule(said=statements())
+    def set_limits(self, said: tuple[str, dict[str, str]]) -> None:
+        reply = self.limits("set_limits", *said)
+        assert reply["ok"] or reply["error"]["code"] in NOT_SAID, reply
+
+    @rule(
+        scope=st.sampled_from(
+            ["global", "exchange:binance", "account:*", "account:arb", "strategy:*", "strategy:alpha"]
+        ),
+        control=st.sampled_from(["max_position", "max_exposure", "max_exposure", "max_order_value"]),
+        pick=PICK,
+    )
+    def set_size(self, scope: str, control: str, pick: int) -> None:
+        """Sizes have limits more often than anything else."""
+        values = [*VALUES[control], "off"]
+        self.limits("set_limits", scope, {control: values[pick % len(values)]})
+
+    @rule(pick=PICK)
+    def clear(self, pick: int) -> None:
+        """A scope's own word is taken back, so that what stands above it holds."""
+        own = [
+            (s, name)
+            for s, said in self.model.said.items()
+            for name in said
+            if s != "global" and "USDTTRY" not in s
+        ]
+        if own:
+            scope, name = own[pick % len(own)]
+            assert self.by_ann(f"set_limits.{tokens(scope)}", scope=scope, clear=[name])["ok"]
+
+    @rule(said=statements(), seconds=st.sampled_from([1, 5, 300]))
+    def override(self, said: tuple[str, dict[str, str]], seconds: int) -> None:
+        until = self.desk.now + seconds * SECOND
+        reply = self.limits("override_limits", *said, until=until)
+        assert reply["ok"] or reply["error"]["code"] in NOT_SAID, reply
+
+    @precondition(lambda self: self.model.overrides)
+    @rule(pick=PICK)
+    def end_override(self, pick: int) -> None:
+        scope, name = list(self.model.overrides)[pick % len(self.model.overrides)]
+        assert self.by_ann(f"end_override.{tokens(scope)}", scope=scope, controls=[name])["ok"]
+
+    @rule(scope=st.sampled_from(KILLABLE), reducing=st.booleans())
+    def kill(self, scope: str, reducing: bool) -> None:
+        reply = self.by_ann(f"kill.{tokens(scope)}", scope=scope, allow_reduce_only=reducing)
+        assert reply["ok"] or (scope, reply["error"]["code"]) == ("strategy:alpha", "SCOPE_UNKNOWN"), reply
+
+    @precondition(lambda self: self.model.latches)
+    @rule(all_of_them=st.sampled_from([True, True, False]))
+    def release(self, all_of_them: bool) -> None:
+        for scope in list(self.model.latches)[: None if all_of_them else 1]:
+            assert self.by_ann(f"release.{tokens(scope)}", scope=scope)["ok"]
+
+    @rule(
+        strategy=st.sampled_from(["alpha", "beta"]),
+        account=st.sampled_from(["main", "arb"]),
+        capital=st.none() | st.sampled_from(["100", "309", "1000"]),
+    )
+    def assign(self, strategy: str, account: str, capital: str | None) -> None:
+        self.by_ann(f"assign_strategy._.{account}._._", strategy=strategy, capital=capital)
+
+    @rule(mode=st.sampled_from(["allow", "deny"]))
+    def unassigned(self, mode: str) -> None:
+        assert self.limits("set_limits", "global", {"unassigned_strategies": mode})["ok"]
+
+    @rule(
+        back=st.booleans(),
+        asset=st.sampled_from(["USDT", "BTC"]),
+        then=st.sampled_from(["done", "rejected", "unknown", ""]),
+    )
+    def transfer(self, back: bool, asset: str, then: str) -> None:
+        """Funds go to another account: exposure is what it was, and floor and cap hold, what is on its way counted."""
+        source, target = ("arb", "main") if back else ("main", "arb")
+        fields = {"to": target, "asset": asset, "amount": "5"}
+        before = self.exposure()
+        reply = self.by_ann(f"transfer.binance.{source}.spot._", **fields)
+        if reply["ok"] and not back:
+            with exactly():
+                self.floor_and_cap()
+        if reply["ok"] and then and ("binance", "main", "spot") in self.sessions:
+            told = {"session": "s1", "transfer_id": reply["transfer_id"], "state": then}
+            assert self.ask("report_transfer.binance.main.spot._", told)["count"] == 1
+        assert self.exposure() == before
+
+    def exposure(self) -> dict[str, Decimal]:
+        return {scope: totals.exposure for scope, totals in self.desk.state.risk.totals.items()}
+
+    def floor_and_cap(self) -> None:
+        floor = self.model.limit("global", "main_floor", self.desk.now)
+        cap = self.model.limit("global", "sub_cap", self.desk.now)
+        worth = {"main": ZERO, "arb": ZERO}
+        for wallet in self.desk.state.wallets.values():
+            for asset, balance in wallet.balances.items():
+                rate = self.model.rate(asset)
+                if wallet.account in worth:
+                    assert rate is not None or not balance.total or cap is None or wallet.account != "arb"
+                    worth[wallet.account] += balance.total * (rate or ZERO)
+        for transfer in self.desk.state.transfers_under_way.values():
+            amount = transfer.amount * (self.model.rate(transfer.asset) or ZERO)
+            worth["main"] -= amount if transfer.account == "main" else ZERO
+            worth["arb"] += amount if transfer.to == "arb" else ZERO
+        assert floor is None or worth["main"] >= Decimal(floor)
+        assert cap is None or worth["arb"] <= Decimal(cap)
+
+    # -- the engine itself
+
+    @rule()
+    def restart(self) -> None:
+        """The engine goes on from an image of its state: every figure is what it was, and so is what would become of orders."""
+        state = self.desk.state
+        loaded = image.load(image.dump(state))
+        check_same(state, loaded)
+        assert kept(loaded) == kept(state)
+        with exactly():
+            for then, before in zip(probed(loaded, self.desk.now), probed(state, self.desk.now), strict=True):
+                assert then == before
+        self.desk.state = self.model.state = loaded
+
+    # -- what must hold
+
+    @invariant()
+    def totals_are_recomputed(self) -> None:
+        """By the model, for every scope and every position."""
+        risk = self.desk.state.risk
+        with exactly():
+            sizes, sums = self.model.sizes(), self.model.sums()
+        for scope in {*risk.totals, *sums, *self.model.past}:
+            found, past = sums.get(scope, Sums()), self.model.past[scope]
+            totals = risk.total(scope)
+            assert (totals.exposure, totals.unvalued, totals.open_orders, totals.day) == (
+                found.exposure,
+                found.unvalued,
+                found.open_orders,
+                found.day,
+            ), scope
+            assert (totals.carried, totals.peak) == (past.carried, past.peak), scope
+            assert sum(totals.differences.values()) == sum(past.differences.values()), scope
+        for key in {*risk.leaves, *risk.parts, *sizes}:
+            leaf = risk.leaves.get(key) if len(key) == 4 else risk.parts.get(key)
+            if leaf is None:
+                assert sizes[key] in (Size(), Size(unit=sizes[key].unit))
+                continue
+            told = Size(leaf.buys, leaf.sells, leaf.worst, leaf.unit, leaf.value, leaf.unvalued, leaf.day)
+            assert told == sizes.get(key, Size(unit=leaf.unit)), key
+
+    @invariant()
+    def replay_agrees(self) -> None:
+        check_indexes(self.desk.state)
+        check_same(self.desk.state, self.desk.replica)
+        assert kept(self.desk.replica) == kept(self.desk.state)
+
+    def teardown(self) -> None:
+        loaded = image.load(image.dump(self.desk.state))
+        check_same(self.desk.state, loaded)
+        assert kept(loaded) == kept(self.desk.state)
+
+
+FIGURES = (
+    "exposure",
+    "unvalued",
+    "open_orders",
+    "day",
+    "carried",
+    "peak",
+    "messages",
+    "executions",
+    "rejects",
+    "differences",
+    "told",
+)
+
+
+def kept(state: Partition) -> dict[str, Any]:
+    """Every figure that risk keeps up, where there is anything in it."""
+    found: dict[str, Any] = {}
+    for scope, totals in state.risk.totals.items():
+        figures = [getattr(totals, name) for name in FIGURES]
+        if any(figures):
+            found[scope] = figures
+    for leaf in (*state.risk.leaves.values(), *state.risk.parts.values()):
+        if not leaf.idle:
+            found[leaf.name] = (
+                leaf.buys,
+                leaf.sells,
+                leaf.worst,
+                leaf.unit,
+                leaf.value,
+                leaf.day,
+                leaf.orders,
+                leaf.unrealised,
+            )
+    found |= {"day": state.risk.day, "recent": list(state.risk.recent.items())}
+    found["rates"] = {asset: rate for asset, rate in state.risk.rates.items() if rate is not None}
+    found["purses"] = {key: purse.unrealised for key, purse in state.risk.purses.items() if purse.unrealised}
+    return found
+
+
+PROBES = [
+    PlaceOrder(
+        command_id="p",
+        side=side,
+        type=OrderType.LIMIT,
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        strategy=strategy,
+    )
+    for side in Side
+    for quantity, price in (("1", "100"), ("4", "0.5"))
+    for strategy in ("", "alpha", "beta")
+]
+"""Orders that are decided, and not placed."""
+
+
+def probed(state: Partition, now: int) -> list[Any]:
+    """What would be recorded of the probes everywhere, and of what is due, as it is written."""
+    found = [decide_place(state, Target(*place), probe, now) for place in TRADED for probe in PROBES]
+    return [repr(events) for events in (*found, decide_check_risk(state, now))]
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(stateful_step_count=50)
+TestMachine = pytest.mark.timeout(600)(TestMachine)
+
+
+def started() -> Machine:
+    machine = Machine()
+    machine.set_up()
+    return machine
+
+
+BTCUSDT: Place = ("binance", "main", "spot", "BTCUSDT")
+ETHBTC: Place = ("binance", "arb", "spot", "ETHBTC")
+ORDER: dict[str, Any] = {
+    "strategy": "",
+    "side": "buy",
+    "kind": "limit",
+    "quantity": "1",
+    "off": "1",
+    "trigger": "1",
+}
+ORDER |= {"reduce_only": False, "then": "accepted"}
+
+
+def test_a_stop_order_that_triggers_at_once_is_worth_the_mark() -> None:
+    """A buy at the market with its trigger below the mark trades at the mark, and is held to its value by that."""
+    machine = started()
+    machine.limits("set_limits", "global", {"max_order_value": "99"})
+    machine.place(BTCUSDT, **{**ORDER, "kind": "stop_market", "trigger": "0.9"})
+    assert machine.told == ["OrderDenied"]
+    assert machine.events[0].code == "MAX_ORDER_VALUE"
+    machine.place(BTCUSDT, **{**ORDER, "kind": "stop_limit", "trigger": "0.9", "off": "0.9"})
+    assert "OrderAccepted" in machine.told
+
+
+def test_what_is_recorded_does_not_depend_on_a_restart() -> None:
+    """A sum has more places when its parts came and went: whoever decides again, from an image or not, writes the same."""
+    machine = started()
+    machine.price(("binance", "spot", "ETHBTC"), 1)
+    machine.place(BTCUSDT, **ORDER)
+    machine.place(ETHBTC, **{**ORDER, "then": "half"})
+    machine.limits("set_limits", "exchange:binance", {"max_exposure": "1"})
+    machine.restart()
+    machine.place(BTCUSDT, **{**ORDER, "quantity": "2"})
+    assert machine.events[0].message == "exchange:binance would come to 350 USD of exposure, limit 1"
+
+
+def test_inventory_is_held_where_nothing_else_is() -> None:
+    """A strategy's inventory needs no price, and is held when it is the only limit there is."""
+    machine = started()
+    machine.limits("set_limits", "strategy:", {"max_inventory": "BTC=2"})
+    machine.place(BTCUSDT, **{**ORDER, "quantity": "3"})
+    assert machine.events[0].code == "MAX_INVENTORY"
