@@ -328,23 +328,24 @@ SCENARIOS: Final[dict[str, str]] = {
         deny  | global deny  |                                              | bulk place buy 1 @50000 by mm + place buy 1 @50000 by arb | STRATEGY_UNASSIGNED + ok | in bulk each for itself
     """,
     "max_leverage": """
-        below          | global 5 |                                                                  | leverage 4.99                       | ok               | 4.99 times of at most 5 may be set
-        at             | global 5 |                                                                  | leverage 5                          | ok               | 5 times may be set
-        above          | global 5 |                                                                  | leverage 5.01                       | MAX_LEVERAGE     | 5.01 times may not
-        below          | global 5 | holds main 50000 USDT of perp; leverage 4.99                     | place buy 1 @50000 of perp          | ok               | the symbol is at 4.99 at the venue
-        at             | global 5 | holds main 50000 USDT of perp; leverage 5                        | place buy 1 @50000 of perp          | ok               | at 5
-        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | place buy 1 @50000 of perp          | MAX_LEVERAGE     | at 5.01, however small the order: a person has set it at the venue
-        above reducing | global 5 | holds main 50000 USDT of perp; bought 1 @50000 of perp; leverage 5.01 | place sell 1 @50000 of perp         | ok               | what brings a position of 50,000 USD to zero is let through
-        above          | global 5 | holds main 50000 USDT of perp; bought 1 @50000 of perp; leverage 5.01 | place sell 1.001 @50000 of perp     | MAX_LEVERAGE     | what turns it is not
-        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | place buy 1 @50000                  | ok               | spot has no leverage
-        below          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 4.99 | amend 0.6                           | ok               | more of an order, at 4.99
-        at             | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5 | amend 0.6                           | ok               | at 5
-        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend 0.6                           | MAX_LEVERAGE     | at 5.01
-        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend @49999                        | MAX_LEVERAGE     | another price is another order
-        above lowered  | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend 0.4                           | ok               | less of it
-        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | cancel                              | ok               | a cancel is never refused
-        at             | global 5 | holds main 50000 USDT of perp; leverage 5                        | bulk 3 x place buy 1 @50000 of perp | 3 x ok           | in bulk, 10,000 USDT of margin each
-        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | bulk 3 x place buy 1 @50000 of perp | 3 x MAX_LEVERAGE | in bulk none goes
+        below          | global 5 |                                                                  | leverage 4.99                                | ok                      | 4.99 times of at most 5 may be set
+        at             | global 5 |                                                                  | leverage 5                                   | ok                      | 5 times may be set
+        above          | global 5 |                                                                  | leverage 5.01                                | MAX_LEVERAGE            | 5.01 times may not
+        below          | global 5 | holds main 50000 USDT of perp; leverage 4.99                     | place buy 1 @50000 of perp                   | ok                      | the symbol is at 4.99 at the venue
+        at             | global 5 | holds main 50000 USDT of perp; leverage 5                        | place buy 1 @50000 of perp                   | ok                      | at 5
+        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | place buy 1 @50000 of perp                   | MAX_LEVERAGE            | at 5.01, however small the order: a person has set it at the venue
+        above reducing | global 5 | holds main 50000 USDT of perp; bought 1 @50000 of perp; leverage 5.01 | place sell 1 @50000 of perp                  | ok                      | what brings a position of 50,000 USD to zero is let through
+        above          | global 5 | holds main 50000 USDT of perp; bought 1 @50000 of perp; leverage 5.01 | place sell 1.001 @50000 of perp              | MAX_LEVERAGE            | what turns it is not
+        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | place buy 1 @50000                           | ok                      | spot has no leverage
+        none           | global 5 | holds main 50000 USDT of perp                                    | place buy 1 @50000 of perp + place buy 0.001 @50000 of perp | ok + INSUFFICIENT_FUNDS | the venue has told no leverage: an order of 50,000 USD holds all of its 50,000 USDT
+        below          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 4.99 | amend 0.6                                    | ok                      | more of an order, at 4.99
+        at             | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5 | amend 0.6                                    | ok                      | at 5
+        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend 0.6                                    | MAX_LEVERAGE            | at 5.01
+        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend @49999                                 | MAX_LEVERAGE            | another price is another order
+        above lowered  | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | amend 0.4                                    | ok                      | less of it
+        above          | global 5 | holds main 50000 USDT of perp; works buy 0.5 @50000 of perp; leverage 5.01 | cancel                                       | ok                      | a cancel is never refused
+        at             | global 5 | holds main 50000 USDT of perp; leverage 5                        | bulk 3 x place buy 1 @50000 of perp          | 3 x ok                  | in bulk, 10,000 USDT of margin each
+        above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | bulk 3 x place buy 1 @50000 of perp          | 3 x MAX_LEVERAGE        | in bulk none goes
     """,
     "max_margin_ratio": """
         below          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.599 @50000 of perp | place buy 0.1 @50000 of perp          | ok                        | 7,995 USDT are held as margin for 79,950 at 10 times, of an equity of 10,000
@@ -424,6 +425,7 @@ SCENARIOS: Final[dict[str, str]] = {
         below          | strategy:* 50000             |                                                                 | place buy 0.999 @50000 by arb                | ok                         | said of each strategy: 49,950 USD
         above          | strategy:* 50000             |                                                                 | place buy 1.001 @50000 by arb                | MAX_POSITION               | 50,050 USD
         above          | strategy:* 50000             |                                                                 | place buy 1.001 @50000                       | MAX_POSITION               | orders by hand are a strategy too
+        at and above   | strategy:market_making 50000 | assign market_making main 900000; limits                        | place buy 1 @50000 by market_making + place buy 0.001 @50000 by market_making | ok + MAX_POSITION          | said of one strategy by its name
         at             | strategy:* 1; strategy 50000 |                                                                 | place buy 1 @50000 by arb                    | ok                         | what a strategy has of its own stands in place of what each has
         below          | global 100000                | works buy 1 @50000                                              | amend 1.999                                  | ok                         | amended from 50,000 USD to 99,950
         at             | global 100000                | works buy 1 @50000                                              | amend 2                                      | ok                         | amended to 100,000 USD
@@ -443,35 +445,36 @@ SCENARIOS: Final[dict[str, str]] = {
         no mark        | strategy:* 9000000           |                                                                 | place buy 1 @100 of new by mm                | NO_REFERENCE_PRICE         | as a strategy's own
     """,
     "max_inventory": """
-        below          | account BTC=1               |                                                       | place buy 0.999 @50000                       | ok                          | 0.999 BTC of at most 1
-        at             | account BTC=1               |                                                       | place buy 1 @50000                           | ok                          | 1 BTC
-        above          | account BTC=1               |                                                       | place buy 1.001 @50000                       | MAX_INVENTORY               | 1.001 BTC
-        below          | strategy BTC=1              |                                                       | place buy 0.999 @50000 by arb                | ok                          | of a strategy its own: 0.999 BTC
-        at             | strategy BTC=1              | bought 1 @50000                                       | place buy 1 @50000 by arb                    | ok                          | 1 BTC of the account's 2
-        above          | strategy BTC=1              |                                                       | place buy 1.001 @50000 by arb                | MAX_INVENTORY               | 1.001 BTC
-        above          | strategy BTC=1              |                                                       | place sell 1.001 @50000 by arb               | MAX_INVENTORY               | short counts as long
-        at             | strategy BTC=1              | bought 0.4 @50000 by arb; works buy 0.3 @50000 by arb | place buy 0.3 @50000 by arb                  | ok                          | held, working and new: 0.4, 0.3 and 0.3 BTC
-        above          | strategy BTC=1              | bought 0.4 @50000 by arb; works buy 0.3 @50000 by arb | place buy 0.301 @50000 by arb                | MAX_INVENTORY               | a thousandth too much
-        at             | account BTC=1               | bought 0.4 @50000; works buy 0.3 @50000               | place buy 0.3 @50000                         | ok                          | of the account: held, working and new
-        above          | account BTC=1               | bought 0.4 @50000; works buy 0.3 @50000               | place buy 0.301 @50000                       | MAX_INVENTORY               | a thousandth too much
-        above reducing | account BTC=1               | bought 3 @50000; limits                               | place sell 3 @50000                          | ok                          | what brings it nearer to zero is never refused
-        off            | account BTC=1               |                                                       | place buy 90 @2500 of eth                    | ok                          | of ETH it says nothing
-        above          | account BTC=1,ETH=20        |                                                       | place buy 20 @2500 of eth + place buy 0.02 @2500 of eth | ok + MAX_INVENTORY          | of both: 20 ETH, and 0.02 too much
-        at             | account BTC=1               | holds main 60000 USDT of perp                         | place buy 10 @50000 of tenth                 | ok                          | 10 contracts of 0.1 BTC are 1 BTC
-        above          | account BTC=1               | holds main 60000 USDT of perp                         | place buy 11 @50000 of tenth                 | MAX_INVENTORY               | 11 are 1.1
-        at             | account NEW=5               |                                                       | place buy 5 @100 of new                      | ok                          | it takes no mark: 5 NEW
-        above          | account NEW=5               |                                                       | place buy 5.001 @100 of new                  | MAX_INVENTORY               | and a thousandth too much
-        above          | strategy:* NEW=5            |                                                       | place buy 5.001 @100 of new by mm            | MAX_INVENTORY               | of a strategy as well
-        above          | global BTC=9; account BTC=1 |                                                       | place buy 1.001 @50000                       | MAX_INVENTORY               | of two scopes the smaller holds …
-        above          | global BTC=1; account BTC=9 |                                                       | place buy 1.001 @50000                       | MAX_INVENTORY               | … whichever says it
-        below          | account BTC=1               | works buy 0.5 @50000                                  | amend 0.999                                  | ok                          | amended to 0.999 BTC
-        at             | account BTC=1               | works buy 0.5 @50000                                  | amend 1                                      | ok                          | amended to 1 BTC
-        above          | account BTC=1               | works buy 0.5 @50000                                  | amend 1.001                                  | MAX_INVENTORY               | amended to 1.001 BTC
-        above          | strategy BTC=1              | works buy 0.5 @50000 by arb                           | amend 1.001                                  | MAX_INVENTORY               | of a strategy as well
-        above lowered  | account BTC=1               | works buy 3 @50000; limits                            | amend 2                                      | ok                          | less of an order from before the limit
-        above          | account BTC=1               | works buy 3 @50000; limits                            | cancel                                       | ok                          | a cancel is never refused
-        at and above   | account BTC=1               |                                                       | bulk 3 x place buy 0.4 @50000 + place buy 0.2 @50000 | 2 x ok + MAX_INVENTORY + ok | in bulk 0.4, 0.4 and 0.2 BTC; a third 0.4 is too much
-        above          | account BTC=0               |                                                       | place buy 0.001 @50000                       | MAX_INVENTORY               | zero lets nothing open
+        below          | account BTC=1                |                                                                  | place buy 0.999 @50000                       | ok                          | 0.999 BTC of at most 1
+        at             | account BTC=1                |                                                                  | place buy 1 @50000                           | ok                          | 1 BTC
+        above          | account BTC=1                |                                                                  | place buy 1.001 @50000                       | MAX_INVENTORY               | 1.001 BTC
+        below          | strategy BTC=1               |                                                                  | place buy 0.999 @50000 by arb                | ok                          | of a strategy its own: 0.999 BTC
+        at             | strategy BTC=1               | bought 1 @50000                                                  | place buy 1 @50000 by arb                    | ok                          | 1 BTC of the account's 2
+        above          | strategy BTC=1               |                                                                  | place buy 1.001 @50000 by arb                | MAX_INVENTORY               | 1.001 BTC
+        above          | strategy BTC=1               |                                                                  | place sell 1.001 @50000 by arb               | MAX_INVENTORY               | short counts as long
+        at             | strategy BTC=1               | bought 0.4 @50000 by arb; works buy 0.3 @50000 by arb            | place buy 0.3 @50000 by arb                  | ok                          | held, working and new: 0.4, 0.3 and 0.3 BTC
+        at and above   | strategy:market_making BTC=1 | assign market_making main 900000; bought 0.4 @50000 by market_making; works buy 0.5 @50000 by market_making; limits | place buy 0.1 @50000 by market_making + place sell 1.4 @50000 by market_making + place sell 0.001 @50000 by market_making | ok + ok + MAX_INVENTORY     | market making's inventory, both sides quoted: up to 1 BTC long, down to 1 short
+        above          | strategy BTC=1               | bought 0.4 @50000 by arb; works buy 0.3 @50000 by arb            | place buy 0.301 @50000 by arb                | MAX_INVENTORY               | a thousandth too much
+        at             | account BTC=1                | bought 0.4 @50000; works buy 0.3 @50000                          | place buy 0.3 @50000                         | ok                          | of the account: held, working and new
+        above          | account BTC=1                | bought 0.4 @50000; works buy 0.3 @50000                          | place buy 0.301 @50000                       | MAX_INVENTORY               | a thousandth too much
+        above reducing | account BTC=1                | bought 3 @50000; limits                                          | place sell 3 @50000                          | ok                          | what brings it nearer to zero is never refused
+        off            | account BTC=1                |                                                                  | place buy 90 @2500 of eth                    | ok                          | of ETH it says nothing
+        above          | account BTC=1,ETH=20         |                                                                  | place buy 20 @2500 of eth + place buy 0.02 @2500 of eth | ok + MAX_INVENTORY          | of both: 20 ETH, and 0.02 too much
+        at             | account BTC=1                | holds main 60000 USDT of perp                                    | place buy 10 @50000 of tenth                 | ok                          | 10 contracts of 0.1 BTC are 1 BTC
+        above          | account BTC=1                | holds main 60000 USDT of perp                                    | place buy 11 @50000 of tenth                 | MAX_INVENTORY               | 11 are 1.1
+        at             | account NEW=5                |                                                                  | place buy 5 @100 of new                      | ok                          | it takes no mark: 5 NEW
+        above          | account NEW=5                |                                                                  | place buy 5.001 @100 of new                  | MAX_INVENTORY               | and a thousandth too much
+        above          | strategy:* NEW=5             |                                                                  | place buy 5.001 @100 of new by mm            | MAX_INVENTORY               | of a strategy as well
+        above          | global BTC=9; account BTC=1  |                                                                  | place buy 1.001 @50000                       | MAX_INVENTORY               | of two scopes the smaller holds …
+        above          | global BTC=1; account BTC=9  |                                                                  | place buy 1.001 @50000                       | MAX_INVENTORY               | … whichever says it
+        below          | account BTC=1                | works buy 0.5 @50000                                             | amend 0.999                                  | ok                          | amended to 0.999 BTC
+        at             | account BTC=1                | works buy 0.5 @50000                                             | amend 1                                      | ok                          | amended to 1 BTC
+        above          | account BTC=1                | works buy 0.5 @50000                                             | amend 1.001                                  | MAX_INVENTORY               | amended to 1.001 BTC
+        above          | strategy BTC=1               | works buy 0.5 @50000 by arb                                      | amend 1.001                                  | MAX_INVENTORY               | of a strategy as well
+        above lowered  | account BTC=1                | works buy 3 @50000; limits                                       | amend 2                                      | ok                          | less of an order from before the limit
+        above          | account BTC=1                | works buy 3 @50000; limits                                       | cancel                                       | ok                          | a cancel is never refused
+        at and above   | account BTC=1                |                                                                  | bulk 3 x place buy 0.4 @50000 + place buy 0.2 @50000 | 2 x ok + MAX_INVENTORY + ok | in bulk 0.4, 0.4 and 0.2 BTC; a third 0.4 is too much
+        above          | account BTC=0                |                                                                  | place buy 0.001 @50000                       | MAX_INVENTORY               | zero lets nothing open
     """,
     "max_exposure": """
         below            | global 150000      | bought 1 @50000; works buy 1 @50000           | place buy 0.999 @50000                       | ok                        | 50,000 USD held, 50,000 working and 49,950 new, of at most 150,000

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from oms.aggregates.money import exactly
-from tests.unit.control_desk import tokens
+from oms.aggregates.risk.controls import CONTROLS
+from oms.aggregates.risk.merging import NOT_OF_ORDERS
+from tests.unit.control_desk import ControlDesk, tokens
 from tests.unit.desk import SECOND, START, Desk
 
 DAY = 86_400 * SECOND
@@ -38,12 +40,19 @@ def placed(desk: Desk, terms: dict[str, Any]) -> dict[str, Any]:
     return desk.place(**{"quantity": "1", "price": "50000", **terms})
 
 
-def test_nothing_said_denies() -> None:
-    """A journal without limits lets nothing through, and says what is missing."""
-    desk = known(Desk())
-    desk.state.risk.limits.said.clear()
+@pytest.mark.parametrize("control", CONTROLS)
+def test_what_nobody_says_denies(control: str) -> None:
+    """A control that no scope speaks of lets nothing through that it is for, and the answer names it; off would."""
+    desk = ControlDesk()
+    for own in desk.state.risk.limits.said.values():
+        own.pop(control, None)
     desk.state.risk.version += 1
-    assert placed(desk, {})["error"]["code"] == "LIMIT_MISSING"
+    order = desk.reply("place.binance.main.spot.BTCUSDT", {"command_id": "o", "side": "buy", "quantity": "1", "type": "limit", "price": "50000"})  # fmt: skip
+    moved = desk.reply("transfer.binance.main.spot._", {"command_id": "t", "to": "sub", "asset": "USDT", "amount": "1", "by": "ann"})  # fmt: skip
+    denied, let_through = (moved, order) if control in NOT_OF_ORDERS else (order, moved)
+    assert denied["error"]["code"] == "LIMIT_MISSING"
+    assert control in denied["error"]["message"]
+    assert let_through["ok"]
 
 
 def test_a_control_cannot_be_left_out() -> None:
