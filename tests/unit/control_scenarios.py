@@ -120,6 +120,8 @@ SCENARIOS: Final[dict[str, str]] = {
         above         | global 49999.99 |                                            | place buy 1 market                           | MAX_ORDER_VALUE               | the same, a cent above
         at            | global 60000    |                                            | place buy 1 stop 60000                       | ok                            | a stop-market buy is worth its trigger: 60,000 USD
         above         | global 59999.99 |                                            | place buy 1 stop 60000                       | MAX_ORDER_VALUE               | the same, a cent above
+        at            | global 50000    |                                            | place buy 1 stop 40000                       | ok                            | one that triggers at once is worth the mark: 50,000 USD
+        above         | global 49999.99 |                                            | place buy 1 stop 40000                       | MAX_ORDER_VALUE               | the same, a cent above
         at            | global 50000    |                                            | place sell 1 stop 40000                      | ok                            | a stop-market sell below the mark is worth the mark: 50,000 USD
         above         | global 49999.99 |                                            | place sell 1 stop 40000                      | MAX_ORDER_VALUE               | the same, a cent above
         at            | global 61000    |                                            | place buy 1 @61000 stop 60000                | ok                            | a stop-limit order is worth its price, and not its trigger: 61,000 USD
