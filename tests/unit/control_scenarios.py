@@ -416,6 +416,7 @@ SCENARIOS: Final[dict[str, str]] = {
         above reducing | account 1                    | bought 1 @50000; limits                                         | place sell 1 @50000                          | ok                         | what brings it nearer to zero is never refused
         above reducing | account 1                    | bought 1 @50000; limits                                         | place sell 2 @50000                          | ok                         | nor what leaves it as large the other way round
         above          | account 1                    | bought 1 @50000; limits                                         | place sell 2.001 @50000                      | MAX_POSITION               | only what makes it larger is
+        above reducing | strategy 1                   | bought 1 @50000 by arb; limits                                  | place sell 2 @50000 by arb                   | ok                         | of a strategy as well
         at             | account 50000                | holds main 60000 USDT of perp                                   | place buy 10 @50000 of tenth                 | ok                         | 10 contracts of 0.1 BTC: 50,000 USD
         above          | account 50000                | holds main 60000 USDT of perp                                   | place buy 11 @50000 of tenth                 | MAX_POSITION               | 11 contracts: 55,000 USD
         at             | account 50000                | bought 1 @50000; bought 20 @2500 of eth; bought 1 @50000 on sub | place buy 0.001 @50000 + place buy 1 @50000 on sub | MAX_POSITION + ok          | each account's in each instrument is one
@@ -460,6 +461,9 @@ SCENARIOS: Final[dict[str, str]] = {
         at             | account BTC=1                | bought 0.4 @50000; works buy 0.3 @50000                          | place buy 0.3 @50000                         | ok                          | of the account: held, working and new
         above          | account BTC=1                | bought 0.4 @50000; works buy 0.3 @50000                          | place buy 0.301 @50000                       | MAX_INVENTORY               | a thousandth too much
         above reducing | account BTC=1                | bought 3 @50000; limits                                          | place sell 3 @50000                          | ok                          | what brings it nearer to zero is never refused
+        above reducing | account BTC=1                | bought 3 @50000; limits                                          | place sell 6 @50000                          | ok                          | nor what leaves it as large the other way round
+        above reducing | strategy BTC=1               | bought 3 @50000 by arb; limits                                   | place sell 6 @50000 by arb                   | ok                          | of a strategy as well
+        above          | strategy BTC=1               | bought 3 @50000 by arb; limits                                   | place sell 6.001 @50000 by arb               | MAX_INVENTORY               | a thousandth larger
         off            | account BTC=1                |                                                                  | place buy 90 @2500 of eth                    | ok                          | of ETH it says nothing
         above          | account BTC=1,ETH=20         |                                                                  | place buy 20 @2500 of eth + place buy 0.02 @2500 of eth | ok + MAX_INVENTORY          | of both: 20 ETH, and 0.02 too much
         at             | account BTC=1                | holds main 60000 USDT of perp                                    | place buy 10 @50000 of tenth                 | ok                          | 10 contracts of 0.1 BTC are 1 BTC
@@ -495,6 +499,9 @@ SCENARIOS: Final[dict[str, str]] = {
         above            | strategy 99999     | bought 20 @2500 of eth by arb                 | place buy 1 @50000 by arb                    | MAX_EXPOSURE              | in all instruments
         at               | account 50000      | works buy 1 @50000                            | place sell 1 @50000                          | ok                        | the other side of what works does not add up
         above reducing   | account 1          | bought 1 @50000; limits                       | place sell 1 @50000                          | ok                        | what brings it nearer to zero is never refused
+        above reducing   | account 1          | bought 1 @50000; limits                       | place sell 2 @50000                          | ok                        | nor what leaves it as large the other way round
+        above reducing   | strategy 1         | bought 1 @50000 by arb; limits                | place sell 2 @50000 by arb                   | ok                        | of a strategy as well
+        above            | account 1          | bought 1 @50000; limits                       | place sell 2.001 @50000                      | MAX_EXPOSURE              | only what makes it larger is
         above            | account 99999      | sent buy 1 @50000; doubt                      | place buy 1 @50000                           | MAX_EXPOSURE              | what is in doubt counts
         above            | account 100000     | bought 1 @50000; mark 60000                   | place buy 0.7 @60000                         | MAX_EXPOSURE              | at the mark: 60,000 USD held and 42,000 new
         below            | account 100000     | works buy 1 @50000                            | amend 1.999                                  | ok                        | amended from 50,000 USD to 99,950
@@ -823,6 +830,7 @@ SCENARIOS: Final[dict[str, str]] = {
         at             |  | assign arb main 50000; bought 3 @50000                           | place buy 1 @50000 by arb          | ok                   | what others trade is not its own
         at             |  | assign arb main 50000                                            | place buy 9 @50000                 | ok                   | nor is it theirs
         above reducing |  | bought 1 @50000 by arb; assign arb main 1                        | place sell 1 @50000 by arb         | ok                   | what brings its position to zero is never refused
+        above reducing |  | bought 1 @50000 by arb; assign arb main 1                        | place sell 2 @50000 by arb         | ok                   | nor what leaves it as large the other way round
         above          |  | bought 3 @50000; assign arb main 50000                           | place sell 1.001 @50000 by arb     | CAPITAL              | what brings the account's nearer to zero may open the strategy's own
         below          |  | assign arb main 100000; works buy 1 @50000 by arb                | amend 1.999                        | ok                   | amended to 99,950 USD
         at             |  | assign arb main 100000; works buy 1 @50000 by arb                | amend 2                            | ok                   | amended to 100,000 USD
