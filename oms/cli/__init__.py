@@ -54,7 +54,7 @@ def cli() -> None:
     \b
     oms demo                                     see it at work, in half a minute
     oms up                                       run it, against a simulated exchange
-    oms place buy 0.5 BTCUSDT --price 50000      then trade
+    oms place buy 0.1 BTCUSDT                    then trade
     """
 
 

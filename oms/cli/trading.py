@@ -55,9 +55,9 @@ def place(
     """Place one order.
 
     \b
-    oms place buy 0.5 BTCUSDT --price 50000 --account sub_arb
-    oms place sell 0.5 BTCUSDT                          at the market
-    oms place sell 0.5 BTCUSDT --trigger 45000          stop market
+    oms place buy 0.1 BTCUSDT --price 50000 --account sub_arb
+    oms place sell 0.1 BTCUSDT                          at the market
+    oms place sell 0.1 BTCUSDT --trigger 45000          stop market
     oms place buy 1 ETHUSDT -p 2900 --post-only --expires-in 10m
 
     Prints the order's id once it is durable; `oms orders ID` shows what became of it.

@@ -90,7 +90,7 @@ async def _start_and_watch(stack: Stack) -> None:
     where = "simulated " if config.simulator.enabled else ""
     click.echo(f"  accounts {', '.join(config.accounts)} on {where}{', '.join(config.venues)}")
     at = "" if config.nats.url == "nats://127.0.0.1:4222" else f" --nats {config.nats.url}"
-    click.echo(f"  try: oms place buy 0.5 BTCUSDT --price 50000{at}")
+    click.echo(f"  try: oms place buy 0.1 BTCUSDT{at}")
     click.echo(f"       oms orders --all{at}        oms watch{at}")
     await stack.failed()
 

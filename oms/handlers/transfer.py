@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from oms.aggregates.account import AccountKey
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import ZERO, fewest_places
 from oms.aggregates.partition import Partition
 from oms.aggregates.transfer import MAX_UNDER_WAY, Transfer, is_transfer_id
 from oms.handlers.accounts import check_person
@@ -132,7 +132,7 @@ def _check_floor(state: Partition, main: str, value: Decimal, now: int) -> None:
     if left - value < floor:
         raise Refused(
             Code.MAIN_FLOOR,
-            f"{main} holds {left:f} USD without what is on its way out, and keeps {floor:f}: {value:f} cannot go",
+            f"{main} holds {fewest_places(left):f} USD without what is on its way out, and keeps {floor:f}: {fewest_places(value):f} cannot go",
         )
 
 
@@ -152,7 +152,7 @@ def _check_cap(state: Partition, sub: str, asset: str, value: Decimal, now: int)
     if held + value > cap:
         raise Refused(
             Code.SUB_CAP,
-            f"{sub} holds {held:f} USD with what is on its way in, and may hold {cap:f}: {value:f} is too much",
+            f"{sub} holds {fewest_places(held):f} USD with what is on its way in, and may hold {cap:f}: {fewest_places(value):f} is too much",
         )
 
 

@@ -171,6 +171,18 @@ def test_python_runs(block: str, system_url: str, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_what_is_said_to_try_works(system: tuple[str, str]) -> None:
+    """The first order that `oms up` and `oms --help` propose is taken, under the controls that hold by default."""
+    url, proposed = system
+    helped = re.search(r"oms place .*?(?=  )", cli.get_help(click.Context(cli, info_name="oms")))
+    assert helped is not None
+    for line in (proposed, f"{helped[0]} --nats {url}"):
+        ended = subprocess.run(
+            [sys.executable, "-m", *shlex.split(line)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr
+
+
 def test_nats_py_alone_can_trade(system_url: str) -> None:
     """The script without our code places, cancels and shows an order, unmodified, in about 30 lines."""
     text = SCRIPT.read_text("utf-8")

@@ -123,7 +123,10 @@ def _refusal(
             Code.STRATEGY_ACCOUNT, f"{strategy} is assigned to {assigned.account}, the order is of {account}"
         )
     if assigned is None and strategy and _all("unassigned_strategies", said) != ["allow"]:
-        return Refused(Code.STRATEGY_UNASSIGNED, f"strategy {strategy!r} is assigned to no account")
+        return Refused(
+            Code.STRATEGY_UNASSIGNED,
+            f"strategy {strategy!r} is assigned to no account: assign it first (`oms accounts assign`)",
+        )
     known = state.accounts.get(account)
     if assigned is None and known is not None and known.kind is AccountKind.STRATEGY:
         return Refused(Code.STRATEGY_ACCOUNT, f"{account} takes only strategies that are assigned to it")

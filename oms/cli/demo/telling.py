@@ -117,7 +117,7 @@ class Telling:
             [f"process {pid} lives" for pid in pids if _lives(pid)],
         )
         self.say(
-            f"[dim]{time.monotonic() - self._started:.1f} s. Now yours: `oms up`, then `oms place buy 0.5 BTCUSDT --price 50000`[/]"
+            f"[dim]{time.monotonic() - self._started:.1f} s. Now yours: `oms up`, then `oms place buy 0.1 BTCUSDT`[/]"
         )
 
 
