@@ -97,3 +97,19 @@ def test_a_position_that_is_gone_is_clear_of_its_limits() -> None:
         ("min_liquidation_distance", Level.CLEAR)
     ]
     assert crossings(desk) == []
+
+
+def test_names_made_up_cost_others_nothing() -> None:
+    """What was made for a strategy that trades stays, whatever number of names are denied beside it, and so do its figures."""
+    desk = Desk()
+    limits(desk, "global", "_._._._", max_order_quantity="2")
+    assert desk.place(strategy="real")["ok"]
+    place = ("binance", "main", "spot", "BTCUSDT")
+    gate = desk.state.risk.gate(desk.state, place, "real", desk.now)
+    for number in range(3 * risk.MAX_STRANGERS):
+        assert desk.place(strategy=f"s{number}", quantity="3")["error"]["code"] == "MAX_ORDER_QUANTITY"
+    assert desk.state.risk.gate(desk.state, place, "real", desk.now) is gate
+    assert len([key for key in desk.state.risk.parts if key[4] != "real"]) <= risk.MAX_STRANGERS
+    assert desk.place(strategy="s0", price="101")["ok"]
+    limits(desk, "strategy:s0", "_._._._", max_open_orders="1")
+    assert desk.place(strategy="s0", price="102")["error"]["code"] == "MAX_OPEN_ORDERS"

@@ -1,8 +1,7 @@
 """Bounds: what one scope says now, read once, and shared by every gate and every look that the scope is in."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from itertools import islice
 from math import ceil
 from typing import Final
 
@@ -124,13 +123,13 @@ class InForce:
     _until: int = 0
     _said: dict[str, tuple[Mapping[str, Parsed], Mapping[str, Parsed]]] = attrs.field(factory=dict)
     _bounds: dict[str, Bounds] = attrs.field(factory=dict)
-    _watched: list[tuple[Bounds, Bounds]] = attrs.field(factory=list)
+    _near: dict[str, Bounds] = attrs.field(factory=dict)
     _stale_after: dict[str, int] = attrs.field(factory=dict)
 
     def renew(self, version: int, now: int) -> None:
         """Read all anew if need be; ``version`` is another whenever a limit is."""
         if version != self._version or now >= self._until:
-            for kept in (self._said, self._bounds, self._watched, self._stale_after):
+            for kept in (self._said, self._bounds, self._near, self._stale_after):
                 kept.clear()
             self._version = version
             self._until = self.limits.next_end(now)
@@ -142,21 +141,27 @@ class InForce:
             found = self._bounds[scope] = _bounds(self.figures(scope), self._says(scope, now)[0])
         return found
 
-    def watched(self, scopes: Collection[str], now: int) -> list[tuple[Bounds, Bounds]]:
-        """Of each of the scopes, which only ever become more, its bounds and what is near to them."""
-        for scope in list(islice(scopes, len(self._watched), None)):
-            bounds, near = self.of(scope, now), self._says(scope, now)[1]
-            self._watched.append((bounds, _bounds(bounds.totals, near)))
+    def near(self, scope: str, now: int) -> Bounds:
+        """What is near to the bounds of a scope."""
+        found = self._near.get(scope)
+        if found is None:
+            bounds = self.of(scope, now)
+            found = self._near[scope] = _bounds(bounds.totals, self._says(scope, now)[1])
             if "max_price_age" in (bounds.said.get("kill_on") or ()):
                 age = self.holds(scope, "max_price_age", now)
                 if age is not None:
                     self._stale_after[scope] = age
-        return self._watched
+        return found
 
-    def stale_after(self, scopes: Collection[str], now: int) -> Mapping[str, int]:
-        """Of each of the scopes whose kill switch engages on stale marks, the age in ns that it takes for oldest."""
-        self.watched(scopes, now)
+    @property
+    def stale_after(self) -> Mapping[str, int]:
+        """Scopes asked for by :meth:`near` whose kill switch engages on stale marks → the age in ns that each takes for oldest."""
         return self._stale_after
+
+    def forget(self, scope: str) -> None:
+        """Let go of a scope whose figures are let go."""
+        for kept in (self._bounds, self._near, self._stale_after):
+            kept.pop(scope, None)
 
     def holds(self, scope: str, control: str, now: int) -> Parsed:
         """What a scope, or for want of it the global one, has for a control; None for off, and where neither says anything."""

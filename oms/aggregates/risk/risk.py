@@ -11,6 +11,7 @@ steps as there are positions in its instrument.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -87,7 +88,7 @@ class Risk:
     version: int = 0
     window: int = 0
     _gates: dict[BookKey, Gate] = attrs.field(factory=dict)
-    _strangers: set[str] = attrs.field(factory=set)
+    _strangers: dict[str, dict[BookKey, None]] = attrs.field(factory=dict)
     _in_force: InForce = attrs.field(
         init=False, default=attrs.Factory(lambda self: InForce(self.limits, self.total), takes_self=True)
     )
@@ -128,14 +129,18 @@ class Risk:
     def loud(self, now: int) -> list[Bounds]:
         """Scopes, by name, in which a figure may be near its limit, or was told to be."""
         self._in_force.renew(self.version, now)
-        watched = self._in_force.watched(self.totals, now)
-        found = [bounds for bounds, near in watched if bounds.totals.told or near.reached()]
-        return sorted(found, key=lambda bounds: bounds.totals.scope)
+        near = self._in_force.near
+        found = [
+            scope for scope, totals in list(self.totals.items()) if near(scope, now).reached() or totals.told
+        ]
+        return [self._in_force.of(scope, now) for scope in sorted(found)]
 
     def stale_after(self, now: int) -> Mapping[str, int]:
         """Scopes whose kill switch engages on stale marks → the age in ns that each takes for oldest."""
         self._in_force.renew(self.version, now)
-        return self._in_force.stale_after(self.totals, now)
+        for scope in list(self.totals):
+            self._in_force.near(scope, now)
+        return self._in_force.stale_after
 
     def leaves_by_instrument(self) -> Iterable[list[Leaf]]:
         """Leaves and parts, those of one instrument together."""
@@ -147,11 +152,13 @@ class Risk:
         found = self._gates.get(key)
         if found is not None and found.version == self.version and now < found.until:
             return found
-        if strategy not in self.trading:
-            self._strangers.add(strategy)
-        if len(self._gates) >= MAX_GATES or len(self._strangers) > MAX_STRANGERS:
+        if len(self._gates) >= MAX_GATES:
             self._let_go()
         found = self._gates[key] = merge(self, state, place, strategy, now)
+        if strategy not in self.trading and strategy not in self.strategies:
+            self._strangers.setdefault(strategy, {})[key] = None
+            if len(self._strangers) > MAX_STRANGERS:
+                self._forget_strangers()
         return found
 
     def last_recent(self) -> tuple[int, int]:
@@ -172,6 +179,23 @@ class Risk:
         self.totals = {scope: each for scope, each in self.totals.items() if scope in held or each.remembers}
         # Bounds hold on to the figures that they were made for.
         self.version += 1
+
+    def _forget_strangers(self) -> None:
+        """Let go of what was made for the older half of them. What was made for others stays as it is."""
+        names = list(islice(self._strangers, MAX_STRANGERS // 2))
+        keys = [key for name in names for key in self._strangers.pop(name) if name not in self.trading]
+        for key in keys:
+            self._gates.pop(key, None)
+            part = self.parts.get(key)
+            if part is not None and self._unlisted(part):
+                del self.parts[key]
+        held = {key[4] for key in self.parts}
+        for name in names:
+            scope = f"{STRATEGY}:{name}"
+            totals = self.totals.get(scope)
+            if totals is not None and name not in held and not totals.remembers:
+                del self.totals[scope]
+                self._in_force.forget(scope)
 
     def _unlisted(self, leaf: Leaf) -> bool:
         """Whether a leaf is idle, and is listed nowhere now."""
