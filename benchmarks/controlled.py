@@ -52,7 +52,7 @@ class ControlledDesk:
         self.now = START
         self.accounts = [account_name(number) for number in range(accounts)]
         self.symbols = symbols
-        self._made = self._ids = 0
+        self._made = 0
         start = {"instance": "bench", "version": "0", "journal_id": "mbench", "partition": "0"}
         self.ask("start._._._._", start)
         if controls is None:
@@ -98,33 +98,25 @@ class ControlledDesk:
             f"report_marks.{EXCHANGE}._.{market}._", {"marks": dict.fromkeys(self.symbols, f"{price:f}")}
         )
 
-    def order(self, number: int, market: str, symbol: str) -> tuple[str, dict[str, Any]]:
-        """Subject and fields of an order of the account whose turn it is: buys below the mark, sells above it."""
-        turn, who = divmod(number, len(self.accounts))
-        account = self.accounts[who]
-        away = 1 + turn // 2 % 4_999
-        side, price = ("sell", MARK + away) if turn % 2 else ("buy", MARK - away)
-        self._ids += 1
-        return (
-            f"place.{EXCHANGE}.{account}.{market}.{symbol}",
-            {
-                "command_id": f"bench-{self._ids:032d}",
+    def orders(self, count: int, markets: tuple[str, ...] = MARKETS) -> list[tuple[str, dict[str, Any]]]:
+        """Subject and fields of so many orders, over accounts, then symbols, then markets: buys below the mark and sells above
+        it, none like any of the thousands before it."""
+        found = []
+        for number in range(self._made, self._made + count):
+            turn, who = divmod(number, len(self.accounts))
+            turn, what = divmod(turn, len(self.symbols))
+            account, market = self.accounts[who], markets[turn % len(markets)]
+            away = 1 + number % 4_999
+            side, price = ("buy", MARK - away) if number // 2 % 2 else ("sell", MARK + away)
+            fields = {
+                "command_id": f"bench-{number:032d}",
                 "side": side,
                 "type": "limit",
                 "quantity": "0.001",
                 "price": f"{price:f}",
                 "strategy": strategy_of(account),
-            },
-        )
-
-    def orders(self, count: int, markets: tuple[str, ...] = MARKETS) -> list[tuple[str, dict[str, Any]]]:
-        """So many orders unlike those before, over accounts, then symbols, then markets."""
-        found = []
-        for number in range(self._made, self._made + count):
-            turn, who = divmod(number, len(self.accounts))
-            turn, what = divmod(turn, len(self.symbols))
-            turn, where = divmod(turn, len(markets))
-            found.append(self.order(turn * len(self.accounts) + who, markets[where], self.symbols[what]))
+            }
+            found.append((f"place.{EXCHANGE}.{account}.{market}.{self.symbols[what]}", fields))
         self._made += count
         return found
 
