@@ -486,11 +486,11 @@ _ANSWERS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
         "",
         (
             whatif.Report,
-            whatif.Denial,
+            whatif.Changed,
+            whatif.Killed,
             whatif.AccountRow,
             whatif.Figures,
             whatif.PositionRow,
-            whatif.Held,
         ),
     ),
     "bundle": ("`file`, `manifest_sha256`, and `manifest`:", (bundle.Manifest,)),

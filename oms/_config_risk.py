@@ -33,14 +33,22 @@ def default_limits() -> dict[str, dict[str, str]]:
     return {scope: dict(said) for scope, said in DEFAULTS.items()}
 
 
-def limits(value: object, place: str) -> Limits:
-    found = default_limits()
+def statements(value: object, place: str) -> Limits:
+    """What is given and nothing else, each value held against its control and its control against the scope."""
+    found: dict[str, dict[str, str]] = {}
     for scope, said in _scopes(value, place).items():
         own = v.below(place, scope)
         kind = _held(own, parse_scope, scope).kind
-        into = found.setdefault(scope, {})
-        for control, value in said.items():
-            into[control] = _value(kind, control, value, v.below(own, control))
+        found[scope] = {
+            control: _value(kind, control, text, v.below(own, control)) for control, text in said.items()
+        }
+    return found
+
+
+def limits(value: object, place: str) -> Limits:
+    found = default_limits()
+    for scope, said in statements(value, place).items():
+        found.setdefault(scope, {}).update(said)
     for scope, together in found.items():
         _held(v.below(place, scope), check_together, scope, together)
     return {scope: said for scope, said in found.items() if said}

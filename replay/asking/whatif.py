@@ -1,8 +1,8 @@
 """What if: a span of the history again, under other limits.
 
-The recorded commands are gone through from the state that the span starts from. An order that was let through but breaks a
-limit counts as denied, and nothing of what the venue did with it happens; an amend likewise, and from when it would have
-taken effect the order trades no more. Everything else is as recorded; what that leaves out is :data:`NOT_MODELLED`, and said.
+Two worlds are told the same commits: the recorded one, and :class:`~replay.asking.whatif_world.World`, in which the engine's own
+rules decide again under the limits of a file. Said is what would have been denied, what would have been let through, which kill
+switches would have engaged, and what both worlds came to; what is left out is :data:`NOT_MODELLED`, and said too.
 """
 
 import decimal
@@ -14,37 +14,39 @@ import attrs
 import msgspec
 
 from oms._config_values import plain
+from oms.aggregates.bust import undoing
 from oms.aggregates.money import EXACT, ZERO
+from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position, PositionKey
 from oms.journal.reader import StoredFrame
+from oms.messages import controls as k
 from oms.messages import events as e
+from oms.messages.codes import Code
 from oms.messages.enums import Side
-from replay.asking.whatif_book import Book, Counts, Market, Purse, Working
-from replay.asking.whatif_limits import Attempt, Breach, LimitSet, LimitsFile, unit_of
+from oms.messages.frames import Commit
+from replay.asking.whatif_file import OtherLimits
+from replay.asking.whatif_world import Verdict, World
 from replay.history import EventId, History
 
 MAX_TOLD: Final = 10_000
-"""Denials that are told one by one; beyond it they are counted."""
+"""Verdicts of a kind that are told one by one; beyond it they are counted."""
 NOT_MODELLED: Final = (
     "The market does not react: what was not traded would have moved prices, and others would have had those trades.",
     "Other orders are filled as they were. With orders gone, the rest might have filled more, sooner, or at other prices.",
     "Strategies do not react: they would have seen a denial, and placed, amended and canceled otherwise from then on.",
-    "Funds are not held against the venue's again: orders that were denied for want of funds stay denied.",
+    "An order that would have been let through is told, and nothing more: what the venue would have done with it is not known.",
     "An amend that is denied leaves its order working with the old terms; it is taken not to fill from then on.",
-    "Funding is left out: it depends on the position at each funding time.",
-    "The loss of the first day counts from where the span starts.",
-    "P&L is by position. `oms replay pnl` has a book for each strategy, which may split realised and unrealised otherwise.",
+    "What a kill switch cancels is canceled at once. One that engages by itself stays so, unless a person released it as recorded.",
+    "Figures are those of the recorded events up to where the span starts: peaks and daily losses of before stand.",
 )
-_DAY_NS: Final = 86_400 * 10**9
 
 
-class Denial(msgspec.Struct, frozen=True, kw_only=True):
-    """An order or an amend that the limits would have denied.
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """An order or an amend that would have been decided otherwise.
 
     Args:
         what: ``place`` or ``amend``. ``quantity``, ``price``: as asked for.
-        code: of the first limit that it breaks; ``scope``: where that stands in the file.
-        value: what stands against ``limit``, were it let through.
+        code, message: what it would have been denied with; for what would have been let through, what it was denied with.
     """
 
     at: int
@@ -59,10 +61,17 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal | None
     strategy: str
-    code: str
+    code: Code
+    message: str
+
+
+class Killed(msgspec.Struct, frozen=True, kw_only=True):
+    """A kill switch that would have engaged by itself. ``cause``: the control that trips it."""
+
+    at: int
     scope: str
-    limit: Decimal | int
-    value: Decimal | int
+    cause: str
+    reason: str
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +79,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         volume: sum of quantity × price of the fills.
-        unrealised: how it changed from the start to the end, at the prices then.
-        net: realised + unrealised − fees, without ``other_fees``, which are by asset and not valued.
-        peak_exposure: the most that positions were worth together, long or short; ``peak_open_notional``: working orders.
+        unrealised: how it changed from the start to the end, at the marks then.
+        net: realised + unrealised − fees + funding, without ``other_fees``, which are by asset and not valued.
     """
 
     orders: int
@@ -82,10 +90,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     realised: Decimal
     unrealised: Decimal
     fees: Decimal
+    funding: Decimal
     net: Decimal
     other_fees: dict[str, Decimal]
-    peak_exposure: Decimal
-    peak_open_notional: Decimal
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,22 +104,15 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     whatif: Figures
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A position at the end, and the largest it was, long or short."""
-
-    quantity: Decimal
-    peak: Decimal
-
-
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was held, and what would have been."""
+    """What was held at the end, and what would have been."""
 
     exchange: str
     account: str
     market: str
     symbol: str
-    actual: Held
-    whatif: Held
+    actual: Decimal
+    whatif: Decimal
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +120,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         first, last: sequences of the frames that were gone through; 0 for none.
-        denied: how many orders and amends; ``denied_by``: by code; ``denials``: the first :data:`MAX_TOLD` of them.
-        untold: limit → attempts that it could not be held against, because no price was known.
-        unpriced: positions without any price, which are taken at cost.
+        limits: what the file says.
+        denied: orders and amends that were let through and would have been denied. ``denied_by``: by code. ``denials``: the
+            first :data:`MAX_TOLD` of them.
+        passed: orders that were denied and would have been let through. ``passed_by``: by the code they were denied with.
+            ``passes``: the first :data:`MAX_TOLD` of them.
+        kills: kill switches that would have engaged by themselves.
+        unpriced: positions without a mark, which are taken at cost.
     """
 
     first: int
@@ -132,22 +136,60 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, Any]
     denied: int
     denied_by: dict[str, int]
-    denials: list[Denial]
+    denials: list[Changed]
+    passed: int
+    passed_by: dict[str, int]
+    passes: list[Changed]
+    kills: list[Killed]
     accounts: list[AccountRow]
     positions: list[PositionRow]
-    untold: dict[str, int]
     unpriced: list[str]
     not_modelled: tuple[str, ...] = NOT_MODELLED
 
 
-@attrs.frozen
-class _Made:
-    """What a position has made since the journal began."""
+_Purse = tuple[str, str]
+"""(account, settlement asset)"""
 
-    realised: Decimal
-    unrealised: Decimal
-    fees: Decimal
-    other_fees: dict[str, Decimal]
+
+@attrs.define(slots=True)
+class _Counts:
+    orders: int = 0
+    amends: int = 0
+    fills: int = 0
+    volume: Decimal = ZERO
+
+
+class _Told:
+    """Verdicts, counted by code, the first of them kept."""
+
+    def __init__(self) -> None:
+        self.by: dict[str, int] = {}
+        self.first: list[Changed] = []
+
+    def add(self, changed: Changed) -> None:
+        self.by[changed.code] = self.by.get(changed.code, 0) + 1
+        if len(self.first) < MAX_TOLD:
+            self.first.append(changed)
+
+
+class _Side:
+    """One of the two worlds: its state, and what happened in it during the span."""
+
+    def __init__(self, state: Partition) -> None:
+        self.state = state
+        self.counts: dict[_Purse, _Counts] = {}
+        self.start = {
+            key: attrs.evolve(each, other_fees=dict(each.other_fees)) for key, each in state.positions.items()
+        }
+        self.unrealised = {key: _unrealised(state, each) for key, each in state.positions.items()}
+
+    def count(self, account: str, settle: str) -> _Counts:
+        return self.counts.setdefault((account, settle), _Counts())
+
+    def trade(self, event: e.OrderFilled, settle: str, size: Decimal, count: int) -> None:
+        counts = self.count(event.account, settle)
+        counts.fills += count
+        counts.volume += event.quantity * event.price * size * count
 
 
 class WhatIf:
@@ -160,22 +202,16 @@ class WhatIf:
     Memory grows with the orders that are denied, by their ids.
     """
 
-    def __init__(self, history: History, file: LimitsFile) -> None:
-        self._partition = history.partition
+    def __init__(self, history: History, file: OtherLimits) -> None:
         self._file = file
-        self._market = Market(history.partition)
+        self.kills: list[Killed] = []
         with decimal.localcontext(EXACT):
-            self.actual = Book(history.partition, self._market)
-            self.whatif = Book(history.partition, self._market)
-            self._start = {key: self._made(position) for key, position in self.actual.positions.items()}
-        self.limits = LimitSet(file)
-        self.denied: set[str] = set()
-        self.denials: list[Denial] = []
-        self._denied_by: dict[str, int] = {}
-        # Order → revision of the amend that was denied, and orders for which such a one has taken effect.
-        self._refused: dict[str, int] = {}
-        self._frozen: set[str] = set()
-        self._day: int | None = None
+            self.world = World(history.partition, file, self._kill)
+            self._actual = _Side(history.partition)
+            self._whatif = _Side(self.world.state)
+        self._denied, self._passed = _Told(), _Told()
+        self._stored: StoredFrame | None = None
+        self._open: tuple[int, int] | None = None
         self._first = self._last = self._at_first = self._at_last = 0
 
     # -- walking
@@ -184,276 +220,195 @@ class WhatIf:
         """See :class:`replay.asking.span.Visitor`."""
         self._first = self._first or stored.sequence
         self._last = stored.sequence
+        self._stored = stored
 
     def event(self, event: Any, at: int, place: EventId) -> None:
         """See :class:`replay.asking.span.Visitor`."""
         self._at_first, self._at_last = self._at_first or at, at
-        day = at // _DAY_NS
-        if day != self._day:
-            if self._day is not None:
-                self.actual.begin_day()
-                self.whatif.begin_day()
-            self._day = day
-        rule = _RULES.get(type(event))
-        if rule is not None:
-            rule(self, event, at, place[0])
+        if place[:2] != self._open:
+            self._finish()
+            self._open = place[:2]
+            self.world.check(at)
+        commit = self._commit()
+        if isinstance(event, e.OrderPlaced | e.OrderDenied):
+            self._placed(commit, event, place[0])
+        elif isinstance(event, e.OrderAmendRequested):
+            self._amended(commit, event, place[0])
+        else:
+            happened = self.world.apply(event, at)
+            if isinstance(event, e.OrderFilled | e.TradeBusted):
+                self._traded(event, happened)
         order_id = getattr(event, "order_id", None)
         if order_id is not None:
-            self._follow(order_id)
+            self.world.follow(order_id, at)
 
     def end(self) -> None:
         """See :class:`replay.asking.span.Visitor`."""
+        self._finish()
 
-    def _follow(self, order_id: str) -> None:
-        """Let an order work in both worlds as long as it does, where it is in them."""
-        order = self._partition.orders.get(order_id)
-        if order is None or not order.working:
-            self.actual.end(order_id)
-            self.whatif.end(order_id)
+    def _commit(self) -> Commit:
+        assert self._stored is not None, "a frame begins before its events"
+        assert self._open is not None, "a commit begins before its events"
+        return self._stored.frame.commits[self._open[1]]
+
+    def _finish(self) -> None:
+        if self._open is not None:
+            self.world.finish(self._commit(), self._open[0])
+            self._open = None
+
+    def _placed(self, commit: Commit, event: e.OrderPlaced | e.OrderDenied, sequence: int) -> None:
+        verdict = self.world.place(commit, event)
+        settle = self._settle(event.exchange, event.market, event.symbol)
+        if isinstance(event, e.OrderDenied):
+            if verdict is None:
+                self._passed.add(
+                    _changed("place", event, event, commit.at, sequence, (event.code, event.message))
+                )
             return
-        if order_id not in self.actual.working:
-            self.actual.take_up(order)
-        if order_id not in self.whatif.working and not self._gone(order_id):
-            self.whatif.take_up(order)
-
-    def _gone(self, order_id: str) -> bool:
-        """Whether the venue, in the other world, does nothing with this order any more."""
-        return order_id in self.denied or order_id in self._frozen
-
-    def _placed(self, event: e.OrderPlaced, at: int, sequence: int) -> None:
-        key = (event.exchange, event.account, event.market, event.symbol)
-        instrument = self._market.instrument(key)
-        value_price = self._market.price(instrument)
-        price = event.price or event.trigger_price or value_price or event.reserve_price
-        unit = unit_of(instrument, price)
-        order = Working(key, event.side, event.quantity, ZERO, unit or ZERO, instrument.settle)
-        self.actual.place(event.order_id, order, at)
-        attempt = Attempt(
-            key=key,
-            instrument=instrument,
-            side=event.side,
-            quantity=event.quantity,
-            leaves=event.quantity,
-            price=event.price,
-            unit=unit,
-            value_price=value_price,
-            reduce_only=event.reduce_only,
-            at=at,
-        )
-        breach = self.limits.breach(self.whatif, attempt)
-        if breach is None:
-            self.whatif.place(event.order_id, attrs.evolve(order), at)
+        self._actual.count(event.account, settle).orders += 1
+        if verdict is None:
+            self._whatif.count(event.account, settle).orders += 1
         else:
-            self.denied.add(event.order_id)
-            self._deny("place", event.order_id, event.strategy, attempt, breach, sequence)
+            self._denied.add(_changed("place", event, event, commit.at, sequence, verdict))
 
-    def _amend_requested(self, event: e.OrderAmendRequested, at: int, sequence: int) -> None:
-        order = self._partition.orders[event.order_id]
-        key = (order.exchange, order.account, order.market, order.symbol)
-        self.actual.ask_amend(key, at)
-        if event.order_id in self.denied:
-            return
-        working = self.whatif.working.get(event.order_id)
-        instrument = self._market.instrument(key)
-        value_price = self._market.price(instrument)
-        filled = order.cumulative if working is None else working.cumulative
-        attempt = Attempt(
-            key=key,
-            instrument=instrument,
-            side=order.side,
-            quantity=event.quantity,
-            leaves=event.quantity - filled,
-            price=event.price,
-            unit=unit_of(instrument, event.price or order.trigger_price or value_price),
-            value_price=value_price,
-            reduce_only=order.reduce_only,
-            at=at,
-            replaces=working,
-        )
-        breach = self.limits.breach(self.whatif, attempt)
-        if breach is None:
-            self.whatif.ask_amend(key, at)
-            self._refused.pop(event.order_id, None)
-        else:
-            self._refused[event.order_id] = event.revision
-            self._deny("amend", event.order_id, order.strategy, attempt, breach, sequence)
+    def _amended(self, commit: Commit, event: e.OrderAmendRequested, sequence: int) -> None:
+        order = self._actual.state.orders[event.order_id]
+        settle = self._settle(order.exchange, order.market, order.symbol)
+        self._actual.count(order.account, settle).amends += 1
+        there = event.order_id not in self.world.gone
+        verdict = self.world.amend(commit, event)
+        if verdict is not None:
+            self._denied.add(_changed("amend", order, event, commit.at, sequence, verdict))
+        elif there:
+            self._whatif.count(order.account, settle).amends += 1
 
-    def _amended(self, event: e.OrderAmended, at: int, sequence: int) -> None:
-        self.actual.amend(event.order_id, event.quantity, event.price)
-        if self._refused.get(event.order_id) == event.revision:
-            self._frozen.add(event.order_id)
-            return
-        self._frozen.discard(event.order_id)
-        self.whatif.amend(event.order_id, event.quantity, event.price)
+    def _traded(self, event: e.OrderFilled | e.TradeBusted, happened: bool) -> None:
+        instrument = self._actual.state.instruments[event.exchange, event.market, event.symbol]
+        count = 1 if isinstance(event, e.OrderFilled) else -1
+        trade = event if isinstance(event, e.OrderFilled) else undoing(event)
+        for side in (self._actual, self._whatif) if happened else (self._actual,):
+            side.trade(trade, instrument.settle, instrument.contract_size, count)
 
-    def _filled(self, event: e.OrderFilled, at: int, sequence: int) -> None:
-        instrument = self._market.instrument((event.exchange, event.account, event.market, event.symbol))
-        if self._market.traded(instrument, event.price):
-            self._priced(instrument.key)
-        self.actual.fill(event, at)
-        if not self._gone(event.order_id):
-            self.whatif.fill(event, at)
+    def _kill(self, event: k.KillSwitchEngaged, at: int) -> None:
+        self.kills.append(Killed(at=at, scope=event.scope, cause=event.cause, reason=event.reason))
 
-    def _busted(self, event: e.TradeBusted, at: int, sequence: int) -> None:
-        self.actual.bust(event, at)
-        if not self._gone(event.order_id):
-            self.whatif.bust(event, at)
-
-    def _restated(self, event: e.OrderRestated, at: int, sequence: int) -> None:
-        self.actual.amend(event.order_id, event.quantity, event.price)
-        self.whatif.amend(event.order_id, event.quantity, event.price)
-
-    def _adjusted(self, event: e.PositionAdjusted, at: int, sequence: int) -> None:
-        self.actual.adopt(event)
-        self.whatif.adopt(event)
-
-    def _marked(self, event: e.MarksRecorded, at: int, sequence: int) -> None:
-        for symbol in event.marks:
-            self._priced((event.exchange, event.market, symbol))
-
-    def _listed(self, event: e.InstrumentListed, at: int, sequence: int) -> None:
-        self._priced((event.exchange, event.market, event.symbol))
-
-    def _priced(self, key: tuple[str, str, str]) -> None:
-        self.actual.priced(key)
-        self.whatif.priced(key)
-
-    def _deny(
-        self, what: str, order_id: str, strategy: str, attempt: Attempt, breach: Breach, sequence: int
-    ) -> None:
-        code = breach.bound.check.code
-        self._denied_by[code] = self._denied_by.get(code, 0) + 1
-        if len(self.denials) == MAX_TOLD:
-            return
-        exchange, account, market, symbol = attempt.key
-        self.denials.append(
-            Denial(
-                at=attempt.at,
-                sequence=sequence,
-                what=what,
-                order_id=order_id,
-                exchange=exchange,
-                account=account,
-                market=market,
-                symbol=symbol,
-                side=attempt.side,
-                quantity=attempt.quantity,
-                price=attempt.price,
-                strategy=strategy,
-                code=code,
-                scope=breach.bound.scope,
-                limit=breach.bound.limit,
-                value=breach.value,
-            )
-        )
+    def _settle(self, exchange: str, market: str, symbol: str) -> str:
+        return self._actual.state.instruments[exchange, market, symbol].settle
 
     # -- reporting
 
     def report(self) -> Report:
         """What was and what would have been."""
-        unpriced = self.actual.unpriced | self.whatif.unpriced
         with decimal.localcontext(EXACT):
             accounts, positions = list(self._accounts()), list(self._positions())
+            unpriced = sorted(
+                ".".join(key)
+                for side in (self._actual, self._whatif)
+                for key, each in side.state.positions.items()
+                if each.unrealised(_instrument(side.state, each)) is None
+            )
         return Report(
             first=self._first,
             last=self._last,
             at_first=self._at_first,
             at_last=self._at_last,
-            limits=_given(plain(self._file)),
-            denied=sum(self._denied_by.values()),
-            denied_by=self._denied_by,
-            denials=self.denials,
+            limits=plain(self._file),
+            denied=sum(self._denied.by.values()),
+            denied_by=self._denied.by,
+            denials=self._denied.first,
+            passed=sum(self._passed.by.values()),
+            passed_by=self._passed.by,
+            passes=self._passed.first,
+            kills=self.kills,
             accounts=accounts,
             positions=positions,
-            untold=self.limits.untold,
-            unpriced=sorted(".".join(key) for key in unpriced),
+            unpriced=list(dict.fromkeys(unpriced)),
         )
 
     def _accounts(self) -> Iterator[AccountRow]:
-        purses = {(key[1], self._market.instrument(key).settle) for key in self.actual.positions}
-        # Peaks of both worlds begin at the same state, so that the recorded one has all that there is.
-        purses |= set(self.actual.counts) | set(self.actual.peak_open)
-        for purse in sorted(purses):
+        purses = {
+            (each.account, _instrument(side.state, each).settle)
+            for side in (self._actual, self._whatif)
+            for each in side.state.positions.values()
+        }
+        for purse in sorted(purses | set(self._actual.counts)):
             yield AccountRow(
                 account=purse[0],
                 settle=purse[1],
-                actual=self._figures(self.actual, purse),
-                whatif=self._figures(self.whatif, purse),
+                actual=_figures(self._actual, purse),
+                whatif=_figures(self._whatif, purse),
             )
 
-    def _figures(self, book: Book, purse: Purse) -> Figures:
-        realised = unrealised = fees = ZERO
-        other_fees: dict[str, Decimal] = {}
-        for key, position in book.positions.items():
-            if (key[1], self._market.instrument(key).settle) != purse:
-                continue
-            start, end = self._start.get(key, _NOTHING), self._made(position)
-            realised += end.realised - start.realised
-            unrealised += end.unrealised - start.unrealised
-            fees += end.fees - start.fees
-            for asset, fee in end.other_fees.items():
-                paid = fee - start.other_fees.get(asset, ZERO)
-                if paid:
-                    other_fees[asset] = other_fees.get(asset, ZERO) + paid
-        counts = book.counts.get(purse, Counts())
-        return Figures(
-            orders=counts.orders,
-            amends=counts.amends,
-            fills=counts.fills,
-            volume=counts.volume,
-            realised=realised,
-            unrealised=unrealised,
-            fees=fees,
-            net=realised + unrealised - fees,
-            other_fees=other_fees,
-            peak_exposure=book.peak_exposure.get(purse, ZERO),
-            peak_open_notional=book.peak_open.get(purse, ZERO),
-        )
-
-    def _made(self, position: Position) -> _Made:
-        key = (position.exchange, position.account, position.market, position.symbol)
-        instrument = self._market.instrument(key)
-        price = self._market.price(instrument)
-        unrealised = ZERO
-        if price is not None or not position.quantity:
-            unrealised = position.quantity * (price or ZERO) * instrument.contract_size - position.cost
-        return _Made(position.realised, unrealised, position.fees, dict(position.other_fees))
-
     def _positions(self) -> Iterator[PositionRow]:
-        for key in sorted(self.actual.positions):
+        actual, whatif = self._actual.state.positions, self._whatif.state.positions
+        for key in sorted({**actual, **whatif}):
             yield PositionRow(
                 exchange=key[0],
                 account=key[1],
                 market=key[2],
                 symbol=key[3],
-                actual=_held(self.actual, key),
-                whatif=_held(self.whatif, key),
+                actual=_quantity(actual, key),
+                whatif=_quantity(whatif, key),
             )
 
 
-def _held(book: Book, key: PositionKey) -> Held:
-    position = book.positions.get(key)
-    return Held(
-        quantity=ZERO if position is None else position.quantity, peak=book.peak_position.get(key, ZERO)
+def _changed(what: str, order: Any, asked: Any, at: int, sequence: int, verdict: Verdict) -> Changed:
+    return Changed(
+        at=at,
+        sequence=sequence,
+        what=what,
+        order_id=order.order_id,
+        exchange=order.exchange,
+        account=order.account,
+        market=order.market,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=asked.quantity,
+        price=asked.price,
+        strategy=order.strategy,
+        code=verdict[0],
+        message=verdict[1],
     )
 
 
-def _given(limits: Any) -> Any:
-    """Limits without those that are not set."""
-    if not isinstance(limits, dict):
-        return limits
-    return {name: found for name, one in limits.items() if (found := _given(one)) not in (None, {})}
+def _quantity(positions: dict[PositionKey, Position], key: PositionKey) -> Decimal:
+    found = positions.get(key)
+    return ZERO if found is None else found.quantity
 
 
-_NOTHING: Final = _Made(ZERO, ZERO, ZERO, {})
-_RULES: Final[dict[type, Any]] = {
-    e.OrderPlaced: WhatIf._placed,
-    e.OrderAmendRequested: WhatIf._amend_requested,
-    e.OrderAmended: WhatIf._amended,
-    e.OrderFilled: WhatIf._filled,
-    e.PositionAdjusted: WhatIf._adjusted,
-    e.TradeBusted: WhatIf._busted,
-    e.OrderRestated: WhatIf._restated,
-    e.MarksRecorded: WhatIf._marked,
-    e.InstrumentListed: WhatIf._listed,
-}
+def _instrument(state: Partition, position: Position) -> Any:
+    return state.instruments[position.exchange, position.market, position.symbol]
+
+
+def _unrealised(state: Partition, position: Position) -> Decimal:
+    return position.unrealised(_instrument(state, position)) or ZERO
+
+
+def _figures(side: _Side, purse: _Purse) -> Figures:
+    realised = unrealised = fees = funding = ZERO
+    other_fees: dict[str, Decimal] = {}
+    for key, position in side.state.positions.items():
+        if (position.account, _instrument(side.state, position).settle) != purse:
+            continue
+        start = side.start.get(key) or Position(*key)
+        realised += position.realised - start.realised
+        fees += position.fees - start.fees
+        funding += position.funding - start.funding
+        unrealised += _unrealised(side.state, position) - side.unrealised.get(key, ZERO)
+        for asset, fee in position.other_fees.items():
+            paid = fee - start.other_fees.get(asset, ZERO)
+            if paid:
+                other_fees[asset] = other_fees.get(asset, ZERO) + paid
+    counts = side.counts.get(purse, _Counts())
+    return Figures(
+        orders=counts.orders,
+        amends=counts.amends,
+        fills=counts.fills,
+        volume=counts.volume,
+        realised=realised,
+        unrealised=unrealised,
+        fees=fees,
+        funding=funding,
+        net=realised + unrealised - fees + funding,
+        other_fees=other_fees,
+    )

@@ -12,25 +12,30 @@ from oms.cli.exits import EPILOG, Exit
 from replay.asking.moment import iso
 from replay.asking.span import Span, before, walk
 from replay.asking.whatif import Report, WhatIf
-from replay.asking.whatif_limits import LimitsFile, check_names, read_limits
+from replay.asking.whatif_file import OtherLimits, check_file, read_file
 from replay.cli import common as c
 from replay.cli.asking import show
 from replay.cli.spans import span_options
 
-_DENIED: Final = (
+_CHANGED: Final = (
     render.Column("TIME (UTC)", lambda row: render.time_text(row.at)),
     render.Column("SEQUENCE", lambda row: row.sequence),
     render.Column("WHAT", lambda row: row.what),
     render.Column("ORDER", lambda row: row.order_id),
     render.Column("ACCOUNT", lambda row: row.account),
+    render.Column("STRATEGY", lambda row: row.strategy),
     render.Column("SYMBOL", lambda row: row.symbol),
     render.Column("SIDE", lambda row: row.side.value),
     render.Column("QUANTITY", lambda row: row.quantity),
     render.Column("PRICE", lambda row: "" if row.price is None else row.price),
     render.Column("CODE", lambda row: row.code),
-    render.Column("LIMIT", lambda row: row.limit),
-    render.Column("VALUE", lambda row: row.value),
-    render.Column("FROM", lambda row: row.scope, lambda _row: "dim"),
+    render.Column("BECAUSE", lambda row: row.message, lambda _row: render.DIM),
+)
+_KILLED: Final = (
+    render.Column("TIME (UTC)", lambda row: render.time_text(row.at)),
+    render.Column("SCOPE", lambda row: row.scope),
+    render.Column("CAUSE", lambda row: row.cause),
+    render.Column("BECAUSE", lambda row: row.reason, lambda _row: render.DIM),
 )
 
 
@@ -54,21 +59,20 @@ _TRADING: Final = (
     *_both("ORDERS", "orders"),
     *_both("FILLS", "fills"),
     *_both("VOLUME", "volume"),
-    *_both("PEAK EXPOSURE", "peak_exposure"),
-    *_both("PEAK OPEN VALUE", "peak_open_notional"),
 )
 _PNL: Final = (
     *_ACCOUNT,
     *_both("REALISED", "realised"),
     *_both("UNREALISED", "unrealised"),
     *_both("FEES", "fees"),
+    *_both("FUNDING", "funding"),
     *_both("NET", "net"),
 )
 _POSITIONS: Final = (
     render.Column("ACCOUNT", lambda row: row.account),
     render.Column("SYMBOL", lambda row: f"{row.exchange}.{row.market}.{row.symbol}"),
-    *_both("POSITION", "quantity"),
-    *_both("PEAK", "peak"),
+    render.Column("POSITION", lambda row: row.actual),
+    render.Column("→ WHAT IF", lambda row: row.whatif, lambda _row: "bold"),
 )
 
 
@@ -78,22 +82,23 @@ _POSITIONS: Final = (
     "file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
-    help="The limits, in YAML; configs/whatif-limits.yaml explains every key.",
+    help="The limits, in YAML: the section risk of a configuration, or scope → control → value.",
 )
 @span_options
 @c.json_option
 @c.where_options
 def whatif(file: Path, span: Span, as_json: bool, where: c.Where) -> None:
-    """Go through a span again under other limits: what would have been denied, and what would have followed.
+    """Go through a span again under other limits: what would have been denied or let through, and what would have followed.
 
-    An order that was let through but breaks a limit is taken away with all its fills; everything else is as recorded.
-    What that leaves out is said with the answer.
+    What was asked is decided again by the engine's own rules. What the file says of a control at a scope stands in place of
+    what was said of it there; all other limits are as they were. An order that is denied is taken away with all its fills;
+    everything else is as recorded. What that leaves out is said with the answer.
 
     \b
     oms replay whatif --limits limits.yaml --from 2026-11-20 --to 2026-11-21
     """
     try:
-        limits = read_limits(file)
+        limits = read_file(file)
         report = c.run(_gone_through(limits, span, where))
     except ConfigError as error:
         # One about the file as a whole names it itself.
@@ -105,7 +110,7 @@ def whatif(file: Path, span: Span, as_json: bool, where: c.Where) -> None:
     _print(report)
 
 
-async def _gone_through(limits: LimitsFile, span: Span, where: c.Where) -> Report:
+async def _gone_through(limits: OtherLimits, span: Span, where: c.Where) -> Report:
     async with c.opened(where) as source:
         with c.progress("what if") as move:
             history = await before(
@@ -113,7 +118,8 @@ async def _gone_through(limits: LimitsFile, span: Span, where: c.Where) -> Repor
             )
             found = WhatIf(history, limits)
             await walk(source, history, span, found, progress=move)
-    check_names(limits, history.partition)
+    # Against the end: what the file names may have come to be within the span.
+    check_file(limits, history.partition)
     return found.report()
 
 
@@ -126,15 +132,21 @@ def _print(report: Report) -> None:
         f"Denied: {report.denied:,}"
         + "".join(f", {number:,} by {code}" for code, number in sorted(report.denied_by.items()))
     )
-    show(_DENIED, report.denials, "nothing would have been denied")
+    show(_CHANGED, report.denials, "nothing would have been denied")
+    click.echo(
+        f"\nLet through: {report.passed:,}"
+        + "".join(f", {number:,} denied with {code}" for code, number in sorted(report.passed_by.items()))
+    )
+    show(_CHANGED, report.passes, "nothing else would have been let through")
+    if report.kills:
+        click.echo("\nKill switches that would have engaged")
+        show(_KILLED, report.kills, "")
     click.echo("\nTrading")
     show(_TRADING, report.accounts, "none")
     click.echo("\nP&L of the span")
     show(_PNL, report.accounts, "none")
     click.echo("\nPositions")
     show(_POSITIONS, report.positions, "none")
-    for name, number in sorted(report.untold.items()):
-        click.echo(f"{name} could not be held against {number:,} orders: no price was known")
     if report.unpriced:
         click.echo(f"Taken at cost, because no price was known: {', '.join(report.unpriced)}")
     click.echo("\nNot modelled")
