@@ -62,7 +62,9 @@ def die_at(point):
 async def watched_append(self, commits):
     global latched
     latching = any(b'"KillSwitchEngaged.' in commit for commit in commits)
-    if latching:
+    if latching and is_armed("before"):
+        # What it has said too early has left.
+        await self._nc.flush()
         die_at("before")
     sequence = await append(self, commits)
     if latching:
@@ -163,11 +165,14 @@ class Tap:
 
 
 class Record:
-    """What the journal says: (index, event) in order, and of orders placed the index and the event."""
+    """What the journal says: (index, event) in order, the times of their commits (UTC ns), of orders placed the index and the
+    event, and when each was first decided to be placed, and to be canceled."""
 
     def __init__(self) -> None:
         self.events: list[tuple[int, Any]] = []
+        self.times: list[int] = []
         self.placed: dict[str, tuple[int, e.OrderPlaced]] = {}
+        self.decided: dict[tuple[type[Any], str], int] = {}
 
     @classmethod
     async def read(cls, nc: Client) -> "Record":
@@ -178,8 +183,11 @@ class Record:
             for event in commit.events:
                 index = len(record.events)
                 record.events.append((index, event))
+                record.times.append(commit.at)
                 if isinstance(event, e.OrderPlaced):
                     record.placed[event.order_id] = (index, event)
+                if isinstance(event, e.OrderPlaced | e.OrderCancelRequested):
+                    record.decided.setdefault((type(event), event.order_id), commit.at)
         return record
 
     def of(self, kind: type[Any], since: int = 0, until: float = float("inf")) -> Iterator[tuple[int, Any]]:
@@ -283,6 +291,11 @@ class Desk:
             for strategy in STRATEGIES
         ]
 
+    async def kill(self, scope: str) -> int:
+        """Kill a scope, and return how many instructions had been told when that was answered."""
+        await self.client.kill(scope, by="kim", reason="it looks odd")
+        return len(self.tap.told)
+
     def venue(self, exchange: str = "binance") -> ControlClient:
         """The control of a simulated exchange; to be entered."""
         return ControlClient(self.stack.ca_path, self.stack.simulator_port, exchange)
@@ -338,8 +351,9 @@ async def desk_in(directory: Path) -> AsyncIterator[Desk]:
         await stack.processes.stop(ENGINE)
         await engine.start()
         tap, nc = Tap(), await nats.connect(stack.config.nats.url)
-        await nc.subscribe("instruct.>", cb=tap.hear)
         async with OmsClient.connect(stack.config.nats.url, account="main", patience_s=30) as client:
+            # On the connection that is answered: what is told before an answer is heard before it.
+            await client.nc.subscribe("instruct.>", cb=tap.hear)
             yield Desk(stack, engine, nc, client, tap)
         await nc.close()
         await engine.kill()

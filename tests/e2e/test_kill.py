@@ -2,7 +2,7 @@
 
 What is promised, and held here against the journal, the instructions on their way and the venues' own records:
 
-* Nothing that is placed behind the latch is ever told to a connector.
+* Nothing is told to a connector that does not stand in the journal, and nothing is placed behind the latch.
 * No order is told behind its own cancel, and one that is told beside it never comes to the venue.
 * Once a connector has an order's cancel, only what has left it already may still come to the venue. When the kill is answered
   the connectors have them all: it is answered behind the cancels, and an engine that starts repeats them before it serves.
@@ -73,7 +73,7 @@ async def _round(desk: Desk, scope: str, moment: str, rng: random.Random) -> Non
         await asyncio.sleep(rng.uniform(0.3, 0.8))
         await asyncio.gather(*(trader.place(BURST) for trader in traders))
         desk.tap.canceling.clear()
-        killed = asyncio.create_task(desk.client.kill(scope, by="kim", reason="it looks odd"))
+        killed = asyncio.create_task(desk.kill(scope))
         if moment in ("canceling", "random"):
             if moment == "canceling":
                 await asyncio.wait_for(desk.tap.canceling.wait(), 10)
@@ -83,7 +83,7 @@ async def _round(desk: Desk, scope: str, moment: str, rng: random.Random) -> Non
             desk.engine.arm(moment)
             await desk.engine.died()
         await desk.engine.start()
-        await killed
+        told = await killed
         answered = time.time_ns()
         # Once more, perhaps with cancels on their way.
         await asyncio.sleep(rng.uniform(0.0, 0.3))
@@ -98,7 +98,7 @@ async def _round(desk: Desk, scope: str, moment: str, rng: random.Random) -> Non
         (a.code == "KILL_SWITCH") is covers(scope, a) and a.result.ok is not covers(scope, a) for a in asked
     )
     record, venue = await Record.read(desk.nc), await desk.at_venues()
-    _holds(desk, record, venue, scope, answered)
+    _holds(desk, record, venue, scope, answered, told)
     if moment == "canceling":
         taken_back = [event for _, event in record.of(e.OrderCanceled) if event.reason == UNSENT]
         assert taken_back, "nothing waited for the rate limit: the test has shown nothing"
@@ -124,8 +124,14 @@ async def _trade_again(traders: list[Trader]) -> None:
         assert all(each.result.ok for each in answers), answers
 
 
-def _holds(desk: Desk, record: Record, venue: dict[str, dict[str, Any]], scope: str, answered: int) -> None:
-    """Hold the last kill of the scope, and its release, against journal, instructions and venue."""
+def _holds(
+    desk: Desk, record: Record, venue: dict[str, dict[str, Any]], scope: str, answered: int, told: int
+) -> None:
+    """Hold the last kill of the scope, and its release, against journal, instructions and venue.
+
+    Args:
+        answered: when the kill was answered, UTC ns. told: how many instructions had been told by then.
+    """
     latched = record.latched(scope)[-1][0]
     released = max(index for index, _ in record.of(KillSwitchReleased))
     before = {i for i, (index, order) in record.placed.items() if index < latched and covers(scope, order)}
@@ -138,7 +144,13 @@ def _holds(desk: Desk, record: Record, venue: dict[str, dict[str, Any]], scope: 
     assert not behind, "placed in a killed scope"
     cancels, submits = _told(desk.tap.told)
     taken_back = {event.order_id for _, event in record.of(e.OrderCanceled) if event.reason == UNSENT}
+    for kind, each in ((e.OrderPlaced, submits), (e.OrderCancelRequested, cancels)):
+        early = [
+            told for told in each.values() if told.at < record.decided.get((kind, told.order_id), told.at + 1)
+        ]
+        assert not early, f"told before it stood in the journal: {early}"
     arrived = {parse_venue_client_id(client_id)[0] for client_id in venue}
+    assert arrived <= record.placed.keys(), "at the venue, and not in the journal"
     assert not taken_back & arrived, "told to be taken back, and at the venue"
     beside = {i for i, submit in submits.items() if i in cancels and submit.message == cancels[i].message}
     assert not beside & arrived, "told beside its cancel, and at the venue"
@@ -152,6 +164,14 @@ def _holds(desk: Desk, record: Record, venue: dict[str, dict[str, Any]], scope: 
         if order_id in before:
             late = row["created_ns"] - answered
             assert late < ON_THE_WAY_NS, f"sent {late / 1e9:.3f} s after the kill was answered: {row}"
+    asked_with_it = {
+        order_id
+        for (kind, order_id), at in record.decided.items()
+        if kind is e.OrderCancelRequested and at == record.times[latched]
+    }
+    assert asked_with_it <= {each.order_id for each in desk.tap.told[:told] if each.kind == "cancel"}, (
+        "answered, and not told"
+    )
     asked = {event.order_id for _, event in record.of(e.OrderCancelRequested, latched, released)}
     assert asked <= before, "a cancel of what is not in the scope, or was not there"
     ended = [(event.order_id, event.reason) for _, event in record.of(e.OrderCanceled, latched, released)]
@@ -234,7 +254,7 @@ async def test_cancels_are_done_after_the_connector_died(desk: Desk, seed: int, 
     async with desk.venue() as venue:
         await venue.add_fault("drop_request", endpoint="DELETE /api/v3/order", probability_percent=60)
         desk.tap.canceling.clear()
-        await desk.client.kill(scope, by="kim")
+        told = await desk.kill(scope)
         answered = time.time_ns()
         await asyncio.wait_for(desk.tap.canceling.wait(), 10)
         await asyncio.sleep(rng.uniform(0.0, 0.2))
@@ -251,7 +271,7 @@ async def test_cancels_are_done_after_the_connector_died(desk: Desk, seed: int, 
     await _denied(traders, scope)
     await desk.none_open(scope)
     await _release(desk, scope)
-    _holds(desk, await Record.read(desk.nc), await desk.at_venues(), scope, answered)
+    _holds(desk, await Record.read(desk.nc), await desk.at_venues(), scope, answered, told)
     await _trade_again(traders)
     await desk.clear()
 
