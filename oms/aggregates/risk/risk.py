@@ -337,6 +337,7 @@ class Risk:
                 else:
                     each.sells += change
                 _resize(each)
+                _revalue(each, each.unit)
 
     def _leaves(self, state: "Partition", place: PositionKey, strategy: str) -> tuple[Leaf, Leaf]:
         leaf = self.leaves.get(place) or self.leaf(state, place)
@@ -383,8 +384,15 @@ class Risk:
         """An instrument has another mark. :meth:`settled` ends a list of them."""
         for asset in self._priced_by.get(key, ()):
             self._rate_again(state, asset, touched)
-        for leaf in self._of_instrument.get(key, ()):
-            self._reprice(leaf, touched)
+        leaves = self._of_instrument.get(key)
+        if not leaves:
+            return
+        price, rate, unit = self._prices(state.instruments[key])
+        for leaf in leaves:
+            # What is flat has earned no more by it.
+            if leaf.position.quantity:
+                _reckon(leaf, price, rate, touched)
+            _revalue(leaf, unit)
 
     def listed(self, instrument: Instrument) -> None:
         """An instrument has other terms."""
@@ -436,30 +444,18 @@ class Risk:
 
     def _reprice(self, leaf: Leaf, touched: dict[str, Totals] | None = None) -> None:
         """Bring value and profit of a leaf in line with position, mark and rate."""
-        instrument, position = leaf.instrument, leaf.position
-        mark, rate = instrument.mark, self.rates.get(instrument.settle)
-        quantity = position.quantity
-        open_profit = ZERO
-        if mark is not None:
-            price = mark * instrument.contract_size
-            leaf.unit = None if rate is None else price * rate
-            if quantity:
-                open_profit = quantity * price - position.cost
-        else:
-            leaf.unit = None
-        purse = leaf.purse
-        if purse is not None and open_profit != leaf.unrealised:
-            purse.unrealised += open_profit - leaf.unrealised
-            leaf.unrealised = open_profit
-        day = ZERO if rate is None else (position.earned + open_profit - position.day_base) * rate
-        change = day - leaf.day
-        if change:
-            leaf.day = day
-            for totals in leaf.totals:
-                totals.day += change
-                if touched is not None:
-                    touched[totals.scope] = totals
+        position = leaf.position
+        price, rate, unit = self._prices(leaf.instrument)
+        leaf.settled = position.earned - position.day_base
+        _reckon(leaf, price, rate, touched)
         _resize(leaf)
+        _revalue(leaf, unit)
+
+    def _prices(self, instrument: Instrument) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """What a unit of quantity is worth in the settlement asset, what that asset is in USD, and what the unit is in USD."""
+        rate = self.rates.get(instrument.settle)
+        price = None if instrument.mark is None else instrument.mark * instrument.contract_size
+        return price, rate, None if price is None or rate is None else price * rate
 
     def _best(self, touched: Iterable[Totals]) -> None:
         for totals in touched:
@@ -569,10 +565,11 @@ class Risk:
     def _carry(leaf: Leaf, position: Position) -> bool:
         leaf.day = ZERO
         base = fewest_places(position.earned + _open_profit(leaf))
-        if base == position.day_base:
-            return False
-        position.day_base = base
-        return True
+        moved = base != position.day_base
+        if moved:
+            position.day_base = base
+        leaf.settled = position.earned - base
+        return moved
 
     # -- image
 
@@ -615,13 +612,39 @@ def _open_profit(leaf: Leaf) -> Decimal:
     return position.quantity * instrument.mark * instrument.contract_size - position.cost
 
 
+def _reckon(
+    leaf: Leaf, price: Decimal | None, rate: Decimal | None, touched: dict[str, Totals] | None
+) -> None:
+    """Bring the profit of the day in line with what is settled, what is open, and its price."""
+    position = leaf.position
+    quantity = position.quantity
+    open_profit = ZERO if price is None or not quantity else quantity * price - position.cost
+    purse = leaf.purse
+    if purse is not None and open_profit != leaf.unrealised:
+        purse.unrealised += open_profit - leaf.unrealised
+        leaf.unrealised = open_profit
+    day = ZERO if rate is None else (leaf.settled + open_profit) * rate
+    change = day - leaf.day
+    if change:
+        leaf.day = day
+        for totals in leaf.totals:
+            totals.day += change
+            if touched is not None:
+                touched[totals.scope] = totals
+
+
 def _resize(leaf: Leaf) -> None:
-    """Bring the size that a leaf can come to, and what that is worth, in line with position, orders and unit."""
+    """Bring the size that a leaf can come to in line with position and orders."""
     quantity = leaf.position.quantity
     leaf.up = up = quantity + leaf.buys
     leaf.down = down = leaf.sells - quantity
-    leaf.worst = worst = max(down, up)
-    unit = leaf.unit
+    leaf.worst = max(down, up)
+
+
+def _revalue(leaf: Leaf, unit: Decimal | None) -> None:
+    """Bring what that size is worth in line with what a unit is."""
+    leaf.unit = unit
+    worst = leaf.worst
     unvalued = bool(leaf.position.unpriced) or (unit is None and bool(worst))
     if unvalued is not leaf.unvalued:
         leaf.unvalued = unvalued

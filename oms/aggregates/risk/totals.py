@@ -122,7 +122,8 @@ class Leaf:
         up, down: what the position comes to, long or short, if everything on that side filled and nothing on the other.
         worst: the larger of them, its largest size.
         unit: USD that a unit of quantity is worth at the mark; None while that is not known.
-        value: ``worst × unit``. ``day``: profit since the trading day began.
+        value: ``worst × unit``. ``day``: profit since the trading day began; ``settled``: of that, in the settlement asset, what
+            is no longer open, less what was open as the day began.
         totals: of the scopes that it counts in.
         purse: of its wallet, off spot; None on spot and for a strategy's part. ``unrealised``: what it has in there.
     """
@@ -139,6 +140,7 @@ class Leaf:
     unit: Decimal | None = None
     value: Decimal = ZERO
     day: Decimal = ZERO
+    settled: Decimal = ZERO
     unvalued: bool = False
     orders: int = 0
     purse: Purse | None = None
