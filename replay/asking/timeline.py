@@ -1,7 +1,8 @@
 """Timeline: everything that concerned an account, in order, a line each. Pure: a visitor of a span that hands lines on.
 
 A line is a client's command or an event. What belongs to no account is told where it concerns all: engines that start,
-losses that were accepted. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
+losses that were accepted, days that roll, valuations. Limits and kill switches are told to the accounts that their scope
+covers: of a strategy to the one that it is assigned to, of an unassigned one to all. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
 """
 
 from collections.abc import Callable
@@ -11,15 +12,17 @@ import attrs
 import msgspec
 
 from oms.journal.reader import StoredFrame
+from oms.messages import controls as k
 from oms.messages import events as e
 from oms.messages.frames import Commit
+from oms.messages.scopes import Scope, ScopeKind, parse_scope
 from oms.messages.subjects import ANY
 from replay.asking import wording
 from replay.asking.filters import Filters
 from replay.asking.steps import CLIENT, by_whom
 from replay.history import EventId, History
 
-_OF_ALL: Final = (e.JournalCreated, e.EngineStarted, e.LossAccepted)
+_OF_ALL: Final = (e.JournalCreated, e.EngineStarted, e.LossAccepted, k.DayRolled, k.ValuationSet)
 _ASIDE: Final = (e.Sealed, e.SigningKeyDeclared, e.InstrumentListed, e.MarksRecorded)
 _PLACE: Final = ("account", "exchange", "market", "symbol", "strategy")
 
@@ -136,6 +139,12 @@ class Timeline:
             value = getattr(event, name, None) or getattr(order, name, None)
             if value:
                 about[name] = value
+        scope = _scope(event)
+        if scope is not None and scope.name and not scope.is_each:
+            if scope.kind is ScopeKind.INSTRUMENT:
+                about.update(zip(("exchange", "market", "symbol"), scope.name.split("."), strict=True))
+            else:
+                about[scope.kind.value] = scope.name
         return about
 
     def _meant(self, event: Any, about: dict[str, Any]) -> bool:
@@ -145,6 +154,9 @@ class Timeline:
         narrow = filters.symbol != ANY or filters.strategy is not None
         if isinstance(event, _OF_ALL + _ASIDE) and not narrow:
             return True
+        scope = _scope(event)
+        if scope is not None:
+            return self._covered(scope, about)
         # A cancel of all that names no symbol is about each.
         anywhere = ANY if isinstance(event, e.CancelAllRequested) else ""
         return (
@@ -155,6 +167,30 @@ class Timeline:
             )
             and filters.strategy in (None, about.get("strategy", ""))
         )
+
+    def _covered(self, scope: Scope, about: dict[str, Any]) -> bool:
+        """Whether a scope covers the account, and anything that the filters leave of it."""
+        filters = self.filters
+        if any(
+            getattr(filters, name) not in (ANY, about.get(name, getattr(filters, name)))
+            for name in ("account", "exchange", "market", "symbol")
+        ):
+            return False
+        if scope.kind is ScopeKind.INSTRUMENT and not scope.is_each:
+            return filters.strategy is None
+        if filters.symbol != ANY:
+            return False
+        if scope.kind is ScopeKind.STRATEGY and not scope.is_each:
+            assigned = self.history.partition.risk.strategies.get(scope.name)
+            if filters.strategy is None:
+                return assigned is None or assigned.account == filters.account
+            return filters.strategy == scope.name
+        return filters.strategy is None
+
+
+def _scope(event: Any) -> Scope | None:
+    text = getattr(event, "scope", None)
+    return None if text is None else parse_scope(text)
 
 
 def _command(commit: Commit, verb: str, by: str, about: dict[str, Any]) -> Line:

@@ -87,6 +87,43 @@ def test_it_is_narrowed_by_symbol_and_strategy(maker: Maker) -> None:
     assert all(not line.strategy for line in lines(maker, strategy=""))
 
 
+def test_limits_and_kill_switches_that_cover_the_account_are_told() -> None:
+    """Of controls an account's timeline has what covers it, and narrowed what is about what is left; other accounts' not."""
+    maker = Maker()
+    maker.begin()
+    maker.cut()
+    behind = (maker.sequence, 9_999, 0)
+    person = {"by": "ann"}
+    maker.command("assign_strategy._.main._._", strategy="arb", capital="1000", **person)
+    maker.command("assign_strategy._.sub_arb._._", strategy="dip", capital="1000", **person)
+    for subject, scope in (
+        ("_._._._", "global"),
+        ("_._._._", "account:*"),
+        ("_.main._._", "account:main"),
+        ("_.sub_arb._._", "account:sub_arb"),
+        ("binance._._._", "exchange:binance"),
+        ("_._._._", "strategy:arb"),
+        ("_._._._", "strategy:dip"),
+        ("_._._._", "strategy:"),
+        ("binance._.spot.BTCUSDT", "instrument:binance.spot.BTCUSDT"),
+    ):
+        maker.command(f"set_limits.{subject}", scope=scope, limits={"max_position": "900"}, **person)
+    maker.command("kill._.main._._", scope="account:main", **person)
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", **person)
+    maker.cut()
+
+    def scopes(**options: Any) -> list[str]:
+        found = lines(maker, after=behind, **options)
+        return [line.event.scope for line in found if hasattr(line.event, "scope")]
+
+    everywhere = ["global", "account:*", "account:main", "exchange:binance", "strategy:arb", "strategy:"]
+    instrument = "instrument:binance.spot.BTCUSDT"
+    assert scopes() == [*everywhere, instrument, "account:main"]
+    assert scopes(strategy="arb") == ["strategy:arb"]
+    assert scopes(symbol="BTCUSDT") == [instrument]
+    assert scopes(symbol="ETHUSDT") == []
+
+
 def test_all_tells_the_rest() -> None:
     """Seals, instruments, marks and what connectors asked are told with ``everything`` alone."""
     maker = Maker()
