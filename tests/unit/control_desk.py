@@ -349,13 +349,16 @@ def _mark(desk: ControlDesk, words: Words) -> None:
     desk.done(f"report_marks.binance._.{market}._", {"marks": {symbol: words.next()}})
 
 
-def _wait(desk: ControlDesk, words: Words) -> None:
-    text = words.next()
+def duration(text: str) -> int:
+    """``1.5s`` in ns."""
     unit = text.lstrip("0123456789.")
-    number = text.removesuffix(unit)
-    whole, _, part = number.partition(".")
+    whole, _, part = text.removesuffix(unit).partition(".")
     size = _UNITS[unit]
-    desk.now += int(whole) * size + (int(part) * size // 10 ** len(part) if part else 0)
+    return int(whole) * size + (int(part) * size // 10 ** len(part) if part else 0)
+
+
+def _wait(desk: ControlDesk, words: Words) -> None:
+    desk.now += duration(words.next())
 
 
 def _clock(desk: ControlDesk, words: Words) -> None:
@@ -416,6 +419,13 @@ def _unassigned(desk: ControlDesk, words: Words) -> None:
 def _limit(desk: ControlDesk, words: Words) -> None:
     scope, name, value = words.next(), words.next(), words.next()
     desk.limit(SCOPES.get(scope, scope), **{name: value})
+
+
+def _overridden(desk: ControlDesk, words: Words) -> None:
+    name, control, value, lasts = words.next(), words.next(), words.next(), words.next()
+    scope = SCOPES.get(name, name)
+    fields = {"scope": scope, "limits": {control: value}, "until": desk.now + duration(lasts), "by": "ann"}
+    desk.command(f"override_limits.{tokens(scope)}", **fields)
 
 
 def _must(verb: str) -> Callable[[ControlDesk, Words], None]:
@@ -516,6 +526,7 @@ _STEPS: Final[dict[str, Callable[[ControlDesk, Words], None]]] = {
     "assign": _assigned,
     "unassign": _unassigned,
     "limit": _limit,
+    "overridden": _overridden,
     "amended": _must("amend"),
     "cancelled": _must("cancel"),
     "transferred": _must("transfer"),
