@@ -142,6 +142,7 @@ def test_all_tells_the_rest() -> None:
         "MarksRecorded",
         "report_marks",
         "start",
+        "begin_controls",
         "open_session",
         "report_balances",
         "report",
