@@ -21,17 +21,17 @@ before
     ``sent buy 1 @50000``: an order that the venue has not answered; ``works …``: that it has accepted; ``bought 1 @50000``, ``sold …``: that
     filled at that price, with ``fee 5 USDT``. ``filled 0.5 @50000``, ``gone``, ``doubt`` (the answer is lost), ``stays`` (the venue does not cancel) are
     about the last order, or that of ``#1``. ``amended``, ``cancelled``, ``transferred``, ``killed``, ``released`` are as the verbs below, let through.
-    ``rejected 2``: so many orders that the venue rejected (``turned-down``: the last one); ``differences 2``: a reconciliation found so many. ``mark 50000``, ``leverage 5``,
-    ``liquidation 47500``, ``funding -5``, ``holds main 5 USDT``, ``valued BNB 500``, ``arrived``, ``came-to-nothing`` (of the last transfer):
-    what is told. ``wait 1s``, ``clock 13:00:00``, ``watch`` (the engine looks what is due). ``assign arb main 5``, ``unassign arb main``; ``limit scope
-    control value``, ``overridden scope control value 60s`` (for so long); ``denied …``: an order that was.
+    ``rejected 2``: so many orders that the venue rejected (``turned-down``: the last one); ``differences 2``: a reconciliation found so many.
+    ``mark 50000``, ``leverage 5``, ``liquidation 47500``, ``funding -5``, ``holds main 5 USDT``, ``valued BNB 500``, ``arrived``, ``came-to-nothing`` (of
+    the last transfer): what is told. ``wait 1s``, ``clock 13:00:00``, ``watch`` (the engine looks what is due). ``assign arb main 5``,
+    ``unassign arb main``; ``limit scope control value``, ``overridden scope control value 60s`` (for so long); ``denied …``: an order that was.
 done
     ``place buy 1 @50000``, with ``market``, ``stop 49000``, ``reduce-only``, ``post-only``, ``of perp``, ``on sub``, ``by arb``; ``amend 2 @49000`` (either or both),
     ``cancel``; ``leverage 5`` to be set; ``transfer 5 USDT main to sub``; ``kill scope [reducing-allowed]``, ``release scope``; ``watch``. Several with ``+``, the same
     several times with ``3 x``, one after the other, or in one message with ``bulk`` before them.
 what comes of it
     ``ok``; the code that it is refused or denied with; ``waits`` (placed, and not sent before others are gone); with ``N to cancel`` when it has orders
-    cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``. As many as commands.
+    cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``, where nothing or something engages a kill switch. As many as commands.
 """
 
 from typing import Final, NamedTuple
@@ -857,50 +857,56 @@ SCENARIOS: Final[dict[str, str]] = {
         wrong |  |                                                       | bulk 2 x place buy 1 @50000 by arb on sub + place buy 1 @50000 on sub | 2 x STRATEGY_ACCOUNT + ok | in bulk each for itself
     """,
     "kill switch": """
-        global              |  | works buy 1 @40000; works buy 1 @40000 on sub                    | kill global                                  | ok, 2 to cancel           | everything is cancelled …
-        global              |  | killed global                                                    | place buy 1 @50000 + place buy 1 @50000 on sub | KILL_SWITCH + KILL_SWITCH | … and nothing placed
-        global              |  | killed global; released global                                   | place buy 1 @50000                           | ok                        | until a named person releases it
-        global              |  | works buy 1 @40000; killed global; stays                         | amend 0.5                                    | KILL_SWITCH               | nothing is amended, not to less either
-        global              |  | works buy 1 @40000; killed global; stays                         | cancel                                       | ok                        | a cancel is never refused
-        global              |  | killed global                                                    | bulk 3 x place buy 1 @50000                  | 3 x KILL_SWITCH           | in bulk none
-        global              |  | bought 1 @50000; killed global                                   | place sell 1 @50000                          | KILL_SWITCH               | nor what brings a position of 50,000 USD to zero
-        global reducing     |  | bought 1 @50000; killed global reducing-allowed                  | place sell 1 @50000                          | ok                        | but where that is allowed
-        global reducing     |  | bought 1 @50000; killed global reducing-allowed                  | place sell 1.001 @50000                      | KILL_SWITCH               | and no more than that
-        exchange            |  | works buy 1 @40000; works buy 1 @40000 on sub                    | kill exchange                                | ok, 2 to cancel           | all of an exchange
-        exchange            |  | killed exchange                                                  | place buy 1 @50000                           | KILL_SWITCH               | nothing is placed there
-        exchange            |  | killed exchange; released exchange                               | place buy 1 @50000                           | ok                        | until it is released
-        exchange            |  | works buy 1 @40000; killed exchange; stays                       | amend 0.5                                    | KILL_SWITCH               | nothing is amended
-        exchange            |  | works buy 1 @40000; killed exchange; stays                       | cancel                                       | ok                        | a cancel is never refused
-        exchange            |  | bought 1 @50000; killed exchange                                 | place sell 1 @50000                          | KILL_SWITCH               | nothing reduces
-        exchange reducing   |  | bought 1 @50000; killed exchange reducing-allowed                | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH          | but where that is allowed
-        account             |  | works buy 1 @40000; works buy 1 @40000 of eth; works buy 1 @40000 on sub | kill account                                 | ok, 2 to cancel           | all of an account
-        account             |  | killed account                                                   | place buy 1 @50000 + place buy 1 @50000 on sub | KILL_SWITCH + ok          | another trades on
-        account             |  | killed account; released account                                 | place buy 1 @50000                           | ok                        | until it is released
-        account             |  | works buy 1 @40000; killed account; stays                        | amend 0.5                                    | KILL_SWITCH               | nothing is amended
-        account             |  | works buy 1 @40000; killed account; stays                        | cancel                                       | ok                        | a cancel is never refused
-        account             |  | bought 1 @50000; killed account                                  | place sell 1 @50000                          | KILL_SWITCH               | nothing reduces
-        account reducing    |  | bought 1 @50000; killed account reducing-allowed                 | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH          | but where that is allowed
-        account reducing    |  | bought 1 @50000; killed account reducing-allowed                 | bulk 3 x place sell 0.4 @50000               | 2 x ok + KILL_SWITCH      | in bulk 0.8 BTC of 1: a third 0.4 would turn it
-        account reducing    |  | bought 1 @50000; killed account reducing-allowed; works sell 0.5 @50000 | amend 1.001                                  | KILL_SWITCH               | an order that reduces is not amended to one that does not …
-        account reducing    |  | bought 1 @50000; killed account reducing-allowed; works sell 0.5 @50000 | amend 1                                      | ok                        | … but to all of it
-        strategy            |  | works buy 1 @40000 by arb; works buy 1 @40000                    | kill strategy                                | ok, 1 to cancel           | all of a strategy
-        strategy            |  | killed strategy                                                  | place buy 1 @50000 by arb + place buy 1 @50000 | KILL_SWITCH + ok          | its account trades on
-        strategy            |  | killed strategy; released strategy                               | place buy 1 @50000 by arb                    | ok                        | until it is released
-        strategy            |  | works buy 1 @40000 by arb; killed strategy; stays                | amend 0.5                                    | KILL_SWITCH               | nothing is amended
-        strategy            |  | works buy 1 @40000 by arb; killed strategy; stays                | cancel                                       | ok                        | a cancel is never refused
-        strategy            |  | bought 1 @50000 by arb; killed strategy                          | place sell 1 @50000 by arb                   | KILL_SWITCH               | nothing reduces
-        strategy reducing   |  | bought 1 @50000 by arb; killed strategy reducing-allowed         | place sell 1 @50000 by arb + place buy 1 @50000 by arb | ok + KILL_SWITCH          | but where that is allowed
-        instrument          |  | works buy 1 @40000; works buy 1 @40000 on sub; works buy 1 @2500 of eth | kill instrument                              | ok, 2 to cancel           | all of an instrument, in all accounts
-        instrument          |  | killed instrument                                                | place buy 1 @50000 + place buy 1 @2500 of eth | KILL_SWITCH + ok          | others trade on
-        instrument          |  | holds main 50000 USDT of perp; killed instrument                 | place buy 0.5 @50000 of perp                 | ok                        | the same symbol of another market too
-        instrument          |  | killed instrument; released instrument                           | place buy 1 @50000                           | ok                        | until it is released
-        instrument          |  | works buy 1 @40000; killed instrument; stays                     | amend 0.5                                    | KILL_SWITCH               | nothing is amended
-        instrument          |  | works buy 1 @40000; killed instrument; stays                     | cancel                                       | ok                        | a cancel is never refused
-        instrument          |  | bought 1 @50000; killed instrument                               | place sell 1 @50000                          | KILL_SWITCH               | nothing reduces
-        instrument reducing |  | bought 1 @50000; killed instrument reducing-allowed              | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH          | but where that is allowed
-        two                 |  | killed account; killed global; released account                  | place buy 1 @50000                           | KILL_SWITCH               | released in one scope, another still holds
-        two reducing        |  | bought 1 @50000; killed account reducing-allowed; killed global  | place sell 1 @50000                          | KILL_SWITCH               | and lets nothing through that only the other would
-        two reducing        |  | bought 1 @50000; killed account reducing-allowed; killed global reducing-allowed | place sell 1 @50000                          | ok                        | but what both let through
+        global              |  | works buy 1 @40000; works buy 1 @40000 on sub                    | kill global                                  | ok, 2 to cancel            | everything is cancelled …
+        global              |  | killed global                                                    | place buy 1 @50000 + place buy 1 @50000 on sub | KILL_SWITCH + KILL_SWITCH  | … and nothing placed
+        global              |  | killed global; released global                                   | place buy 1 @50000                           | ok                         | until a named person releases it
+        global              |  | works buy 1 @40000; killed global; stays                         | amend 0.5                                    | KILL_SWITCH                | nothing is amended, not to less either
+        global              |  | works buy 1 @40000; killed global; stays                         | cancel                                       | ok                         | a cancel is never refused
+        global              |  | killed global                                                    | bulk 3 x place buy 1 @50000                  | 3 x KILL_SWITCH            | in bulk none
+        global              |  | bought 1 @50000; killed global                                   | place sell 1 @50000                          | KILL_SWITCH                | nor what brings a position of 50,000 USD to zero
+        global reducing     |  | bought 1 @50000; killed global reducing-allowed                  | place sell 1 @50000                          | ok                         | but where that is allowed
+        global reducing     |  | bought 1 @50000; killed global reducing-allowed                  | place sell 1.001 @50000                      | KILL_SWITCH                | and no more than that
+        exchange            |  | works buy 1 @40000; works buy 1 @40000 on sub                    | kill exchange                                | ok, 2 to cancel            | all of an exchange
+        exchange            |  | killed exchange                                                  | place buy 1 @50000                           | KILL_SWITCH                | nothing is placed there
+        exchange            |  | killed exchange; released exchange                               | place buy 1 @50000                           | ok                         | until it is released
+        exchange            |  | works buy 1 @40000; killed exchange; stays                       | amend 0.5                                    | KILL_SWITCH                | nothing is amended
+        exchange            |  | works buy 1 @40000; killed exchange; stays                       | cancel                                       | ok                         | a cancel is never refused
+        exchange            |  | bought 1 @50000; killed exchange                                 | place sell 1 @50000                          | KILL_SWITCH                | nothing reduces
+        exchange reducing   |  | bought 1 @50000; killed exchange reducing-allowed                | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH           | but where that is allowed
+        account             |  | works buy 1 @40000; works buy 1 @40000 of eth; works buy 1 @40000 on sub | kill account                                 | ok, 2 to cancel            | all of an account
+        account             |  | killed account                                                   | place buy 1 @50000 + place buy 1 @50000 on sub | KILL_SWITCH + ok           | another trades on
+        account             |  | killed account; released account                                 | place buy 1 @50000                           | ok                         | until it is released
+        account             |  | works buy 1 @40000; killed account; stays                        | amend 0.5                                    | KILL_SWITCH                | nothing is amended
+        account             |  | works buy 1 @40000; killed account; stays                        | cancel                                       | ok                         | a cancel is never refused
+        account             |  | bought 1 @50000; killed account                                  | place sell 1 @50000                          | KILL_SWITCH                | nothing reduces
+        account reducing    |  | bought 1 @50000; killed account reducing-allowed                 | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH           | but where that is allowed
+        account reducing    |  | bought 1 @50000; killed account reducing-allowed                 | bulk 3 x place sell 0.4 @50000               | 2 x ok + KILL_SWITCH       | in bulk 0.8 BTC of 1: a third 0.4 would turn it
+        account reducing    |  | bought 1 @50000; killed account reducing-allowed; works sell 0.5 @50000 | amend 1.001                                  | KILL_SWITCH                | an order that reduces is not amended to one that does not …
+        account reducing    |  | bought 1 @50000; killed account reducing-allowed; works sell 0.5 @50000 | amend 1                                      | ok                         | … but to all of it
+        strategy            |  | works buy 1 @40000 by arb; works buy 1 @40000                    | kill strategy                                | ok, 1 to cancel            | all of a strategy
+        strategy            |  | killed strategy                                                  | place buy 1 @50000 by arb + place buy 1 @50000 | KILL_SWITCH + ok           | its account trades on
+        strategy            |  | killed strategy; released strategy                               | place buy 1 @50000 by arb                    | ok                         | until it is released
+        strategy            |  | works buy 1 @40000 by arb; killed strategy; stays                | amend 0.5                                    | KILL_SWITCH                | nothing is amended
+        strategy            |  | works buy 1 @40000 by arb; killed strategy; stays                | cancel                                       | ok                         | a cancel is never refused
+        strategy            |  | bought 1 @50000 by arb; killed strategy                          | place sell 1 @50000 by arb                   | KILL_SWITCH                | nothing reduces
+        strategy reducing   |  | bought 1 @50000 by arb; killed strategy reducing-allowed         | place sell 1 @50000 by arb + place buy 1 @50000 by arb | ok + KILL_SWITCH           | but where that is allowed
+        instrument          |  | works buy 1 @40000; works buy 1 @40000 on sub; works buy 1 @2500 of eth | kill instrument                              | ok, 2 to cancel            | all of an instrument, in all accounts
+        instrument          |  | killed instrument                                                | place buy 1 @50000 + place buy 1 @2500 of eth | KILL_SWITCH + ok           | others trade on
+        instrument          |  | holds main 50000 USDT of perp; killed instrument                 | place buy 0.5 @50000 of perp                 | ok                         | the same symbol of another market too
+        instrument          |  | killed instrument; released instrument                           | place buy 1 @50000                           | ok                         | until it is released
+        instrument          |  | works buy 1 @40000; killed instrument; stays                     | amend 0.5                                    | KILL_SWITCH                | nothing is amended
+        instrument          |  | works buy 1 @40000; killed instrument; stays                     | cancel                                       | ok                         | a cancel is never refused
+        instrument          |  | bought 1 @50000; killed instrument                               | place sell 1 @50000                          | KILL_SWITCH                | nothing reduces
+        instrument reducing |  | bought 1 @50000; killed instrument reducing-allowed              | place sell 1 @50000 + place buy 1 @50000     | ok + KILL_SWITCH           | but where that is allowed
+        two                 |  | killed account; killed global; released account                  | place buy 1 @50000                           | KILL_SWITCH                | released in one scope, another still holds
+        two reducing        |  | bought 1 @50000; killed account reducing-allowed; killed global  | place sell 1 @50000                          | KILL_SWITCH                | and lets nothing through that only the other would
+        two reducing        |  | bought 1 @50000; killed account reducing-allowed; killed global reducing-allowed | place sell 1 @50000                          | ok                         | but what both let through
+        again               |  | works buy 1 @40000; cancelled                                    | kill account                                 | ok                         | what is asked to be cancelled already is not asked again
+        left over           |  | works buy 1 @40000; killed account; stays; wait 1.999999999s     | watch                                        | quiet                      | what the venue did not cancel …
+        left over           |  | works buy 1 @40000; killed account; stays; wait 2s               | watch                                        | quiet, 1 to cancel         | … it is asked to again, 2 s later
+        left over           |  | works buy 1 @40000; killed account; stays; wait 2s               | watch + watch                                | quiet, 1 to cancel + quiet | and not twice at once
+        left over           |  | works buy 1 @40000 on sub; killed account; wait 1h               | watch                                        | quiet                      | out of scope nothing is
+        left over reducing  |  | bought 1 @50000; killed account reducing-allowed; wait 1s; works sell 1 @50000; wait 10s | watch                                        | quiet                      | nor is what was let through since
     """,
     "limits that change": """
         lowered    | account max_order_value 60000                | limit account max_order_value 49999                              | place buy 1 @50000                           | MAX_ORDER_VALUE       | lowered it holds at once: 50,000 USD of at most 49,999
