@@ -35,6 +35,7 @@ from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
 from oms.engine.beginning import otherwise
 from oms.engine.facts import RefusedFacts
+from oms.engine.intake import SLICE_NS, Intake, party_of
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
@@ -128,6 +129,8 @@ class Engine:
         self.state = Partition()
         self._writer: JournalWriter
         self._queue: BatchQueue
+        self._intake = Intake()
+        self._come = asyncio.Event()
         self._watch: Watch
         self._refused_facts: RefusedFacts
         self._in_flight: list[tuple[str, bytes]] = []
@@ -268,11 +271,12 @@ class Engine:
         self._serving = True
         self.ready.set()
         flushing, watching = asyncio.create_task(self._flush()), asyncio.create_task(self._watching())
+        deciding = asyncio.create_task(self._decide_waiting())
         stopping = asyncio.create_task(stop.wait())
         attesting = [] if self._notary is None else [self._notary.working]
         try:
             await asyncio.wait(
-                [flushing, watching, stopping, *attesting], return_when=asyncio.FIRST_COMPLETED
+                [flushing, watching, deciding, stopping, *attesting], return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             self.ready.clear()
@@ -280,14 +284,16 @@ class Engine:
             await _quietly(subscription.unsubscribe())
             # Not cancelled when it takes longer: a cancelled flush breaks nats-py's connection for good.
             await asyncio.wait([leaving], timeout=STOP_WITHIN_S)
-            await end([stopping, watching])
+            await end([stopping, watching, deciding])
+            for request in self._intake.clear():
+                await _quietly(request.respond(_unknown("the engine stops, or rebuilds its state")))
             # No command gets in any more; what is decided is still made durable and answered, or given up.
             if self._unsealed and not self._defect:
                 self._seal()
             self._closing = True
             self._wake.set()
             await asyncio.wait([flushing])
-        for task in (flushing, watching):
+        for task in (flushing, watching, deciding):
             if not task.cancelled() and (error := task.exception()) is not None:
                 await self._tell_unknown(error)
                 raise error
@@ -399,6 +405,36 @@ class Engine:
         if self._defect:
             await request.respond(_unknown("the engine rebuilds its state"))
             return
+        party = party_of(request.subject, self.state.accounts)
+        if party is None:
+            await self._answer(request)
+            return
+        if self._intake.at_once(party):
+            started = time.perf_counter_ns()
+            await self._answer(request)
+            if self._intake.spend(party, time.perf_counter_ns() - started):
+                asyncio.get_running_loop().call_soon(self._intake.next_turn)
+            return
+        try:
+            self._intake.put(party, request)
+        except Refused as refused:
+            await request.respond(codec.encode(failed(None, refused)))
+            return
+        self._come.set()
+
+    async def _decide_waiting(self) -> None:
+        """Work on what waits, a slice at a time: between two of them messages are read, and others' are decided."""
+        while True:
+            await self._come.wait()
+            self._come.clear()
+            while self._intake and not self._defect:
+                ends = time.perf_counter_ns() + SLICE_NS
+                while self._intake and not self._defect and time.perf_counter_ns() < ends:
+                    await self._answer(self._intake.take())
+                await asyncio.sleep(0)
+
+    async def _answer(self, request: Request) -> None:
+        """Decide one message; it is answered once what was decided is durable."""
         try:
             payload = self._decide(request.subject, request.data)
         except Exception as error:

@@ -194,7 +194,9 @@ async def trading_desk(directory: Path) -> AsyncIterator[Trading]:
         async def client(account: str) -> OmsClient:
             exchange = "binance" if account == "main" else exchange_of(account)
             url = stack.config.nats.url
-            return await clients.enter_async_context(OmsClient.connect(url, account, exchange=exchange))
+            return await clients.enter_async_context(
+                OmsClient.connect(url, account, exchange=exchange, patience_s=30)
+            )
 
         traders = {name: Trader(await client(name), number) for number, name in enumerate(SUBS)}
         yield Trading(stack, await client("main"), traders)

@@ -1,0 +1,128 @@
+"""Intake: whose command is decided next, so that an account that floods delays itself alone.
+
+Everything comes over one connection and is read in turns, some hundred messages each. Of what a party (an account's cancels,
+or all else of it) sends in one turn only the first two milliseconds are worked on at once; the rest waits in a line of the
+party's own, and lines are served in rotation, a little at a time, with reading in between. Reading is never behind deciding,
+so nothing piles up in nats-server, where one account's messages would stand before everybody's.
+"""
+
+from collections import deque
+from collections.abc import Container
+from typing import Final
+
+import attrs
+from nats.micro.request import Request
+
+from oms.messages.codes import Code, Refused
+from oms.messages.subjects import ANY
+
+AT_ONCE_NS: Final = 2 * 10**6
+"""Work on one party's messages within a turn; what is more of them waits."""
+SLICE_NS: Final = 2 * 10**6
+"""Work on what waits, before messages are read again."""
+WAITING_MAX: Final = 4_000
+"""Messages of one party that may wait …"""
+WAITING_BYTES_MAX: Final = 4 * 1024 * 1024
+"""… their bytes …"""
+WAITING_ALL_MAX: Final = 50_000
+"""… and messages of all parties. Beyond any of these they are refused with OVERLOADED."""
+
+CANCELS: Final = frozenset({"cancel", "cancel_all", "kill"})
+"""Their line is another than that of an account's orders: whoever floods can still be stopped, also by himself."""
+STATEMENTS: Final = frozenset(
+    {
+        "declare_venue",
+        "list_instruments",
+        "open_session",
+        "close_session",
+        "list_live",
+        "report",
+        "report_balances",
+        "report_positions",
+        "report_reconciliation",
+        "report_transfer",
+        "report_marks",
+    }
+)
+"""Of connectors, which wait for each answer: they come in their order, and never behind a client."""
+
+Party = tuple[str, bool]
+"""Account, and whether it is its cancels."""
+
+
+@attrs.define
+class Line:
+    """What waits of one party."""
+
+    requests: deque[Request] = attrs.field(factory=deque)
+    size: int = 0
+
+
+def party_of(subject: str, known: Container[str]) -> Party | None:
+    """Whose command it is; None for what never waits. Accounts that are not known are one party together."""
+    verb, _, account, _ = subject.split(".", 3)
+    if verb in STATEMENTS:
+        return None
+    return account if account in known else ANY, verb in CANCELS
+
+
+class Intake:
+    """Lines of those who sent more than their share."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._lines: dict[Party, Line] = {}
+        self._spent_ns: dict[Party, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def at_once(self, party: Party) -> bool:
+        """Whether a message that came now is decided now."""
+        return party not in self._lines and self._spent_ns.get(party, 0) < AT_ONCE_NS
+
+    def spend(self, party: Party, ns: int) -> bool:
+        """Note work on a party's message; return whether it is the first of this turn."""
+        first = not self._spent_ns
+        self._spent_ns[party] = self._spent_ns.get(party, 0) + ns
+        return first
+
+    def next_turn(self) -> None:
+        """Everybody has the whole share again."""
+        self._spent_ns.clear()
+
+    def put(self, party: Party, request: Request) -> None:
+        """Have a message wait.
+
+        Raises:
+            Refused: OVERLOADED: too much of the party waits already.
+        """
+        line = self._lines.get(party) or Line()
+        if len(line.requests) >= WAITING_MAX or line.size + len(request.data) > WAITING_BYTES_MAX:
+            raise Refused(
+                Code.OVERLOADED, f"{len(line.requests):,} messages of account {party[0]} wait: send slower"
+            )
+        if self.waiting >= WAITING_ALL_MAX:
+            raise Refused(Code.OVERLOADED, f"{self.waiting:,} messages of all accounts wait: send slower")
+        self.waiting += 1
+        line = self._lines.setdefault(party, line)
+        line.requests.append(request)
+        line.size += len(request.data)
+
+    def take(self) -> Request:
+        """The next message that is decided: the first of the line that was served least recently. There must be one."""
+        party, line = next(iter(self._lines.items()))
+        del self._lines[party]
+        request = line.requests.popleft()
+        self.waiting -= 1
+        if line.requests:
+            line.size -= len(request.data)
+            self._lines[party] = line
+        return request
+
+    def clear(self) -> list[Request]:
+        """Everything that waits, which waits no longer."""
+        found = [request for line in self._lines.values() for request in line.requests]
+        self._lines.clear()
+        self.waiting = 0
+        return found

@@ -1,0 +1,213 @@
+"""Whose command is decided next: an account that floods delays itself alone."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.micro.request import Request
+
+from oms.engine import intake as module
+from oms.engine.engine import Engine
+from oms.engine.intake import AT_ONCE_NS, STATEMENTS, WAITING_BYTES_MAX, WAITING_MAX, Intake, party_of
+from oms.messages import codec
+from oms.messages.base import ClientCommand
+from oms.messages.codes import Code, Refused
+from oms.nats_server import EmbeddedNats
+from tests.engine.desk import Trader, Venue, engine_on
+
+KNOWN = frozenset({"main", "sub_arb"})
+PLACE = "place.binance.main.spot.BTCUSDT"
+ONE, OTHER = ("main", False), ("sub_arb", False)
+
+
+def request(data: bytes = b"{}") -> Request:
+    """A message that nobody waits for."""
+    return Request(Msg(Client(), subject=PLACE, data=data))
+
+
+# -- lines
+
+
+def test_an_account_and_its_cancels_are_two_parties_and_connectors_none() -> None:
+    """Cancels do not stand behind orders, what connectors state never waits, and strangers are one party together."""
+    assert party_of(PLACE, KNOWN) == ("main", False)
+    for verb in ("cancel", "cancel_all", "kill"):
+        assert party_of(f"{verb}.binance.main.spot._", KNOWN) == ("main", True)
+    assert party_of("kill._._._._", KNOWN) == ("_", True)
+    assert party_of("report.binance.main.spot._", KNOWN) is None
+    assert party_of("place.binance.who.spot.BTCUSDT", KNOWN) == party_of("place.binance.me.spot.X", KNOWN)
+
+
+def test_statements_are_all_that_no_client_says() -> None:
+    """A verb that is new is a client's, or is listed as a connector's."""
+    public = codec.COMMANDS.items()
+    spoken = {verb for verb, kind in public if not issubclass(kind, ClientCommand)} - codec.INTERNAL_VERBS
+    assert spoken == STATEMENTS
+
+
+def test_work_beyond_the_share_waits_until_the_next_turn() -> None:
+    """What is spent counts for its party alone, and only within the turn."""
+    intake = Intake()
+    assert intake.spend(ONE, AT_ONCE_NS - 1), "the first of a turn"
+    assert intake.at_once(ONE)
+    assert not intake.spend(ONE, 1)
+    assert not intake.at_once(ONE)
+    assert intake.at_once(OTHER)
+    assert intake.at_once(("main", True)), "its cancels"
+    intake.next_turn()
+    assert intake.at_once(ONE)
+
+
+def test_lines_are_served_in_rotation_and_each_in_order() -> None:
+    """Two that wait take turns, however many of one there are; nobody overtakes within a line."""
+    intake = Intake()
+    long, short = [request() for _ in range(4)], [request() for _ in range(2)]
+    for each in long:
+        intake.put(ONE, each)
+    for each in short:
+        intake.put(OTHER, each)
+    assert not intake.at_once(ONE), "while others of it wait"
+    taken = [intake.take() for _ in range(6)]
+    assert taken == [long[0], short[0], long[1], short[1], long[2], long[3]]
+    assert not intake
+    assert intake.at_once(ONE)
+
+
+def test_a_line_is_bounded_in_messages_and_in_bytes() -> None:
+    """Beyond either bound OVERLOADED, for this party alone; what was taken makes room again."""
+    intake = Intake()
+    for _ in range(WAITING_MAX):
+        intake.put(ONE, request())
+    with pytest.raises(Refused, match="messages of account main wait") as refused:
+        intake.put(ONE, request())
+    assert refused.value.code is Code.OVERLOADED
+    intake.put(OTHER, request(bytes(WAITING_BYTES_MAX)))
+    with pytest.raises(Refused):
+        intake.put(OTHER, request(b"x"))
+    intake.take()
+    intake.put(ONE, request())
+    intake.take()
+    assert len(intake.clear()) == WAITING_MAX
+    assert not intake
+
+
+def test_all_lines_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what may wait of everybody nobody's waits, and nothing is left of who was refused."""
+    monkeypatch.setattr(module, "WAITING_ALL_MAX", 2)
+    intake = Intake()
+    intake.put(ONE, request())
+    intake.put(ONE, request())
+    with pytest.raises(Refused, match="2 messages of all accounts wait"):
+        intake.put(OTHER, request())
+    assert intake.at_once(OTHER)
+    intake.take()
+    intake.put(OTHER, request())
+    assert (len(intake.clear()), intake.waiting) == (2, 0)
+    intake.put(OTHER, request())
+
+
+# -- the engine
+
+
+class Flood:
+    """Places of ``main``, sent without waiting, and what was answered."""
+
+    def __init__(self, nc: Client) -> None:
+        self._nc = nc
+        self.answered: Counter[str] = Counter()
+        self.ids: list[str] = []
+
+    async def send(self, count: int) -> None:
+        """Send them all."""
+        inbox = self._nc.new_inbox()
+        await self._nc.subscribe(inbox, cb=self._heard)
+        for number in range(count):
+            terms = {
+                "side": "buy",
+                "type": "limit",
+                "quantity": "0.0002",
+                "price": f"{40_000 + number % 5_000}",
+            }
+            payload = json.dumps({"command_id": f"flood-{number}", **terms}).encode()
+            await self._nc.publish(PLACE, payload, reply=inbox)
+        await self._nc.flush()
+
+    async def _heard(self, message: Msg) -> None:
+        answer: dict[str, Any] = json.loads(message.data)
+        self.answered["OK" if answer["ok"] else answer["error"]["code"]] += 1
+        if answer["ok"]:
+            self.ids.append(answer["order_id"])
+
+
+async def until(condition: Callable[[], Any], within_s: float = 30.0) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_flood_of_one_account_delays_no_other(
+    engine: Engine,
+    venue: Venue,
+    nc: Client,
+    nats_server: EmbeddedNats,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind thousands of one account's orders another's order, its own cancel and its connector are answered first."""
+    monkeypatch.setattr(module, "WAITING_MAX", 100_000)
+    other = Venue(nc, "sub_arb", "s2")
+    await other.open()
+    trader = Trader(nc)
+    first = await trader.place("first")
+    flood = Flood(await nats.connect(nats_server.url))
+    sending = asyncio.create_task(flood.send(4_000))
+    await until(lambda: flood.answered)
+    answers = [
+        await Trader(nc, "sub_arb").place("other"),
+        await trader.cancel("stop", first["order_id"]),
+        await venue.ask("list_live.binance.main.spot._", {"session": "s1", "after": ""}),
+    ]
+    decided = flood.answered.total()
+    assert [answer["ok"] for answer in answers] == [True] * 3, answers
+    await sending
+    await until(lambda: flood.answered.total() == 4_000)
+    assert set(flood.answered) == {"OK"}
+    assert decided < 2_000, f"{decided} of 4,000 went before"
+    assert sorted(set(flood.ids)) == flood.ids, "in the order in which they were sent"
+    await other.close()
+    await flood._nc.close()
+
+
+async def test_what_is_too_much_is_refused_at_once(
+    engine: Engine, venue: Venue, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond what may wait a flood is OVERLOADED, and nothing was done with what was refused."""
+    monkeypatch.setattr(module, "WAITING_MAX", 50)
+    flood = Flood(nc)
+    await flood.send(3_000)
+    await until(lambda: flood.answered.total() == 3_000)
+    assert set(flood.answered) == {"OK", "OVERLOADED"}
+    assert set(engine.state.orders) == set(flood.ids)
+
+
+async def test_what_waits_is_answered_when_the_engine_stops(
+    nats_server: EmbeddedNats, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is left without an answer: durable, or unknown, which the same command sent again finds out."""
+    monkeypatch.setattr(module, "WAITING_MAX", 100_000)
+    flood = Flood(nc)
+    async with engine_on(nats_server.url):
+        venue = Venue(nc)
+        await venue.open()
+        await flood.send(5_000)
+        await until(lambda: flood.answered)
+        await venue.close()
+    await nc.flush()
+    await until(lambda: flood.answered.total() == 5_000)
+    assert set(flood.answered) == {"OK", "JOURNAL_UNAVAILABLE"}, flood.answered
