@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition, reservation
+from oms.aggregates.risk.assignments import Assignment
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL
 from oms.aggregates.risk.latches import Latch
 from oms.aggregates.risk.risk import instrument_name
@@ -26,7 +28,10 @@ from oms.projections.limits import limit_rows
 from oms.projections.statements import Statements
 
 RULES: Final = "rules"
-"""Everything that no limit says: account, strategy and its capital, session, venue, instrument, position, funds."""
+"""Everything that no limit says: account, strategy, session, venue, instrument, position, funds."""
+CAPITAL: Final = "capital"
+"""What the strategy is assigned; see :mod:`oms.aggregates.risk.assignments`."""
+_ENDLESS: Final = Decimal(10) ** 40
 _WIDEST: Final = {"unassigned_strategies": "allow", "day_starts_at": "0"}
 NOTHING_LIMITED: Final = {name: _WIDEST.get(name, "off") for name in CONTROLS}
 _OF_NO_ORDER: Final = frozenset({"main_floor", "sub_cap", "day_starts_at", "kill_on", "kill_reduce_only"})
@@ -38,10 +43,10 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     """One control of one scope that covers the order.
 
     Args:
-        control: its name, ``kill_switch``, or RULES for everything that no limit says.
+        control: its name, ``kill_switch``, CAPITAL of the strategy, or RULES for everything that no limit says.
         limit: the value in force. ``source``: the scope that says it. ``stated``: the event it comes from.
         used, headroom: as `oms risk` showed them right before the order; None where nothing adds up.
-        held: whether the order passed it; None when it was not looked at, because RULES stood in the way before.
+        held: whether the order passed it; None when it is not known, because RULES stand in the way before it is looked at.
         code, message: what the order is denied with, by this control alone; empty when it passed.
     """
 
@@ -61,7 +66,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """How a place was decided.
 
     Args:
-        controls: RULES, then every control that is not off, from the widest scope on.
+        controls: RULES, CAPITAL, then every control that is not off, from the widest scope on.
         denied_by: the one that it was denied by; None when it was let through.
         mark: of the instrument at that moment, ``mark_age_ns`` old; None for none.
         unit: USD that one of the quantity was worth; None while that was not known.
@@ -128,16 +133,43 @@ def _each(
         f"instrument:{instrument_name(target.exchange, target.market, target.symbol)}": 4,
     }
     rows = [row for row in limit_rows(state, statements, now) if row.scope in covering]
-    latches = state.risk.latches
+    latches, assigned = state.risk.latches, state.risk.strategies
+    endless = {name: attrs.evolve(each, capital=_ENDLESS) for name, each in assigned.items()}
 
-    def under(scope: str, said: dict[str, str], latched: dict[str, Latch]) -> _Denied | None:
+    def under(
+        scope: str,
+        said: dict[str, str],
+        latched: dict[str, Latch],
+        strategies: dict[str, Assignment] = endless,
+    ) -> _Denied | None:
         alone = {GLOBAL: dict(NOTHING_LIMITED)}
         alone.setdefault(scope, {}).update(said)
-        with _standing(state, alone, latched):
+        with _standing(state, alone, latched, strategies):
             return _decide(state, target, command, now)
 
     rules = under(GLOBAL, {}, {})
+    # Funds are looked at behind the controls: whoever lacks them has passed those.
+    reached = rules is None or rules[0] is Code.INSUFFICIENT_FUNDS
+
+    def row_of(control: str, found: _Denied | None, looked_at: bool = reached, **fields: Any) -> Control:
+        stood = found is not None and found != rules
+        held = False if stood else True if looked_at else None
+        return Control(control=control, held=held, **fields, **_said(found if stood else None))
+
     yield Control(control=RULES, held=rules is None, **_said(rules))
+    mine = assigned.get(command.strategy)
+    if mine is not None:
+        scope = f"strategy:{command.strategy}"
+        used = state.risk.total(scope).exposure
+        yield row_of(
+            CAPITAL,
+            under(GLOBAL, {}, {}, assigned),
+            scope=scope,
+            limit=f"{mine.capital:f}",
+            source=scope,
+            used=used,
+            headroom=mine.capital - used,
+        )
     for row in sorted(rows, key=lambda row: covering[row.scope]):
         if row.control == KILL_SWITCH:
             found = under(GLOBAL, {}, {row.scope: latches[row.scope]})
@@ -145,17 +177,17 @@ def _each(
             continue
         else:
             found = under(row.scope, {row.control: row.limit}, {})
-        stood = found is not None and found != rules
-        yield Control(
-            control=row.control,
+        yield row_of(
+            row.control,
+            found,
+            # It is the very last that is looked at.
+            reached if row.control != "self_trade" else rules is None,
             scope=row.scope,
             limit=row.limit,
             source=row.source,
             used=row.used,
             headroom=row.headroom,
-            held=False if stood else True if rules is None else None,
             stated=row.stated,
-            **_said(found if stood else None),
         )
 
 
@@ -170,14 +202,19 @@ def _decide(state: Partition, target: Target, command: PlaceOrder, now: int) -> 
 
 
 @contextmanager
-def _standing(state: Partition, said: dict[str, dict[str, str]], latches: dict[str, Latch]) -> Iterator[None]:
-    """Let these statements and latches alone hold for as long as the block lasts."""
+def _standing(
+    state: Partition,
+    said: dict[str, dict[str, str]],
+    latches: dict[str, Latch],
+    strategies: dict[str, Assignment],
+) -> Iterator[None]:
+    """Let these statements, latches and assignments alone hold for as long as the block lasts."""
     risk, limits = state.risk, state.risk.limits
-    before = limits.said, limits.overrides, risk.latches
-    limits.said, limits.overrides, risk.latches = said, {}, latches
+    before = limits.said, limits.overrides, risk.latches, risk.strategies
+    limits.said, limits.overrides, risk.latches, risk.strategies = said, {}, latches, strategies
     risk.version += 1
     try:
         yield
     finally:
-        limits.said, limits.overrides, risk.latches = before
+        limits.said, limits.overrides, risk.latches, risk.strategies = before
         risk.version += 1

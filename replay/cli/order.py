@@ -17,7 +17,7 @@ from replay.asking.steps import Made, Part, Step
 from replay.asking.story import ADOPTED, DENIED, EARLIER, PLACED, STRANGER, Story
 from replay.cli import common as c
 
-_HELD: Final = {True: "held", False: "NOT HELD", None: "not reached"}
+_HELD: Final = {True: "held", False: "NOT HELD", None: "not known"}
 _HELD_STYLE: Final = {True: "green", False: "red", None: "yellow"}
 _BEGINNINGS: Final = {
     PLACED: "placed",

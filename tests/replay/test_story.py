@@ -153,6 +153,7 @@ SAID = [
     ("strategy:", "_._._._", "max_order_quantity", "2"),
     ("strategy:*", "_._._._", "max_messages", "2"),
     ("strategy:*", "_._._._", "price_collar", "0.05"),
+    ("global", "_._._._", "unassigned_strategies", "deny"),
 ]
 
 
@@ -202,6 +203,25 @@ def test_limits_are_explained_as_decided(
         assert by.stated.sequence > 1
     rows = {(each.scope, each.control) for each in found.controls}
     assert (("account:main", "max_position") in rows) is any(each[2] == "max_position" for each in said)
+
+
+def test_capital_is_a_control_of_its_own() -> None:
+    """What a strategy is assigned stands beside the limits: with its use, and as what denied the order where it did."""
+    maker = Maker()
+    maker.begin()
+    about = {"strategy": "arb", "capital": "8000", "by": "kim"}
+    assert maker.command("assign_strategy._.sub_arb._._", **about).reply.ok
+    let = maker.place("sub_arb", quantity="0.1", price="49000", strategy="arb")
+    denied = maker.place("sub_arb", quantity="0.1", price="48000", strategy="arb")
+    maker.cut()
+    for order_id, held in ((let, True), (denied, False)):
+        made = told(maker, order_id).steps[0].made
+        assert made is not None
+        assert made.controls is not None
+        rules, capital = made.controls.controls
+        assert (rules.control, rules.held, capital.control, capital.held) == (RULES, True, "capital", held)
+        assert (capital.limit, capital.used) == ("8000", 0 if held else 5000)
+        assert made.controls.denied_by is (None if held else capital)
 
 
 def test_a_denied_order_names_limit_figure_and_who_set_it() -> None:
