@@ -16,7 +16,7 @@ OMS_NATS=$(cat url)
 export OMS_NATS OMS_ACCOUNT=sub_arb
 
 # Who may trade what, and how much of it.
-oms accounts assign sub_arb arb --capital 15000 --by ann --id assign-1
+oms accounts assign sub_arb arb --capital 20000 --by ann --id assign-1
 oms accounts assign sub_arb dip --capital 10000 --by ann --id assign-2
 oms accounts assign main hedge --capital 10000 --by ann --id assign-3
 oms limits set strategy:arb max_position=8000 --by ann --reason 'first week' --id limit-1
