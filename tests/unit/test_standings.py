@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.aggregates.risk import risk
 from oms.handlers.risk_check import HELD_NS, decide_check_risk, is_due
+from oms.messages import codec
 from oms.messages.controls import Level, LimitCrossed
 from tests.unit.desk import Desk
 from tests.unit.futures_desk import FuturesDesk
@@ -20,9 +22,11 @@ def limits(desk: Desk, scope: str, subject: str, **said: str) -> None:
 
 
 def crossings(desk: Desk) -> list[LimitCrossed]:
-    """What a look finds, carried out."""
+    """What a look finds, carried out; a state from a snapshot finds the same to the letter."""
     with exactly():
         found = decide_check_risk(desk.state, desk.now)
+        again = decide_check_risk(image.load(image.dump(desk.state)), desk.now)
+    assert codec.encode(again) == codec.encode(found)
     assert is_due(desk.state, desk.now) is bool(found)
     desk.ask("check_risk._._._._", {})
     return [event for event in found if isinstance(event, LimitCrossed)]
