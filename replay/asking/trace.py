@@ -207,12 +207,14 @@ def trace(found: Found, steps: dict[str, list[Step]], looked_at: int) -> Trace:
             tree.add(step)
             if step.command_id:
                 related[step.command_id] = None
-    # What is about no order, such as the end of a cancel of all.
-    root.children += [
+    # What is about no order, where it stood: a latch before the cancels that it asks for, the end of a cancel of all behind.
+    bare = [
         _node(EVENT, event, wording.event(event), found.sequence, found.commit, made.at)
         for event in made.events
         if not getattr(event, "order_id", "")
     ]
+    first = next((i for i, event in enumerate(made.events) if getattr(event, "order_id", "")), len(bare))
+    root.children = [*bare[:first], *root.children, *bare[first:]]
     return Trace(
         command_id=made.command_id,
         account=found.account,

@@ -189,6 +189,19 @@ def test_a_cancel_of_all_leads_to_every_order() -> None:
     assert [child.order_id for child in found.tree.children] == [*ids, ""]
 
 
+def test_a_kill_tells_the_latch_before_the_cancels() -> None:
+    """What a kill led to begins with the kill switch, which was engaged before anything was cancelled."""
+    maker = Maker()
+    maker.begin()
+    maker.accept(maker.place())
+    maker.ask("kill._.main._._", command_id="stop", scope="account:main", by="ann")
+    maker.cut()
+    found = traced(maker, "stop")[0]
+    assert shape(found.tree) == {
+        "kill": ["KillSwitchEngaged", {"OrderCancelRequested": ["cancel"]}],
+    }
+
+
 def test_an_amend_leads_to_its_answer() -> None:
     """An amend's tree has its own answer; another amend's is not mistaken for it."""
     maker = Maker()
