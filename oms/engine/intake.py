@@ -1,7 +1,7 @@
 """Intake: whose command is decided next, so that an account that floods delays itself alone.
 
-Everything comes over one connection and is read in turns, some hundred messages each. Of what a party (an account's cancels,
-or all else of it) sends in one turn only the first two milliseconds are worked on at once; the rest waits in a line of the
+Everything comes over one connection and is read in turns, some hundred messages each. Of what a party (an account's kills, its
+cancels, or all else of it) sends in one turn only the first two milliseconds are worked on at once; the rest waits in a line of the
 party's own, and lines are served in rotation, a little at a time, with reading in between. Reading is never behind deciding,
 so nothing piles up in nats-server, where one account's messages would stand before everybody's.
 """
@@ -27,8 +27,9 @@ WAITING_BYTES_MAX: Final = 4 * 1024 * 1024
 WAITING_ALL_MAX: Final = 50_000
 """… and messages of all parties. Beyond any of these they are refused with OVERLOADED."""
 
-CANCELS: Final = frozenset({"cancel", "cancel_all", "kill"})
-"""Their line is another than that of an account's orders: whoever floods can still be stopped, also by himself."""
+LINES: Final = {"cancel": "cancels", "kill": "kills"}
+"""Verbs with a line apart from that of the account's orders, so that whoever floods can still be stopped, also by himself. What
+waits behind a kill is denied by its latch. ``cancel_all`` overtakes nothing: orders sent before it would be placed behind it."""
 STATEMENTS: Final = frozenset(
     {
         "declare_venue",
@@ -46,8 +47,8 @@ STATEMENTS: Final = frozenset(
 )
 """Of connectors, which wait for each answer: they come in their order, and never behind a client."""
 
-Party = tuple[str, bool]
-"""Account, and whether it is its cancels."""
+Party = tuple[str, str]
+"""Account, and which of its lines; ``_`` is the account of what names none, and no account that of those not known."""
 
 
 @attrs.define
@@ -63,7 +64,7 @@ def party_of(subject: str, known: Container[str]) -> Party | None:
     verb, _, account, _ = subject.split(".", 3)
     if verb in STATEMENTS:
         return None
-    return account if account in known else ANY, verb in CANCELS
+    return account if account == ANY or account in known else "", LINES.get(verb, "orders")
 
 
 class Intake:

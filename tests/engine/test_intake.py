@@ -23,7 +23,7 @@ from tests.engine.desk import Trader, Venue, engine_on
 
 KNOWN = frozenset({"main", "sub_arb"})
 PLACE = "place.binance.main.spot.BTCUSDT"
-ONE, OTHER = ("main", False), ("sub_arb", False)
+ONE, OTHER = ("main", "orders"), ("sub_arb", "orders")
 
 
 def request(data: bytes = b"{}") -> Request:
@@ -34,14 +34,17 @@ def request(data: bytes = b"{}") -> Request:
 # -- lines
 
 
-def test_an_account_and_its_cancels_are_two_parties_and_connectors_none() -> None:
-    """Cancels do not stand behind orders, what connectors state never waits, and strangers are one party together."""
-    assert party_of(PLACE, KNOWN) == ("main", False)
-    for verb in ("cancel", "cancel_all", "kill"):
-        assert party_of(f"{verb}.binance.main.spot._", KNOWN) == ("main", True)
-    assert party_of("kill._._._._", KNOWN) == ("_", True)
+def test_whose_message_it_is() -> None:
+    """Cancels and kills do not stand behind orders, connectors never wait, and strangers stand before nobody else."""
+    assert party_of(PLACE, KNOWN) == ONE
+    assert party_of("cancel.binance.main.spot._", KNOWN) == ("main", "cancels")
+    assert party_of("kill._.main._._", KNOWN) == ("main", "kills")
+    assert party_of("kill._._._._", KNOWN) == ("_", "kills")
+    assert party_of("cancel_all._.main._._", KNOWN) == ONE, "it cancels what was sent before it"
     assert party_of("report.binance.main.spot._", KNOWN) is None
-    assert party_of("place.binance.who.spot.BTCUSDT", KNOWN) == party_of("place.binance.me.spot.X", KNOWN)
+    strangers = {party_of(f"place.binance.{name}.spot.X", KNOWN) for name in ("who", "me")}
+    assert strangers == {("", "orders")}
+    assert party_of("set_limits._._._._", KNOWN) == ("_", "orders")
 
 
 def test_statements_are_all_that_no_client_says() -> None:
@@ -59,7 +62,7 @@ def test_work_beyond_the_share_waits_until_the_next_turn() -> None:
     assert not intake.spend(ONE, 1)
     assert not intake.at_once(ONE)
     assert intake.at_once(OTHER)
-    assert intake.at_once(("main", True)), "its cancels"
+    assert intake.at_once(("main", "cancels")), "its cancels"
     intake.next_turn()
     assert intake.at_once(ONE)
 
@@ -182,6 +185,18 @@ async def test_a_flood_of_one_account_delays_no_other(
     assert sorted(set(flood.ids)) == flood.ids, "in the order in which they were sent"
     await other.close()
     await flood._nc.close()
+
+
+async def test_a_cancel_of_all_overtakes_nothing(
+    engine: Engine, venue: Venue, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of orders sent before it by the same client, none is placed behind it."""
+    monkeypatch.setattr(module, "WAITING_MAX", 100_000)
+    flood = Flood(nc)
+    await flood.send(2_000)
+    answer = json.loads((await nc.request("cancel_all._.main._._", b'{"command_id":"all"}', timeout=30)).data)
+    assert answer["count"] == flood.answered["OK"] == 2_000
+    assert all(order.cancel_requested for order in engine.state.orders.values())
 
 
 async def test_what_is_too_much_is_refused_at_once(
