@@ -213,8 +213,8 @@ def trace(found: Found, steps: dict[str, list[Step]], looked_at: int) -> Trace:
         for event in made.events
         if not getattr(event, "order_id", "")
     ]
-    first = next((i for i, event in enumerate(made.events) if getattr(event, "order_id", "")), len(bare))
-    root.children = [*bare[:first], *root.children, *bare[first:]]
+    before = next((i for i, event in enumerate(made.events) if getattr(event, "order_id", "")), len(bare))
+    root.children = [*bare[:before], *root.children, *bare[before:]]
     return Trace(
         command_id=made.command_id,
         account=found.account,
