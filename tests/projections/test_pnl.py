@@ -8,7 +8,6 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms.aggregates import books
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.messages import queries as q
@@ -199,14 +198,3 @@ def test_old_days_become_one_and_nothing_is_lost(monkeypatch: Any) -> None:
     assert found.rows[-1].realised == 30
     assert (found.totals[0].realised, found.totals[0].fees) == (D(60), D(6))
     assert found.totals[0].other_fees == {"BNB": D("0.6")}
-
-
-def test_strategies_beyond_the_bound_share_a_book(monkeypatch: Any) -> None:
-    """The books stay bounded however many strategy names come, and nothing they made is lost."""
-    monkeypatch.setattr(books, "MAX_STRATEGIES", 2)
-    maker = Maker()
-    maker.begin()
-    for name in ("a", "b", "c", "d", "a"):
-        trade(maker, "buy", "1", "100", "1", "USDT", strategy=name)
-    rows = {row.strategy: row.trades for row in show(history(maker)).rows}
-    assert rows == {"a": 2, "b": 1, "_other": 2}
