@@ -95,6 +95,7 @@ class ControlDesk(Desk):
         self.orders: list[str] = []
         self.transfers: list[str] = []
         self.numbers = 0
+        self.control = ""
         super().__init__(ready=False)
         self.now = MIDNIGHT + DAY // 2
         self.ask("check_risk._._._._", {})
@@ -138,6 +139,7 @@ class ControlDesk(Desk):
 
     def play(self, row: Row) -> list[str]:
         """Do what a row says, and return what came of each command."""
+        self.control = row.control
         steps = [step.strip() for step in row.before.split(";") if step.strip()]
         if "limits" not in steps:
             steps.insert(0, "limits")
@@ -174,7 +176,9 @@ class ControlDesk(Desk):
             times, _, what = part.partition(" x ")
             commands += [what] * int(times) if what else [part]
         if not bulk:
-            return [self._answer(self._asked(each)) for each in commands]
+            return [
+                self._looked() if each == "look" else self._answer(self._asked(each)) for each in commands
+            ]
         asked = [self._asked(each) for each in commands]
         (subject,) = {subject for subject, _ in asked}
         parts, is_bulk = codec.split(json.dumps([fields for _, fields in asked]).encode())
@@ -215,6 +219,15 @@ class ControlDesk(Desk):
         assert not any(isinstance(event, k.DayRolled) for event in events)
         killed = [event for event in events if isinstance(event, k.KillSwitchEngaged)]
         return " and ".join(f"kills {event.scope} on {event.cause}" for event in killed)
+
+    def _looked(self) -> str:
+        frames = len(self.frames)
+        self.done("check_risk._._._._", {})
+        events = [
+            e for raw in self.frames[frames:] for commit in decode_frame(raw).commits for e in commit.events
+        ]
+        told = [e for e in events if isinstance(e, k.LimitCrossed) and e.control == self.control]
+        return " and ".join(f"{event.level} {event.scope}" for event in told) or "quiet"
 
     def terms(self, words: Words) -> tuple[str, dict[str, Any]]:
         """Subject and fields of a place: ``buy 1 @50000`` and what is said beside."""

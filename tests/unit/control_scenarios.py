@@ -27,11 +27,12 @@ before
     ``unassign arb main``; ``limit scope control value``, ``overridden scope control value 60s`` (for so long); ``denied …``: an order that was.
 done
     ``place buy 1 @50000``, with ``market``, ``stop 49000``, ``reduce-only``, ``post-only``, ``of perp``, ``on sub``, ``by arb``; ``amend 2 @49000`` (either or both),
-    ``cancel``; ``leverage 5`` to be set; ``transfer 5 USDT main to sub``; ``kill scope [reducing-allowed]``, ``release scope``; ``watch``. Several with ``+``, the same
+    ``cancel``; ``leverage 5`` to be set; ``transfer 5 USDT main to sub``; ``kill scope [reducing-allowed]``, ``release scope``; ``watch``, ``look``. Several with ``+``, the same
     several times with ``3 x``, one after the other, or in one message with ``bulk`` before them.
 what comes of it
     ``ok``; the code that it is refused or denied with; ``waits`` (placed, and not sent before others are gone); with ``N to cancel`` when it has orders
-    cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``, where nothing or something engages a kill switch. As many as commands.
+    cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``, where nothing or something engages a kill switch. Of ``look``, the same look at what
+    is due: ``quiet``, or that people are told of the section's control: ``near scope``, ``breached scope``, ``clear scope``. As many as commands.
 """
 
 from typing import Final, NamedTuple
@@ -351,25 +352,32 @@ SCENARIOS: Final[dict[str, str]] = {
         above          | global 5 | holds main 50000 USDT of perp; leverage 5.01                     | bulk 3 x place buy 1 @50000 of perp          | 3 x MAX_LEVERAGE        | in bulk none goes
     """,
     "max_margin_ratio": """
-        below          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.599 @50000 of perp | place buy 0.1 @50000 of perp          | ok                        | 7,995 USDT are held as margin for 79,950 at 10 times, of an equity of 10,000
-        at             | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.6 @50000 of perp | place buy 0.1 @50000 of perp          | ok                        | 8,000 of 10,000 USDT
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | place buy 0.1 @50000 of perp          | MARGIN_RATIO              | 8,005 of 10,000 USDT
-        below          | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46250.01 of perp | place buy 0.1 @46000 of perp          | ok                        | 5,000 USDT for a position that has lost 3,749.99: of an equity of 6,250.01
-        at             | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46250 of perp | place buy 0.1 @46000 of perp          | ok                        | 5,000 USDT of an equity of 6,250
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46249.99 of perp | place buy 0.1 @46000 of perp          | MARGIN_RATIO              | 5,000 USDT of an equity of 6,249.99
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 40000 of perp | place buy 0.1 @40000 of perp          | MARGIN_RATIO              | of no equity at all
-        below          | global 0   | holds main 10000 USDT of perp; leverage 10                       | place buy 0.1 @50000 of perp          | ok                        | while nothing is held there is no share …
-        above          | global 0   | holds main 10000 USDT of perp; leverage 10; works buy 0.1 @50000 of perp | place buy 0.1 @50000 of perp          | MARGIN_RATIO              | … and with zero, anything held is too much
-        above reducing | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place sell 1.7 @50000 of perp         | ok                        | 8,500 of 10,000 USDT: what brings the position to zero is let through
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place sell 1.701 @50000 of perp       | MARGIN_RATIO              | what turns it is not
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place buy 1 @50000                    | ok                        | spot is bought with other funds
-        below          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.599 @50000 of perp | amend 1.7                             | ok                        | more of an order with 7,995 of 10,000 USDT held
-        at             | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.6 @50000 of perp | amend 1.7                             | ok                        | with 8,000
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend 1.7                             | MARGIN_RATIO              | with 8,005
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend @49999                          | MARGIN_RATIO              | another price is another order
-        above lowered  | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend 1.6                             | ok                        | less of it
-        above          | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | cancel                                | ok                        | a cancel is never refused
-        at and above   | global 0.8 | holds main 10000 USDT of perp; leverage 10; works buy 1.4 @50000 of perp | bulk 4 x place buy 0.2 @50000 of perp | 2 x ok + 2 x MARGIN_RATIO | in bulk 1,000 USDT each on top of 7,000: the third finds 9,000 held
+        below          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.599 @50000 of perp | place buy 0.1 @50000 of perp          | ok                            | 7,995 USDT are held as margin for 79,950 at 10 times, of an equity of 10,000
+        at             | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.6 @50000 of perp | place buy 0.1 @50000 of perp          | ok                            | 8,000 of 10,000 USDT
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | place buy 0.1 @50000 of perp          | MARGIN_RATIO                  | 8,005 of 10,000 USDT
+        below          | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46250.01 of perp | place buy 0.1 @46000 of perp          | ok                            | 5,000 USDT for a position that has lost 3,749.99: of an equity of 6,250.01
+        at             | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46250 of perp | place buy 0.1 @46000 of perp          | ok                            | 5,000 USDT of an equity of 6,250
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 46249.99 of perp | place buy 0.1 @46000 of perp          | MARGIN_RATIO                  | 5,000 USDT of an equity of 6,249.99
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 40000 of perp | place buy 0.1 @40000 of perp          | MARGIN_RATIO                  | of no equity at all
+        below          | global 0    | holds main 10000 USDT of perp; leverage 10                       | place buy 0.1 @50000 of perp          | ok                            | while nothing is held there is no share …
+        above          | global 0    | holds main 10000 USDT of perp; leverage 10; works buy 0.1 @50000 of perp | place buy 0.1 @50000 of perp          | MARGIN_RATIO                  | … and with zero, anything held is too much
+        above reducing | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place sell 1.7 @50000 of perp         | ok                            | 8,500 of 10,000 USDT: what brings the position to zero is let through
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place sell 1.701 @50000 of perp       | MARGIN_RATIO                  | what turns it is not
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; bought 1.7 @50000 of perp | place buy 1 @50000                    | ok                            | spot is bought with other funds
+        below          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.599 @50000 of perp | amend 1.7                             | ok                            | more of an order with 7,995 of 10,000 USDT held
+        at             | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.6 @50000 of perp | amend 1.7                             | ok                            | with 8,000
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend 1.7                             | MARGIN_RATIO                  | with 8,005
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend @49999                          | MARGIN_RATIO                  | another price is another order
+        above lowered  | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | amend 1.6                             | ok                            | less of it
+        above          | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.601 @50000 of perp | cancel                                | ok                            | a cancel is never refused
+        at and above   | global 0.8  | holds main 10000 USDT of perp; leverage 10; works buy 1.4 @50000 of perp | bulk 4 x place buy 0.2 @50000 of perp | 2 x ok + 2 x MARGIN_RATIO     | in bulk 1,000 USDT each on top of 7,000: the third finds 9,000 held
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.279 @50000 of perp | look                                  | quiet                         | 6,395 of 10,000 USDT are held: of a share of 0.8 four fifths are 6,400
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.28 @50000 of perp | look                                  | near account:main             | 6,400 are near
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.6 @50000 of perp | look                                  | near account:main             | 8,000 are at it, and near
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.601 @50000 of perp | look                                  | breached account:main         | 8,005 are beyond
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1 @50000 of perp; mark 40000 of perp | look                                  | breached account:main         | no equity is beyond
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.601 @50000 of perp | look + look                           | breached account:main + quiet | it is told once
+        told           | account 0.8 | holds main 10000 USDT of perp; leverage 10; bought 1.601 @50000 of perp; watch; sold 1.601 @50000 of perp; wait 5s | look                                  | clear account:main            | and when it is over
     """,
     "min_liquidation_distance": """
         below          | global 0.05               | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 47500.01 | place buy 0.1 @50000 of perp                 | LIQUIDATION_DISTANCE               | the mark of 50,000 is 2,499.99 USDT from where the position is liquidated, and 5 % of it are 2,500
@@ -393,6 +401,11 @@ SCENARIOS: Final[dict[str, str]] = {
         below lowered  | global 0.05               | holds main 90000 USDT of perp; bought 1 @50000 of perp; works buy 0.2 @50000 of perp; liquidation 47500.01 | amend 0.1                                    | ok                                 | less of it
         below          | global 0.05               | holds main 90000 USDT of perp; bought 1 @50000 of perp; works buy 0.2 @50000 of perp; liquidation 47500.01 | cancel                                       | ok                                 | a cancel is never refused
         below          | global 0.05               | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 47500.01 | bulk place buy 0.1 @50000 of perp + 3 x place sell 0.4 @50000 of perp | LIQUIDATION_DISTANCE + 2 x ok + LIQUIDATION_DISTANCE | in bulk 0.8 BTC of 1 bring it nearer to zero, a third 0.4 would turn it
+        told           | account 0.05              | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 46874.99 | look                                         | quiet                              | 3,125.01 USDT away: five fourths of 5 % are 3,125
+        told           | account 0.05              | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 46875 | look                                         | near account:main                  | 3,125 USDT are near
+        told           | account 0.05              | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 47500 | look                                         | near account:main                  | 2,500 USDT are at it, and near
+        told           | account 0.05              | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 47500.01 | look                                         | breached account:main              | a cent nearer is too near
+        told           | account 0.05              | holds main 90000 USDT of perp; bought 1 @50000 of perp; liquidation 47500.01; watch; sold 1 @50000 of perp; wait 5s | look                                         | clear account:main                 | what is closed is far from it
     """,
     "max_position": """
         below          | global 100000                                | bought 1 @50000                                                 | place buy 0.999 @50000                       | ok                         | 1 BTC held and 0.999 more, at the mark of 50,000: 99,950 USD of at most 100,000
@@ -486,45 +499,52 @@ SCENARIOS: Final[dict[str, str]] = {
         above          | account BTC=0                |                                                                  | place buy 0.001 @50000                       | MAX_INVENTORY               | zero lets nothing open
     """,
     "max_exposure": """
-        below            | global 150000      | bought 1 @50000; works buy 1 @50000           | place buy 0.999 @50000                       | ok                        | 50,000 USD held, 50,000 working and 49,950 new, of at most 150,000
-        at               | global 150000      | bought 1 @50000; works buy 1 @50000           | place buy 1 @50000                           | ok                        | 150,000 USD
-        above            | global 149999.99   | bought 1 @50000; works buy 1 @50000           | place buy 1 @50000                           | MAX_EXPOSURE              | 150,000 USD, a cent above
-        at               | global 100000      | bought 1 @50000                               | place buy 20 @2500 of eth                    | ok                        | all instruments together: 50,000 USD of BTC and 20 ETH for 50,000
-        above            | global 99999       | bought 1 @50000                               | place buy 20 @2500 of eth                    | MAX_EXPOSURE              | the same, a USD above
-        above            | global 99999       | bought 1 @50000                               | place sell 20 @2500 of eth                   | MAX_EXPOSURE              | long and short are added
-        above            | global 99999       | bought 1 @50000 on sub                        | place buy 1 @50000                           | MAX_EXPOSURE              | all accounts together
-        above            | exchange 99999     | bought 1 @50000 on sub                        | place buy 1 @50000                           | MAX_EXPOSURE              | of the exchange
-        at               | account 50000      | bought 1 @50000 on sub                        | place buy 1 @50000                           | ok                        | of the account its own
-        above            | account 49999      |                                               | place buy 1 @50000                           | MAX_EXPOSURE              | 50,000 USD of at most 49,999
-        at               | instrument 50000   | bought 20 @2500 of eth                        | place buy 1 @50000                           | ok                        | of the instrument its own …
-        above            | instrument 99999   | bought 1 @50000 on sub                        | place buy 1 @50000                           | MAX_EXPOSURE              | … in all accounts
-        at               | strategy 50000     | bought 1 @50000                               | place buy 1 @50000 by arb                    | ok                        | of the strategy its own
-        above            | strategy 99999     | bought 20 @2500 of eth by arb                 | place buy 1 @50000 by arb                    | MAX_EXPOSURE              | in all instruments
-        at               | account 50000      | works buy 1 @50000                            | place sell 1 @50000                          | ok                        | the other side of what works does not add up
-        above reducing   | account 1          | bought 1 @50000; limits                       | place sell 1 @50000                          | ok                        | what brings it nearer to zero is never refused
-        above reducing   | account 1          | bought 1 @50000; limits                       | place sell 2 @50000                          | ok                        | nor what leaves it as large the other way round
-        above reducing   | strategy 1         | bought 1 @50000 by arb; limits                | place sell 2 @50000 by arb                   | ok                        | of a strategy as well
-        above            | account 1          | bought 1 @50000; limits                       | place sell 2.001 @50000                      | MAX_EXPOSURE              | only what makes it larger is
-        above            | account 99999      | sent buy 1 @50000; doubt                      | place buy 1 @50000                           | MAX_EXPOSURE              | what is in doubt counts
-        above            | account 100000     | bought 1 @50000; mark 60000                   | place buy 0.7 @60000                         | MAX_EXPOSURE              | at the mark: 60,000 USD held and 42,000 new
-        below            | account 100000     | works buy 1 @50000                            | amend 1.999                                  | ok                        | amended from 50,000 USD to 99,950
-        at               | account 100000     | works buy 1 @50000                            | amend 2                                      | ok                        | amended to 100,000 USD
-        above            | account 100000     | works buy 1 @50000                            | amend 2.001                                  | MAX_EXPOSURE              | amended to 100,050 USD
-        above            | strategy 100000    | works buy 1 @50000 by arb                     | amend 2.001                                  | MAX_EXPOSURE              | of a strategy as well
-        above lowered    | account 100000     | works buy 4 @50000; limits                    | amend 3                                      | ok                        | less of an order from before the limit
-        above            | account 100000     | works buy 4 @50000; limits                    | cancel                                       | ok                        | a cancel is never refused
-        at and above     | account 150000     |                                               | bulk 5 x place buy 1 @50000                  | 3 x ok + 2 x MAX_EXPOSURE | in bulk 50,000 USD each: three make 150,000
-        at and above     | strategy 150000    |                                               | bulk 5 x place buy 1 @50000 by arb           | 3 x ok + 2 x MAX_EXPOSURE | of a strategy as well
-        at and above     | account 150000     | 2 x works buy 1 @50000                        | bulk amend #1 1.5 + amend #2 1.501 + amend #2 1.5 | ok + MAX_EXPOSURE + ok    | amends in bulk: 25,000 USD more each, and 50 too much
-        above            | global 0           |                                               | place buy 0.001 @50000                       | MAX_EXPOSURE              | zero lets nothing open
-        no mark          | account 9000000    |                                               | place buy 1 @100 of new                      | NO_REFERENCE_PRICE        | nobody knows what it would be worth
-        no mark          | strategy:* 9000000 |                                               | place buy 1 @100 of new by mm                | NO_REFERENCE_PRICE        | as a strategy's own
-        no mark          | account 9000000    | bought 1 @100 of new; limits                  | place buy 1 @50000                           | NO_VALUATION              | a position of unknown worth is as much as any: nothing is opened beside it
-        no mark reducing | account 9000000    | bought 1 @50000; bought 1 @100 of new; limits | place sell 1 @50000                          | ok                        | what brings another nearer to zero is let through
-        no rate          | account 9000000    | bought 1 @50000 fee 1 BNB                     | place buy 1 @50000                           | NO_VALUATION              | as is one with a fee of a BNB, while nobody says what that is worth
-        below            | account 9000000    | bought 1 @50000 fee 1 BNB; valued BNB 500     | place buy 1 @50000                           | ok                        | until somebody does: 500 USD
-        no rate          | strategy 9000000   | bought 1 @50000 fee 1 BNB by arb              | place buy 1 @50000 by arb                    | NO_VALUATION              | of a strategy as well
-        no rate          | strategy 9000000   | bought 1 @50000 fee 1 BNB                     | place buy 1 @50000 by arb                    | ok                        | another's is not its own
+        below            | global 150000      | bought 1 @50000; works buy 1 @50000                        | place buy 0.999 @50000                       | ok                        | 50,000 USD held, 50,000 working and 49,950 new, of at most 150,000
+        at               | global 150000      | bought 1 @50000; works buy 1 @50000                        | place buy 1 @50000                           | ok                        | 150,000 USD
+        above            | global 149999.99   | bought 1 @50000; works buy 1 @50000                        | place buy 1 @50000                           | MAX_EXPOSURE              | 150,000 USD, a cent above
+        at               | global 100000      | bought 1 @50000                                            | place buy 20 @2500 of eth                    | ok                        | all instruments together: 50,000 USD of BTC and 20 ETH for 50,000
+        above            | global 99999       | bought 1 @50000                                            | place buy 20 @2500 of eth                    | MAX_EXPOSURE              | the same, a USD above
+        above            | global 99999       | bought 1 @50000                                            | place sell 20 @2500 of eth                   | MAX_EXPOSURE              | long and short are added
+        above            | global 99999       | bought 1 @50000 on sub                                     | place buy 1 @50000                           | MAX_EXPOSURE              | all accounts together
+        above            | exchange 99999     | bought 1 @50000 on sub                                     | place buy 1 @50000                           | MAX_EXPOSURE              | of the exchange
+        at               | account 50000      | bought 1 @50000 on sub                                     | place buy 1 @50000                           | ok                        | of the account its own
+        above            | account 49999      |                                                            | place buy 1 @50000                           | MAX_EXPOSURE              | 50,000 USD of at most 49,999
+        at               | instrument 50000   | bought 20 @2500 of eth                                     | place buy 1 @50000                           | ok                        | of the instrument its own …
+        above            | instrument 99999   | bought 1 @50000 on sub                                     | place buy 1 @50000                           | MAX_EXPOSURE              | … in all accounts
+        at               | strategy 50000     | bought 1 @50000                                            | place buy 1 @50000 by arb                    | ok                        | of the strategy its own
+        above            | strategy 99999     | bought 20 @2500 of eth by arb                              | place buy 1 @50000 by arb                    | MAX_EXPOSURE              | in all instruments
+        at               | account 50000      | works buy 1 @50000                                         | place sell 1 @50000                          | ok                        | the other side of what works does not add up
+        above reducing   | account 1          | bought 1 @50000; limits                                    | place sell 1 @50000                          | ok                        | what brings it nearer to zero is never refused
+        above reducing   | account 1          | bought 1 @50000; limits                                    | place sell 2 @50000                          | ok                        | nor what leaves it as large the other way round
+        above reducing   | strategy 1         | bought 1 @50000 by arb; limits                             | place sell 2 @50000 by arb                   | ok                        | of a strategy as well
+        above            | account 1          | bought 1 @50000; limits                                    | place sell 2.001 @50000                      | MAX_EXPOSURE              | only what makes it larger is
+        above            | account 99999      | sent buy 1 @50000; doubt                                   | place buy 1 @50000                           | MAX_EXPOSURE              | what is in doubt counts
+        above            | account 100000     | bought 1 @50000; mark 60000                                | place buy 0.7 @60000                         | MAX_EXPOSURE              | at the mark: 60,000 USD held and 42,000 new
+        below            | account 100000     | works buy 1 @50000                                         | amend 1.999                                  | ok                        | amended from 50,000 USD to 99,950
+        at               | account 100000     | works buy 1 @50000                                         | amend 2                                      | ok                        | amended to 100,000 USD
+        above            | account 100000     | works buy 1 @50000                                         | amend 2.001                                  | MAX_EXPOSURE              | amended to 100,050 USD
+        above            | strategy 100000    | works buy 1 @50000 by arb                                  | amend 2.001                                  | MAX_EXPOSURE              | of a strategy as well
+        above lowered    | account 100000     | works buy 4 @50000; limits                                 | amend 3                                      | ok                        | less of an order from before the limit
+        above            | account 100000     | works buy 4 @50000; limits                                 | cancel                                       | ok                        | a cancel is never refused
+        at and above     | account 150000     |                                                            | bulk 5 x place buy 1 @50000                  | 3 x ok + 2 x MAX_EXPOSURE | in bulk 50,000 USD each: three make 150,000
+        at and above     | strategy 150000    |                                                            | bulk 5 x place buy 1 @50000 by arb           | 3 x ok + 2 x MAX_EXPOSURE | of a strategy as well
+        at and above     | account 150000     | 2 x works buy 1 @50000                                     | bulk amend #1 1.5 + amend #2 1.501 + amend #2 1.5 | ok + MAX_EXPOSURE + ok    | amends in bulk: 25,000 USD more each, and 50 too much
+        above            | global 0           |                                                            | place buy 0.001 @50000                       | MAX_EXPOSURE              | zero lets nothing open
+        no mark          | account 9000000    |                                                            | place buy 1 @100 of new                      | NO_REFERENCE_PRICE        | nobody knows what it would be worth
+        no mark          | strategy:* 9000000 |                                                            | place buy 1 @100 of new by mm                | NO_REFERENCE_PRICE        | as a strategy's own
+        no mark          | account 9000000    | bought 1 @100 of new; limits                               | place buy 1 @50000                           | NO_VALUATION              | a position of unknown worth is as much as any: nothing is opened beside it
+        no mark reducing | account 9000000    | bought 1 @50000; bought 1 @100 of new; limits              | place sell 1 @50000                          | ok                        | what brings another nearer to zero is let through
+        no rate          | account 9000000    | bought 1 @50000 fee 1 BNB                                  | place buy 1 @50000                           | NO_VALUATION              | as is one with a fee of a BNB, while nobody says what that is worth
+        below            | account 9000000    | bought 1 @50000 fee 1 BNB; valued BNB 500                  | place buy 1 @50000                           | ok                        | until somebody does: 500 USD
+        no rate          | strategy 9000000   | bought 1 @50000 fee 1 BNB by arb                           | place buy 1 @50000 by arb                    | NO_VALUATION              | of a strategy as well
+        no rate          | strategy 9000000   | bought 1 @50000 fee 1 BNB                                  | place buy 1 @50000 by arb                    | ok                        | another's is not its own
+        told             | account 100000     | bought 1.599 @50000                                        | look                                         | quiet                     | 79,950 USD: four fifths of 100,000 are 80,000
+        told             | account 100000     | bought 1.6 @50000                                          | look                                         | near account:main         | 80,000 USD are near
+        told             | account 100000     | bought 2 @50000                                            | look                                         | near account:main         | 100,000 USD are at it, and near
+        told             | account 100000     | bought 2 @50000; mark 50000.01                             | look                                         | breached account:main     | 100,000.02 USD, by the mark alone
+        told             | account 100000     | bought 1.6 @50000; watch; wait 5s; mark 46875              | look                                         | quiet                     | 75,000 USD are not well below yet …
+        told             | account 100000     | bought 1.6 @50000; watch; wait 5s; mark 46874.99           | look                                         | clear account:main        | … 74,999.984 are
+        told             | account 100000     | bought 1.6 @50000; watch; wait 4.999999999s; mark 46874.99 | look                                         | quiet                     | but not within 5 s, that it is not told to and fro
     """,
     "max_open_orders": """
         below        | account 2    |                                              | place buy 1 @50000          | ok                           | the first of at most 2
@@ -547,6 +567,9 @@ SCENARIOS: Final[dict[str, str]] = {
         never        | account 2    | 2 x works buy 1 @50000                       | amend 2                     | ok                           | an amend is no further order
         above        | account 0    | works buy 1 @50000; limits                   | cancel                      | ok                           | a cancel is never refused
         at and above | account 2    |                                              | bulk 5 x place buy 1 @50000 | 2 x ok + 3 x MAX_OPEN_ORDERS | in bulk exactly two
+        told         | account 10   | 7 x works buy 1 @50000                       | look                        | quiet                        | 7 of 10
+        told         | account 10   | 8 x works buy 1 @50000                       | look                        | near account:main            | 8 of 10 are near
+        told         | account 10   | 10 x works buy 1 @50000                      | look                        | near account:main            | 10 of 10 may be used
     """,
     "max_messages": """
         below        | account 3  | sent buy 1 @50000                                                | place buy 1 @50000                      | ok                        | the second of at most 3 within a second
@@ -571,6 +594,9 @@ SCENARIOS: Final[dict[str, str]] = {
         above        | account 2  | 2 x works buy 1 @50000                                           | cancel #1 + cancel #2                   | ok + ok                   | a cancel is never refused, and not counted
         at and above | account 2  |                                                                  | bulk 5 x place buy 1 @50000             | 2 x ok + 3 x MAX_MESSAGES | in bulk exactly two
         at and above | account 4  | 3 x works buy 1 @50000                                           | bulk amend #1 2 + amend #2 2            | ok + MAX_MESSAGES         | amends in bulk: the fourth, and one too many
+        told         | account 10 | 7 x sent buy 1 @50000                                            | look                                    | quiet                     | 7 of 10 within a second
+        told         | account 10 | 8 x sent buy 1 @50000                                            | look                                    | near account:main         | 8 are near
+        told         | account 10 | 8 x sent buy 1 @50000; wait 1s                                   | look                                    | quiet                     | when the second is over they are not
     """,
     "max_daily_loss": """
         below       | account 1000    | bought 1 @50000; sold 1 @49000.01                                | place buy 1 @50000                           | ok                                 | bought for 50,000 USDT and sold for 49,000.01: 999.99 USD lost of less than 1,000
@@ -616,6 +642,11 @@ SCENARIOS: Final[dict[str, str]] = {
         below       | account 1000    | bought 1 @50000; mark 49000.01                                   | bulk 3 x place buy 1 @49000                  | 3 x ok                             | in bulk, with 999.99 USD lost
         at          | account 0       |                                                                  | place buy 1 @50000                           | MAX_DAILY_LOSS                     | zero lets nothing open before something is won
         no mark     | account 9000000 |                                                                  | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | what could not be valued could lose anything
+        told        | account 1000    | bought 1 @50000; mark 49200.01                                   | look                                         | quiet                              | 799.99 USD lost: four fifths of 1,000 are 800
+        told        | account 1000    | bought 1 @50000; mark 49200                                      | look                                         | near account:main                  | 800 USD lost are near
+        told        | account 1000    | bought 1 @50000; mark 49000.01                                   | look                                         | near account:main                  | 999.99 still
+        told        | account 1000    | bought 1 @50000; mark 49000                                      | look                                         | breached account:main              | 1,000 USD lost are at it, and that is beyond
+        told        | account 1000    | bought 1 @50000; mark 51000                                      | look                                         | quiet                              | what is won is no loss
     """,
     "max_drawdown": """
         below       | account 2000                              | bought 1 @50000; mark 51000; mark 49000.01                       | place buy 1 @49000                           | ok                                 | from 1,000 USD won to 999.99 lost: 1,999.99 below the best, of less than 2,000
@@ -648,71 +679,84 @@ SCENARIOS: Final[dict[str, str]] = {
         at          | account 2000                              | bought 1 @50000; mark 48000                                      | bulk place buy 1 @48000 + 3 x place sell 0.4 @48000 | MAX_DRAWDOWN + 2 x ok + MAX_DRAWDOWN | in bulk 0.8 BTC of 1 bring it nearer to zero, a third 0.4 would turn it
         at          | account 0                                 |                                                                  | place buy 1 @50000                           | MAX_DRAWDOWN                       | zero lets nothing open
         no mark     | account 9000000                           |                                                                  | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | what could not be valued could lose anything
+        told        | account 2000                              | bought 1 @50000; mark 51000; mark 49400.01                       | look                                         | quiet                              | 1,599.99 USD below the best: four fifths of 2,000 are 1,600
+        told        | account 2000                              | bought 1 @50000; mark 51000; mark 49400                          | look                                         | near account:main                  | 1,600 USD are near
+        told        | account 2000                              | bought 1 @50000; mark 51000; mark 49000                          | look                                         | breached account:main              | 2,000 USD are beyond
     """,
     "max_executions": """
-        below | account 2  | bought 1 @50000                                                  | place buy 1 @50000          | ok                 | one order of less than 2 has traded within the minute
-        at    | account 2  | 2 x bought 1 @50000                                              | place buy 1 @50000          | MAX_EXECUTIONS     | two have
-        above | account 2  | 3 x works buy 1 @50000; filled 1 @50000 #1; filled 1 @50000 #2; filled 1 @50000 #3 | place buy 1 @50000          | MAX_EXECUTIONS     | three have, of which none was foreseen
-        at    | account 2  | 2 x bought 1 @50000; wait 59.999999999s                          | place buy 1 @50000          | MAX_EXECUTIONS     | a nanosecond before the minute is over
-        below | account 2  | 2 x bought 1 @50000; wait 60s                                    | place buy 1 @50000          | ok                 | when it is over
-        below | account 2  | works buy 1 @50000; filled 0.5 @50000; filled 0.5 @50000         | place buy 1 @50000          | ok                 | an order that trades twice is one
-        below | account 2  | bought 1 @50000; 2 x works buy 1 @50000                          | place buy 1 @50000          | ok                 | what has not traded is none
-        at    | account 2  | bought 1 @50000; bought 1 @50000                                 | place sell 1 @50000         | MAX_EXECUTIONS     | it stands whichever way an order goes: a person looks first
-        at    | strategy 2 | 2 x bought 1 @50000 by arb                                       | place buy 1 @50000 by arb   | MAX_EXECUTIONS     | of the strategy
-        below | strategy 2 | 2 x bought 1 @50000                                              | place buy 1 @50000 by arb   | ok                 | by its own
-        at    | global 2   | bought 1 @50000; bought 1 @50000 on sub                          | place buy 1 @50000          | MAX_EXECUTIONS     | of all accounts
-        below | account 2  | 2 x bought 1 @50000; killed account; released account            | place buy 1 @50000          | ok                 | a named person's release begins anew
-        at    | account 0  |                                                                  | place buy 1 @50000          | MAX_EXECUTIONS     | zero lets nothing through
-        below | account 2  | works buy 1 @50000; bought 1 @50000                              | amend #1 2                  | ok                 | an amend after one execution
-        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 2                  | MAX_EXECUTIONS     | after two
-        above | account 2  | 4 x works buy 1 @50000; filled 1 @50000 #2; filled 1 @50000 #3; filled 1 @50000 #4 | amend #1 2                  | MAX_EXECUTIONS     | after three
-        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 0.5                | MAX_EXECUTIONS     | less is an amend as well
-        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | cancel #1                   | ok                 | a cancel is never refused
-        below | account 2  | bought 1 @50000                                                  | bulk 3 x place buy 1 @50000 | 3 x ok             | in bulk, of which none has traded yet
-        at    | account 2  | 2 x bought 1 @50000                                              | bulk 3 x place buy 1 @50000 | 3 x MAX_EXECUTIONS | in bulk none
+        below | account 2  | bought 1 @50000                                                  | place buy 1 @50000          | ok                    | one order of less than 2 has traded within the minute
+        at    | account 2  | 2 x bought 1 @50000                                              | place buy 1 @50000          | MAX_EXECUTIONS        | two have
+        above | account 2  | 3 x works buy 1 @50000; filled 1 @50000 #1; filled 1 @50000 #2; filled 1 @50000 #3 | place buy 1 @50000          | MAX_EXECUTIONS        | three have, of which none was foreseen
+        at    | account 2  | 2 x bought 1 @50000; wait 59.999999999s                          | place buy 1 @50000          | MAX_EXECUTIONS        | a nanosecond before the minute is over
+        below | account 2  | 2 x bought 1 @50000; wait 60s                                    | place buy 1 @50000          | ok                    | when it is over
+        below | account 2  | works buy 1 @50000; filled 0.5 @50000; filled 0.5 @50000         | place buy 1 @50000          | ok                    | an order that trades twice is one
+        below | account 2  | bought 1 @50000; 2 x works buy 1 @50000                          | place buy 1 @50000          | ok                    | what has not traded is none
+        at    | account 2  | bought 1 @50000; bought 1 @50000                                 | place sell 1 @50000         | MAX_EXECUTIONS        | it stands whichever way an order goes: a person looks first
+        at    | strategy 2 | 2 x bought 1 @50000 by arb                                       | place buy 1 @50000 by arb   | MAX_EXECUTIONS        | of the strategy
+        below | strategy 2 | 2 x bought 1 @50000                                              | place buy 1 @50000 by arb   | ok                    | by its own
+        at    | global 2   | bought 1 @50000; bought 1 @50000 on sub                          | place buy 1 @50000          | MAX_EXECUTIONS        | of all accounts
+        below | account 2  | 2 x bought 1 @50000; killed account; released account            | place buy 1 @50000          | ok                    | a named person's release begins anew
+        at    | account 0  |                                                                  | place buy 1 @50000          | MAX_EXECUTIONS        | zero lets nothing through
+        below | account 2  | works buy 1 @50000; bought 1 @50000                              | amend #1 2                  | ok                    | an amend after one execution
+        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 2                  | MAX_EXECUTIONS        | after two
+        above | account 2  | 4 x works buy 1 @50000; filled 1 @50000 #2; filled 1 @50000 #3; filled 1 @50000 #4 | amend #1 2                  | MAX_EXECUTIONS        | after three
+        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 0.5                | MAX_EXECUTIONS        | less is an amend as well
+        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | cancel #1                   | ok                    | a cancel is never refused
+        below | account 2  | bought 1 @50000                                                  | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk, of which none has traded yet
+        at    | account 2  | 2 x bought 1 @50000                                              | bulk 3 x place buy 1 @50000 | 3 x MAX_EXECUTIONS    | in bulk none
+        told  | account 10 | 7 x bought 1 @50000                                              | look                        | quiet                 | 7 of 10 within a minute
+        told  | account 10 | 8 x bought 1 @50000                                              | look                        | near account:main     | 8 are near
+        told  | account 10 | 10 x bought 1 @50000                                             | look                        | breached account:main | 10 are beyond
     """,
     "max_rejects": """
-        below | account 2                               | rejected 1                                                       | place buy 1 @50000          | ok              | the venue rejected one order of less than 2 within the minute
-        at    | account 2                               | rejected 2                                                       | place buy 1 @50000          | MAX_REJECTS     | it rejected two
-        above | account 2                               | 3 x sent buy 1 @50000; turned-down #1; turned-down #2; turned-down #3 | place buy 1 @50000          | MAX_REJECTS     | it rejected three that were on their way
-        at    | account 2                               | rejected 2; wait 59.999999999s                                   | place buy 1 @50000          | MAX_REJECTS     | a nanosecond before the minute is over
-        below | account 2                               | rejected 2; wait 60s                                             | place buy 1 @50000          | ok              | when it is over
-        below | account 2; account max_order_quantity 1 | denied buy 2 @50000; denied buy 2 @50000                         | place buy 1 @50000          | ok              | what was denied here was not rejected there
-        at    | account 2                               | bought 1 @50000; rejected 2                                      | place sell 1 @50000         | MAX_REJECTS     | it stands whichever way an order goes
-        at    | strategy 2                              | rejected 2 by arb                                                | place buy 1 @50000 by arb   | MAX_REJECTS     | of the strategy
-        below | strategy 2                              | rejected 2                                                       | place buy 1 @50000 by arb   | ok              | by its own
-        at    | global 2                                | rejected 1; rejected 1 on sub                                    | place buy 1 @50000          | MAX_REJECTS     | of all accounts
-        below | account 2                               | rejected 2; killed account; released account                     | place buy 1 @50000          | ok              | a named person's release begins anew
-        at    | account 0                               |                                                                  | place buy 1 @50000          | MAX_REJECTS     | zero lets nothing through
-        below | account 2                               | works buy 1 @50000; rejected 1                                   | amend #1 2                  | ok              | an amend after one
-        at    | account 2                               | works buy 1 @50000; rejected 2                                   | amend #1 2                  | MAX_REJECTS     | after two
-        above | account 2                               | works buy 1 @50000; 3 x sent buy 1 @50000; turned-down #2; turned-down #3; turned-down #4 | amend #1 2                  | MAX_REJECTS     | after three
-        at    | account 2                               | works buy 1 @50000; rejected 2                                   | cancel #1                   | ok              | a cancel is never refused
-        below | account 2                               | rejected 1                                                       | bulk 3 x place buy 1 @50000 | 3 x ok          | in bulk, which the venue has not answered yet
-        at    | account 2                               | rejected 2                                                       | bulk 3 x place buy 1 @50000 | 3 x MAX_REJECTS | in bulk none
+        below | account 2                               | rejected 1                                                       | place buy 1 @50000          | ok                    | the venue rejected one order of less than 2 within the minute
+        at    | account 2                               | rejected 2                                                       | place buy 1 @50000          | MAX_REJECTS           | it rejected two
+        above | account 2                               | 3 x sent buy 1 @50000; turned-down #1; turned-down #2; turned-down #3 | place buy 1 @50000          | MAX_REJECTS           | it rejected three that were on their way
+        at    | account 2                               | rejected 2; wait 59.999999999s                                   | place buy 1 @50000          | MAX_REJECTS           | a nanosecond before the minute is over
+        below | account 2                               | rejected 2; wait 60s                                             | place buy 1 @50000          | ok                    | when it is over
+        below | account 2; account max_order_quantity 1 | denied buy 2 @50000; denied buy 2 @50000                         | place buy 1 @50000          | ok                    | what was denied here was not rejected there
+        at    | account 2                               | bought 1 @50000; rejected 2                                      | place sell 1 @50000         | MAX_REJECTS           | it stands whichever way an order goes
+        at    | strategy 2                              | rejected 2 by arb                                                | place buy 1 @50000 by arb   | MAX_REJECTS           | of the strategy
+        below | strategy 2                              | rejected 2                                                       | place buy 1 @50000 by arb   | ok                    | by its own
+        at    | global 2                                | rejected 1; rejected 1 on sub                                    | place buy 1 @50000          | MAX_REJECTS           | of all accounts
+        below | account 2                               | rejected 2; killed account; released account                     | place buy 1 @50000          | ok                    | a named person's release begins anew
+        at    | account 0                               |                                                                  | place buy 1 @50000          | MAX_REJECTS           | zero lets nothing through
+        below | account 2                               | works buy 1 @50000; rejected 1                                   | amend #1 2                  | ok                    | an amend after one
+        at    | account 2                               | works buy 1 @50000; rejected 2                                   | amend #1 2                  | MAX_REJECTS           | after two
+        above | account 2                               | works buy 1 @50000; 3 x sent buy 1 @50000; turned-down #2; turned-down #3; turned-down #4 | amend #1 2                  | MAX_REJECTS           | after three
+        at    | account 2                               | works buy 1 @50000; rejected 2                                   | cancel #1                   | ok                    | a cancel is never refused
+        below | account 2                               | rejected 1                                                       | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk, which the venue has not answered yet
+        at    | account 2                               | rejected 2                                                       | bulk 3 x place buy 1 @50000 | 3 x MAX_REJECTS       | in bulk none
+        told  | account 10                              | rejected 7                                                       | look                        | quiet                 | 7 of 10 within a minute
+        told  | account 10                              | rejected 8                                                       | look                        | near account:main     | 8 are near
+        told  | account 10                              | rejected 10                                                      | look                        | breached account:main | 10 are beyond
     """,
     "max_differences": """
-        below | account 2  | differences 1                                   | place buy 1 @50000          | ok                  | a reconciliation found one difference of at most 2
-        at    | account 2  | differences 2                                   | place buy 1 @50000          | ok                  | it found two
-        above | account 2  | differences 3                                   | place buy 1 @50000          | MAX_DIFFERENCES     | it found three
-        above | account 2  | differences 2; differences 1 of perp            | place buy 1 @50000          | MAX_DIFFERENCES     | two on spot and one on futures
-        at    | account 2  | differences 3; differences 2                    | place buy 1 @50000          | ok                  | until the next finds fewer
-        below | account 2  | differences 3; differences 0                    | place buy 1 @50000          | ok                  | or none
-        above | account 2  | differences 3; wait 1h                          | place buy 1 @50000          | MAX_DIFFERENCES     | time does not mend them
-        below | account 2  | differences 3; killed account; released account | place buy 1 @50000          | ok                  | a named person's release does
-        above | account 2  | bought 1 @50000; differences 3                  | place sell 1 @50000         | MAX_DIFFERENCES     | who does not know what is held cannot say what reduces it
-        above | global 2   | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES     | of all accounts
-        above | exchange 2 | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES     | of the exchange
-        below | account 2  | differences 3 on sub                            | place buy 1 @50000          | ok                  | another account's are its own
-        above | account 0  | differences 1                                   | place buy 1 @50000          | MAX_DIFFERENCES     | of zero one is too many
-        at    | account 0  |                                                 | place buy 1 @50000          | ok                  | and none is not
-        below | account 2  | works buy 1 @50000; differences 1               | amend 2                     | ok                  | an amend after one
-        at    | account 2  | works buy 1 @50000; differences 2               | amend 2                     | ok                  | after two
-        above | account 2  | works buy 1 @50000; differences 3               | amend 2                     | MAX_DIFFERENCES     | after three
-        above | account 2  | works buy 1 @50000; differences 3               | amend 0.5                   | MAX_DIFFERENCES     | less is an amend as well
-        above | account 2  | works buy 1 @50000; differences 3               | cancel                      | ok                  | a cancel is never refused
-        at    | account 2  | differences 2                                   | bulk 3 x place buy 1 @50000 | 3 x ok              | in bulk all
-        above | account 2  | differences 3                                   | bulk 3 x place buy 1 @50000 | 3 x MAX_DIFFERENCES | in bulk none
+        below | account 2  | differences 1                                   | place buy 1 @50000          | ok                    | a reconciliation found one difference of at most 2
+        at    | account 2  | differences 2                                   | place buy 1 @50000          | ok                    | it found two
+        above | account 2  | differences 3                                   | place buy 1 @50000          | MAX_DIFFERENCES       | it found three
+        above | account 2  | differences 2; differences 1 of perp            | place buy 1 @50000          | MAX_DIFFERENCES       | two on spot and one on futures
+        at    | account 2  | differences 3; differences 2                    | place buy 1 @50000          | ok                    | until the next finds fewer
+        below | account 2  | differences 3; differences 0                    | place buy 1 @50000          | ok                    | or none
+        above | account 2  | differences 3; wait 1h                          | place buy 1 @50000          | MAX_DIFFERENCES       | time does not mend them
+        below | account 2  | differences 3; killed account; released account | place buy 1 @50000          | ok                    | a named person's release does
+        above | account 2  | bought 1 @50000; differences 3                  | place sell 1 @50000         | MAX_DIFFERENCES       | who does not know what is held cannot say what reduces it
+        above | global 2   | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES       | of all accounts
+        above | exchange 2 | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES       | of the exchange
+        below | account 2  | differences 3 on sub                            | place buy 1 @50000          | ok                    | another account's are its own
+        above | account 0  | differences 1                                   | place buy 1 @50000          | MAX_DIFFERENCES       | of zero one is too many
+        at    | account 0  |                                                 | place buy 1 @50000          | ok                    | and none is not
+        below | account 2  | works buy 1 @50000; differences 1               | amend 2                     | ok                    | an amend after one
+        at    | account 2  | works buy 1 @50000; differences 2               | amend 2                     | ok                    | after two
+        above | account 2  | works buy 1 @50000; differences 3               | amend 2                     | MAX_DIFFERENCES       | after three
+        above | account 2  | works buy 1 @50000; differences 3               | amend 0.5                   | MAX_DIFFERENCES       | less is an amend as well
+        above | account 2  | works buy 1 @50000; differences 3               | cancel                      | ok                    | a cancel is never refused
+        at    | account 2  | differences 2                                   | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk all
+        above | account 2  | differences 3                                   | bulk 3 x place buy 1 @50000 | 3 x MAX_DIFFERENCES   | in bulk none
+        told  | account 10 | differences 7                                   | look                        | quiet                 | 7 of 10
+        told  | account 10 | differences 8                                   | look                        | near account:main     | 8 are near
+        told  | account 10 | differences 10                                  | look                        | near account:main     | 10 of 10 are at it, and near
+        told  | account 10 | differences 11                                  | look                        | breached account:main | 11 are beyond
     """,
     "kill_on": """
         loss below        | account max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000.01                                   | watch                       | quiet                              | 999.99 USD lost of less than 1,000
