@@ -161,14 +161,19 @@ class Trading:
     main: OmsClient
     traders: dict[str, Trader]
 
-    async def day(self, *more: Awaitable[None], but: tuple[str, ...] = ()) -> None:
+    async def day(
+        self, first: Awaitable[None] | None = None, *more: Awaitable[None], but: tuple[str, ...] = ()
+    ) -> None:
         """Every account does its script, each part when the venues have answered all of the one before, but those of some.
 
         Args:
-            more: what else happens in the second part.
+            first: what happens before the second part. ``more``: what else happens during it.
         """
         for part in (Trader.buy, Trader.change, Trader.sell):
-            others = more if part is Trader.change else ()
+            others: tuple[Awaitable[None], ...] = ()
+            if part is Trader.change and first is not None:
+                await first
+                others = more
             await asyncio.gather(*(part(trader) for trader in self.traders.values()), *others)
             await self.settled(but)
 
