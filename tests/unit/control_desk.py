@@ -410,11 +410,20 @@ def _leverage(desk: ControlDesk, words: Words) -> None:
 
 
 def _liquidation(desk: ControlDesk, words: Words) -> None:
+    """The venue shows all that is held; of one symbol this price, of others what it showed before."""
     market, symbol = PLACES[words.after("of", "perp")]
-    held = desk.state.positions["binance", "main", market, symbol]
-    told = {"symbol": symbol, "quantity": str(held.quantity), "liquidation_price": words.next()}
-    place = f"report_positions.binance.main.{market}._"
-    desk.done(place, {"session": "s1", "positions": [told]})
+    shown = {
+        name: held.liquidation_price
+        for name, held in desk.state.positions_of["binance", "main", market].items()
+        if held.quantity
+    } | {symbol: words.next()}
+    held = desk.state.positions_of["binance", "main", market]
+    told = [
+        {"symbol": name, "quantity": str(held[name].quantity)}
+        | ({} if price is None else {"liquidation_price": str(price)})
+        for name, price in shown.items()
+    ]
+    desk.done(f"report_positions.binance.main.{market}._", {"session": "s1", "positions": told})
 
 
 def _valued(desk: ControlDesk, words: Words) -> None:
