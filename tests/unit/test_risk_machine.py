@@ -286,6 +286,9 @@ class Machine(RuleBasedStateMachine):
         # Of an instrument that nobody trades: so that orders are remembered for as long as any window lasts.
         self.limits("set_limits", "instrument:binance.spot.USDTTRY", {"duplicate_window": "60s"})
         self.ask("check_risk._._._._", {})
+        if pick % 3:
+            fields = {"strategy": "alpha", "capital": ["100", "309"][pick % 2]}
+            assert self.by_ann("assign_strategy._.arb._._", **fields)["ok"]
         for number, scope in enumerate(scopes):
             self.limit("set", scope, number, pick + number, 0)
 
@@ -544,6 +547,9 @@ class Machine(RuleBasedStateMachine):
             if kind in ("accepted", "canceled", "rejected", "expired", "absent")
             else {}
         )
+        if kind in ("canceled", "expired") and pick % 2:
+            # It has traded more than we know: in doubt until the trades are told.
+            told["cumulative"] = f"{order.cumulative + 1:f}"
         self.say((order.exchange, order.account, order.market), told)
 
     @precondition(lambda self: self.desk.state.unanswered or self.desk.state.holds.since)
@@ -892,3 +898,46 @@ def test_inventory_is_held_where_nothing_else_is() -> None:
     machine.limits("set_limits", "strategy:", {"max_inventory": "BTC=2"})
     machine.place(BTCUSDT, **{**ORDER, "quantity": "3"})
     assert machine.events[0].code == "MAX_INVENTORY"
+
+
+def test_what_ended_short_of_its_trades_counts_until_they_are_told() -> None:
+    """An order that the venue ended with more traded than we know is in doubt, and all that is left of it counts."""
+    machine = started()
+    machine.place(BTCUSDT, **ORDER)
+    machine.report(1, "canceled")
+    assert next(iter(machine.desk.state.orders.values())).in_doubt
+    machine.totals_are_recomputed()
+    assert machine.exposure()["global"] == 100
+
+
+def test_capital_is_of_all_orders_of_a_strategy() -> None:
+    """One order is within the capital, and two are not."""
+    machine = started()
+    machine.assign("alpha", "arb", "309", "allow")
+    place = ("binance", "arb", "spot", "BTCUSDT")
+    machine.place(place, **{**ORDER, "strategy": "alpha", "quantity": "2"})
+    machine.place(place, **{**ORDER, "strategy": "alpha", "quantity": "2"})
+    assert machine.events[0].code == "CAPITAL"
+
+
+def test_every_latch_has_to_allow_reducing() -> None:
+    """Where one of two kill switches lets reducing through and the other does not, nothing is let through."""
+    machine = started()
+    machine.place(BTCUSDT, **{**ORDER, "then": "filled"})
+    machine.latch("global", reducing=True, release=False)
+    machine.latch("account:main", reducing=False, release=False)
+    machine.place(BTCUSDT, **{**ORDER, "side": "sell"})
+    assert machine.events[0].code == "KILL_SWITCH"
+
+
+def test_an_override_ends_for_orders_that_were_let_through_before() -> None:
+    """Nothing has to happen when its time is over: the next order is held to the scope's own limit."""
+    machine = started()
+    machine.limits("set_limits", "global", {"max_order_quantity": "1"})
+    until = machine.desk.now + SECOND
+    machine.limits("override_limits", "global", {"max_order_quantity": "3"}, until=until)
+    machine.place(BTCUSDT, **{**ORDER, "quantity": "3"})
+    assert "OrderAccepted" in machine.told
+    machine.wait(Decimal(10))
+    machine.place(BTCUSDT, **{**ORDER, "quantity": "3"})
+    assert machine.events[0].code == "MAX_ORDER_QUANTITY"
