@@ -684,6 +684,8 @@ SCENARIOS: Final[dict[str, str]] = {
         told        | account 2000                              | bought 1 @50000; mark 51000; mark 49400.01                       | look                                         | quiet                              | 1,599.99 USD below the best: four fifths of 2,000 are 1,600
         told        | account 2000                              | bought 1 @50000; mark 51000; mark 49400                          | look                                         | near account:main                  | 1,600 USD are near
         told        | account 2000                              | bought 1 @50000; mark 51000; mark 49000                          | look                                         | breached account:main              | 2,000 USD are beyond
+        told        | account 2000                              | bought 1 @50000; watch; mark 51000; watch; mark 49000            | look                                         | breached account:main              | however often it was looked at while the best was another
+        told        | account 2000                              | bought 1 @50000; mark 51000; watch; clock tomorrow 00:00:00; watch; watch; mark 49000 | look                                         | breached account:main              | and over days
     """,
     "max_executions": """
         below | account 2  | bought 1 @50000                                                  | place buy 1 @50000          | ok                    | one order of less than 2 has traded within the minute
@@ -767,6 +769,7 @@ SCENARIOS: Final[dict[str, str]] = {
         loss at           | account max_daily_loss; account max_daily_loss 0 | works buy 1 @40000; limits                                       | watch                       | quiet                              | of zero: nothing was lost, and what works stays, though nothing more is let through
         drawdown below    | account max_drawdown; account max_drawdown 2000 | bought 1 @50000; mark 51000; mark 49000.01                       | watch                       | quiet                              | 1,999.99 USD below the best
         drawdown at       | account max_drawdown; account max_drawdown 2000 | bought 1 @50000; mark 51000; mark 49000                          | watch                       | kills account:main on max_drawdown | 2,000 USD below
+        drawdown at       | account max_drawdown; account max_drawdown 2000 | bought 1 @50000; watch; mark 51000; watch; mark 49000            | watch                       | kills account:main on max_drawdown | the same, looked at while the best was another
         drawdown above    | account max_drawdown; account max_drawdown 2000 | bought 1 @50000; mark 51000; mark 48999.99                       | watch                       | kills account:main on max_drawdown | a cent more
         executions below  | strategy max_executions; strategy max_executions 2 | bought 1 @50000 by arb                                           | watch                       | quiet                              | one execution of less than 2 within the minute
         executions at     | strategy max_executions; strategy max_executions 2 | 2 x bought 1 @50000 by arb                                       | watch                       | kills strategy:arb on max_executions | two
