@@ -686,6 +686,7 @@ SCENARIOS: Final[dict[str, str]] = {
         told        | account 2000                              | bought 1 @50000; mark 51000; mark 49000                          | look                                         | breached account:main              | 2,000 USD are beyond
         told        | account 2000                              | bought 1 @50000; watch; mark 51000; watch; mark 49000            | look                                         | breached account:main              | however often it was looked at while the best was another
         told        | account 2000                              | bought 1 @50000; mark 51000; watch; clock tomorrow 00:00:00; watch; watch; mark 49000 | look                                         | breached account:main              | and over days
+        told        | account 2000                              | bought 1 @50000; mark 49400; watch; clock tomorrow 00:00:00; watch; watch; mark 48000 | look                                         | breached account:main              | 600 USD lost yesterday and 1,400 today
     """,
     "max_executions": """
         below | account 2  | bought 1 @50000                                                  | place buy 1 @50000          | ok                    | one order of less than 2 has traded within the minute
