@@ -307,6 +307,8 @@ class Model:
         terms = self._terms(key)
         if terms.mark is not None:
             return held.cash + held.quantity * terms.mark * terms.contract_size
+        if not held.quantity:
+            return held.cash
         found = self.state.positions if len(key) == 4 else self.state.books.by_key
         return held.cash + (found[key].cost if key in found else ZERO)  # type: ignore[index]
 

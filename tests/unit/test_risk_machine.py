@@ -941,3 +941,18 @@ def test_an_override_ends_for_orders_that_were_let_through_before() -> None:
     machine.wait(Decimal(10))
     machine.place(BTCUSDT, **{**ORDER, "quantity": "3"})
     assert machine.events[0].code == "MAX_ORDER_QUANTITY"
+
+
+def test_a_flat_book_has_earned_what_it_has_not_paid() -> None:
+    """What the venue holds beside our trades is a book of its own: flat again, its profit is not forgotten."""
+    machine = started()
+    machine.place(("bybit", "arb", "futures", "BTCUSDT"), **{**ORDER, "then": "filled"})
+    machine.positions("BTCUSDT", "0", None, "1")
+    machine.mark(("bybit", "futures", "BTCUSDT"), "120")
+    machine.positions("BTCUSDT", "1", None, "1")
+    machine.totals_are_recomputed()
+    # A contract of 0.1 was taken for sold at 100 and bought again at 120.
+    assert machine.desk.state.risk.totals["strategy:external"].day == -2
+    machine.check_risk(day=True)
+    machine.restart()
+    machine.totals_are_recomputed()

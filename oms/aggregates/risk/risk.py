@@ -605,9 +605,11 @@ class Risk:
 
 
 def _open_profit(leaf: Leaf) -> Decimal:
-    """What is open at the mark, less its cost, in the settlement asset; zero while no mark is known."""
+    """What is open at the mark, less its cost, in the settlement asset; zero while no mark is known and something is."""
     instrument, position = leaf.instrument, leaf.position
-    if instrument.mark is None or not position.quantity:
+    if not position.quantity:
+        return -position.cost
+    if instrument.mark is None:
         return ZERO
     return position.quantity * instrument.mark * instrument.contract_size - position.cost
 
@@ -618,7 +620,11 @@ def _reckon(
     """Bring the profit of the day in line with what is settled, what is open, and its price."""
     position = leaf.position
     quantity = position.quantity
-    open_profit = ZERO if price is None or not quantity else quantity * price - position.cost
+    if quantity:
+        open_profit = ZERO if price is None else quantity * price - position.cost
+    else:
+        # A book may be flat, and have paid for what the others sold.
+        open_profit = -position.cost
     purse = leaf.purse
     if purse is not None and open_profit != leaf.unrealised:
         purse.unrealised += open_profit - leaf.unrealised
