@@ -2,7 +2,7 @@
 
 A line is a client's command or an event. What belongs to no account is told where it concerns all: engines that start,
 losses that were accepted, days that roll, valuations. Limits and kill switches are told to the accounts that their scope
-covers: of a strategy to the one that it is assigned to, of an unassigned one to all. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
+covers: of a strategy to the one that it is assigned to, of an unassigned one to all. A transfer is told to both accounts. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
 """
 
 from collections.abc import Callable
@@ -139,6 +139,7 @@ class Timeline:
             value = getattr(event, name, None) or getattr(order, name, None)
             if value:
                 about[name] = value
+        about |= self._of_transfer(event)
         scope = _scope(event)
         if scope is not None and scope.name and not scope.is_each:
             if scope.kind is ScopeKind.INSTRUMENT:
@@ -146,6 +147,15 @@ class Timeline:
             else:
                 about[scope.kind.value] = scope.name
         return about
+
+    def _of_transfer(self, event: Any) -> dict[str, Any]:
+        """Where a transfer concerns the account: it leaves one and reaches another, and is told to both."""
+        transfer = self.history.partition.transfers.get(getattr(event, "transfer_id", ""))
+        if transfer is None:
+            return {}
+        if self.filters.account == transfer.to:
+            return {"account": transfer.to, "exchange": transfer.exchange, "market": transfer.to_market}
+        return {"account": transfer.account, "exchange": transfer.exchange, "market": transfer.market}
 
     def _meant(self, event: Any, about: dict[str, Any]) -> bool:
         filters = self.filters

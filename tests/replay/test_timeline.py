@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oms.config import CacheConfig
 from oms.messages import codec
 from oms.messages.commands import ListLive
+from oms.messages.desk import TransferCompleted, TransferInDoubt, TransferRejected, TransferRequested
 from oms.messages.events import Event
 from oms.messages.frames import decode_frame
 from oms.messages.instructions import Instruction
@@ -22,6 +23,8 @@ from replay.asking.span import Span, advance
 from replay.asking.timeline import Enough, Line, Timeline, parse_cursor, text_of
 from replay.rebuild import new_history
 from tests.replay.journal import Maker, busy
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def lines(maker: Maker, account: str = "main", **options: Any) -> list[Line]:
@@ -124,6 +127,29 @@ def test_limits_and_kill_switches_that_cover_the_account_are_told() -> None:
     assert scopes(symbol="ETHUSDT") == []
 
 
+def test_a_transfer_is_told_to_both_accounts_to_its_end() -> None:
+    """Whatever becomes of a transfer stands in the timeline of the account it leaves and of the one it reaches."""
+    recorded = Maker()
+    recorded.payloads = (GOLDEN / "journal-4.jsonl").read_bytes().splitlines()
+    accounts: dict[str, tuple[str, str]] = {}
+    told: dict[str, list[Any]] = {}
+    for _, event in _events(recorded):
+        if isinstance(event, TransferRequested):
+            accounts[event.transfer_id] = event.account, event.to
+        if hasattr(event, "transfer_id"):
+            told.setdefault(event.transfer_id, []).append(event)
+    assert {type(event) for events in told.values() for event in events} == {
+        TransferRequested,
+        TransferCompleted,
+        TransferRejected,
+        TransferInDoubt,
+    }
+    for account in {each for both in accounts.values() for each in both}:
+        found = [line.event for line in lines(recorded, account) if hasattr(line.event, "transfer_id")]
+        wanted = [e for transfer, events in told.items() if account in accounts[transfer] for e in events]
+        assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+
+
 def test_all_tells_the_rest() -> None:
     """Seals, instruments, marks and what connectors asked are told with ``everything`` alone."""
     maker = Maker()
@@ -175,8 +201,7 @@ def test_there_are_words_for_everything() -> None:
     assert set(wording._REPORTS) == set(get_args(Report))
     assert set(wording._INSTRUCTIONS) == set(get_args(Instruction))
     assert set(wording._COMMANDS) == set(codec.COMMANDS.values()) - {ListLive}
-    golden = Path(__file__).parents[1] / "golden"
-    for journal in sorted(golden.glob("journal-*.jsonl")):
+    for journal in sorted(GOLDEN.glob("journal-*.jsonl")):
         for payload in journal.read_bytes().splitlines():
             for commit in decode_frame(payload).commits:
                 assert all(wording.event(event) for event in commit.events)
