@@ -2,7 +2,8 @@
 
 A line is a client's command or an event. What belongs to no account is told where it concerns all: engines that start,
 losses that were accepted, days that roll, valuations. Limits and kill switches are told to the accounts that their scope
-covers: of a strategy to the one that it is assigned to, of an unassigned one to all. A transfer is told to both accounts. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
+covers: of a strategy to the one that it is assigned to, of an unassigned one to all. A transfer is told to both of its
+accounts. The rest (seals, keys, instruments, marks, what connectors and the engine asked) only with ``all``.
 """
 
 from collections.abc import Callable
