@@ -1,6 +1,6 @@
 """Kill: engaging and releasing the kill switch of a scope. It latches first, durably, and cancels behind that, in one commit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from oms.aggregates.account import AccountKey
 from oms.aggregates.order import ADOPTED, Order
@@ -52,13 +52,13 @@ def decide_release(state: Partition, subject: Subject, command: k.Release, now: 
     return [k.KillSwitchReleased(scope=scope, by=command.by, reason=command.reason)]
 
 
-def cancels(state: Partition, scope: Scope, most: int) -> list[Event]:
+def cancels(state: Partition, scope: Scope, most: int, besides: Collection[str] = ()) -> list[Event]:
     """Cancels of the live orders in a scope that nobody has asked for, at most so many: first those that may not have been sent
-    yet, because they can still be taken back, then the oldest."""
+    yet, because they can still be taken back, then the oldest. Not of those ``besides``, which the same commit asks for already."""
     meant = sorted(
         (order.base is not OrderStatus.PENDING_NEW, order.order_id)
         for order in _live(state, scope)
-        if _cancellable(order)
+        if _cancellable(order) and order.order_id not in besides
     )
     return [
         event

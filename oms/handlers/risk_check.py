@@ -52,13 +52,13 @@ def decide_check_risk(state: Partition, now: int) -> list[Event]:
     crossed = (_crossing(state, each, now) for each in (*standings, *of_margins(state, now)))
     found: list[Event] = [*_ended(state, now), *(event for event in crossed if event is not None)]
     del found[MAX_EVENTS:]
-    room = MAX_CANCELS
+    # What two scopes cover is asked for once: an order that is held ends by it, and ends but once.
+    named: set[str] = set()
     for event in _tripped(state, standings, now):
-        more = cancels(state, parse_scope(event.scope), room)
-        room -= len(more)
+        more = cancels(state, parse_scope(event.scope), MAX_CANCELS - len(named), named)
+        named.update(map(_name, more))
         found += [event, *more]
-    named = {event.order_id for event in found if hasattr(event, "order_id")}
-    found += [event for event in left_over(state, now, room) if _name(event) not in named]
+    found += [event for event in left_over(state, now, MAX_CANCELS - len(named)) if _name(event) not in named]
     return found
 
 

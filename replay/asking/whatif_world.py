@@ -104,7 +104,7 @@ class World:
             state.evolve(due[0], at)
             due = decide_check_risk(state, at)
         for event in due:
-            if isinstance(event, e.OrderCancelRequested):
+            if isinstance(event, e.OrderCancelRequested | e.OrderCanceled):
                 self._end(event.order_id, at)
                 continue
             state.evolve(event, at)

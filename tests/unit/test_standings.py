@@ -10,7 +10,8 @@ from oms.aggregates.money import exactly
 from oms.aggregates.risk import risk
 from oms.handlers.risk_check import HELD_NS, decide_check_risk, is_due
 from oms.messages import codec
-from oms.messages.controls import Level, LimitCrossed
+from oms.messages.controls import KillSwitchEngaged, Level, LimitCrossed
+from oms.messages.events import OrderCanceled, OrderCancelRequested
 from tests.unit.desk import Desk
 from tests.unit.futures_desk import FuturesDesk
 
@@ -117,3 +118,25 @@ def test_names_made_up_cost_others_nothing() -> None:
     assert desk.place(strategy="s0", price="101")["ok"]
     limits(desk, "strategy:s0", "_._._._", max_open_orders="1")
     assert desk.place(strategy="s0", price="102")["error"]["code"] == "MAX_OPEN_ORDERS"
+
+
+def test_an_order_that_two_scopes_cover_is_cancelled_once() -> None:
+    """Two kill switches that engage in one look ask for each cancel once, and what is held ends once."""
+    desk = Desk()
+    crossings(desk)
+    limits(desk, "global", "_._._._", self_trade="cancel_resting")
+    for scope, subject in (("global", "_._._._"), ("account:main", "_.main._._")):
+        limits(desk, scope, subject, max_daily_loss="10", kill_on="max_daily_loss")
+    rests = desk.place(side="sell", price="60000")["order_id"]
+    works = desk.place(price="40000")["order_id"]
+    desk.fill(desk.place(price="50000")["order_id"], "1", "50000")
+    held = desk.place(price="60000", quantity="0.1")["order_id"]
+    assert desk.state.orders[held].awaits == (rests,)
+    desk.ask("report_marks.binance._.spot._", {"marks": {"BTCUSDT": "49000"}})
+    events = desk.ask("check_risk._._._._", {}).commit.events
+    assert [each.scope for each in events if isinstance(each, KillSwitchEngaged)] == [
+        "account:main",
+        "global",
+    ]
+    ended = [each.order_id for each in events if isinstance(each, OrderCancelRequested | OrderCanceled)]
+    assert sorted(ended) == [works, held]
