@@ -1,4 +1,4 @@
-"""Risk alarm: tells people within a second when a limit is broken and when a kill switch engages.
+"""Risk alarm: tells people within a second when a limit is broken, a kill switch engages, or a transfer is in doubt.
 
 What is read before the follower has caught up is told once it has, and only as far as it still stands: whoever reads years
 of history is not told each day of them.
@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from oms.messages import controls as k
+from oms.messages import desk as d
 from replay.asking.wording import number
 
 LIMIT: Final = "LIMIT"
 KILL: Final = "KILL"
+TRANSFER: Final = "TRANSFER"
 AT_ONCE: Final = 50
 """Alerts of one code that are told one by one; what came on top meanwhile is told as one."""
 
 Tell = Callable[[str, str], Awaitable[None]]
 _What = tuple[str, str, str]
-"""(code, scope, control)."""
+"""(code, scope, control), of a transfer (code, id, "")."""
 
 
 class RiskAlarm:
@@ -50,6 +52,11 @@ class RiskAlarm:
                 )
             case k.KillSwitchReleased():
                 self._over((KILL, event.scope, ""))
+            case d.TransferInDoubt():
+                what = f"transfer {event.transfer_id} is in doubt, and its funds are locked: {event.reason}"
+                self._take((TRANSFER, event.transfer_id, ""), what)
+            case d.TransferCompleted() | d.TransferRejected():
+                self._over((TRANSFER, event.transfer_id, ""))
 
     def _take(self, what: _What, message: str) -> None:
         self._waiting[what] = message
@@ -71,9 +78,10 @@ class RiskAlarm:
             await self._heard.wait()
             self._heard.clear()
             told, self._waiting = self._waiting, {}
-            for code in (KILL, LIMIT):
+            for code in (KILL, TRANSFER, LIMIT):
                 messages = [message for what, message in told.items() if what[0] == code]
                 for message in messages[:AT_ONCE]:
                     await self._tell(code, message)
                 if len(messages) > AT_ONCE:
-                    await self._tell(code, f"{len(messages) - AT_ONCE:,} more: see `oms risk --near`")
+                    where = "the accounts' timelines" if code == TRANSFER else "`oms risk --near`"
+                    await self._tell(code, f"{len(messages) - AT_ONCE:,} more: see {where}")

@@ -1,9 +1,10 @@
-"""The alarm of controls: a broken limit and an engaged kill switch are told, within a second, and history is not."""
+"""The alarm of controls: a broken limit, an engaged kill switch and a transfer in doubt are told, within a second, and history is not."""
 
 import asyncio
 from decimal import Decimal
 
 from oms.messages import controls as k
+from oms.messages.desk import TransferCompleted, TransferInDoubt, TransferRejected
 from oms.tasks import end
 from replay.following.risk_alarm import AT_ONCE, RiskAlarm
 
@@ -50,6 +51,19 @@ async def test_a_breach_and_a_kill_are_told_at_once() -> None:
         ("KILL", "account:sub_b: the kill switch is engaged, max_daily_loss tripped it"),
         ("LIMIT", "account:sub_a: max_exposure is 12000, its limit 10000"),
     ]
+
+
+async def test_a_transfer_in_doubt_is_told() -> None:
+    """Funds that nobody knows the place of are told, with why; what of that came to an end before is not."""
+    told: list[tuple[str, str]] = []
+    alarm = _alarm(told)
+    for name in ("T1", "T2", "T3"):
+        alarm.watch(TransferInDoubt(transfer_id=name, reason="no answer"))
+    alarm.watch(TransferCompleted(transfer_id="T1"))
+    alarm.watch(TransferRejected(transfer_id="T2", reason="not there"))
+    alarm.caught_up()
+    await _told(alarm, told, 1)
+    assert told == [("TRANSFER", "transfer T3 is in doubt, and its funds are locked: no answer")]
 
 
 async def test_history_is_told_as_far_as_it_stands() -> None:
