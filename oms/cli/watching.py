@@ -122,7 +122,8 @@ def _of_risk(
 ) -> tuple[str, str]:
     d = decimal_text
     if isinstance(event, p.LimitReached):
-        figures = f"{event.control} {d(event.used)} of {d(event.limit)}"
+        limit = "no limit" if event.limit is None else d(event.limit)
+        figures = f"{event.control} {d(event.used)} of {limit}"
         return f"limit     {event.scope}  {figures}  {event.level}", _LEVELS[event.level]
     if isinstance(event, p.TradingDayBegan):
         return f"day       {time_text(event.day)}  daily figures begin at zero", "dim"

@@ -88,8 +88,8 @@ def _crossing(state: Partition, standing: Standing, now: int) -> k.LimitCrossed 
     before = Level.CLEAR if told is None else told.level
     if level is before:
         return None
-    if told is not None and _ORDER[level] < _ORDER[before]:
-        # Down again: only after a while, and clear only well below.
+    if told is not None and standing.limit is not None and _ORDER[level] < _ORDER[before]:
+        # Down again: only after a while, and clear only well below; without a limit there is nothing to go to and fro at.
         if now - told.at < HELD_NS:
             return None
         if level is Level.CLEAR and control in FIGURES and standing.used >= standing.limit * CLEAR:

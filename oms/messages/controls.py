@@ -161,13 +161,17 @@ class Level(StrEnum):
 
 
 class LimitCrossed(EventBase, frozen=True, kw_only=True, tag="LimitCrossed.1"):
-    """A figure of the scope came near to its limit, broke it, or is clear of it again."""
+    """A figure of the scope came near to its limit, broke it, or is clear of it again.
+
+    Args:
+        limit: None when it is clear because nothing limits it any more.
+    """
 
     scope: str
     control: str
     level: Level
     used: Decimal
-    limit: Decimal
+    limit: Decimal | None = None
 
 
 class KillSwitchEngaged(EventBase, frozen=True, kw_only=True, tag="KillSwitchEngaged.1"):

@@ -181,13 +181,17 @@ class LimitsChanged(_Public, frozen=True, kw_only=True):
 
 
 class LimitReached(_Public, frozen=True, kw_only=True):
-    """A figure of the scope came near to its limit, broke it, or is clear of it again."""
+    """A figure of the scope came near to its limit, broke it, or is clear of it again.
+
+    Args:
+        limit: None when it is clear because nothing limits it any more.
+    """
 
     scope: str
     control: str
     level: Level
     used: Decimal
-    limit: Decimal
+    limit: Decimal | None = None
 
 
 class KillSwitchChanged(_Public, frozen=True, kw_only=True):

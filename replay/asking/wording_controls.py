@@ -33,7 +33,9 @@ EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     k.OverrideEnded: lambda x: f"override of {', '.join(x.controls)} of {x.scope} ended{_by(x)}",
     k.ValuationSet: lambda x: f"{x.asset} is valued {_worth(x)}{_by(x)}",
     k.LimitCrossed: lambda x: (
-        f"{x.scope}: {x.control} of {x.used:f} is {x.level} to its limit of {x.limit:f}"
+        f"{x.scope}: {x.control} of {x.used:f} is limited no more"
+        if x.limit is None
+        else f"{x.scope}: {x.control} of {x.used:f} is {x.level} to its limit of {x.limit:f}"
     ),
     k.KillSwitchEngaged: lambda x: (
         f"kill switch of {x.scope} engaged"

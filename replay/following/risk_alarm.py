@@ -6,6 +6,7 @@ of history is not told each day of them.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from oms.messages import controls as k
@@ -39,8 +40,8 @@ class RiskAlarm:
     def watch(self, event: Any) -> None:
         """Take in the next event."""
         match event:
-            case k.LimitCrossed(level=k.Level.BREACHED):
-                figures = f"{event.control} is {number(event.used)}, its limit {number(event.limit)}"
+            case k.LimitCrossed(level=k.Level.BREACHED, limit=Decimal() as limit):
+                figures = f"{event.control} is {number(event.used)}, its limit {number(limit)}"
                 self._take((LIMIT, event.scope, event.control), f"{event.scope}: {figures}")
             case k.LimitCrossed():
                 self._over((LIMIT, event.scope, event.control))

@@ -104,6 +104,27 @@ def test_a_position_that_is_gone_is_clear_of_its_limits() -> None:
     assert crossings(desk) == []
 
 
+def test_what_is_limited_no_more_is_clear() -> None:
+    """What was told to be near or broken is told to be over when its limit is taken away, with no limit and at once."""
+    desk = futures()
+    stated(desk, liquidation_price="95", margin_mode="cross")
+    limits(desk, "global", "_._._._", max_exposure="1000")
+    limits(desk, "account:main", "_.main._._", max_exposure="900")
+    told = {(each.scope, each.control, each.level) for each in crossings(desk)}
+    assert told == {
+        ("account:main", "max_exposure", Level.BREACHED),
+        ("account:main", "min_liquidation_distance", Level.BREACHED),
+        ("global", "max_exposure", Level.NEAR),
+    }
+    limits(desk, "global", "_._._._", max_exposure="off", min_liquidation_distance="off")
+    cleared = {"scope": "account:main", "by": "ann", "clear": ["max_exposure"]}
+    assert desk.reply("set_limits._.main._._", {"command_id": desk.next_id(), **cleared})["ok"]
+    said = [(each.scope, each.control, each.level, each.limit) for each in crossings(desk)]
+    assert sorted(said) == [(scope, control, Level.CLEAR, None) for scope, control, _ in sorted(told)]
+    assert crossings(desk) == []
+    assert not any(totals.told for totals in desk.state.risk.totals.values())
+
+
 def test_names_made_up_cost_others_nothing() -> None:
     """What was made for a strategy that trades stays, whatever number of names are denied beside it, and so do its figures."""
     desk = Desk()

@@ -28,12 +28,12 @@ NO_EQUITY: Final = Decimal(1_000)
 
 @attrs.frozen
 class Standing:
-    """How one figure of one scope stands to its limit, whatever was told of it before."""
+    """How one figure of one scope stands to its limit, whatever was told of it before; ``limit`` is None for none any more."""
 
     scope: str
     control: str
     used: Decimal
-    limit: Decimal
+    limit: Decimal | None
     level: Level
 
 
@@ -44,12 +44,18 @@ def of_figures(risk: "Risk", now: int) -> Iterator[Standing]:
         for control, figure in FIGURES.items():
             limit = bounds.said.get(control)
             if limit is None:
+                if control in totals.told:
+                    yield _unlimited(totals.scope, control, Decimal(figure(totals, now)))
                 continue
             used = figure(totals, now)
             level = level_of(control, used, limit)
             if control in totals.told or (used and level is not Level.CLEAR):
                 # Written in one way: it is recorded, and may have been summed up in another order.
                 yield Standing(totals.scope, control, fewest_places(Decimal(used)), Decimal(limit), level)
+
+
+def _unlimited(scope: str, control: str, used: Decimal) -> Standing:
+    return Standing(scope, control, fewest_places(used), None, Level.CLEAR)
 
 
 def stale(risk: "Risk", now: int) -> dict[str, str]:
@@ -110,14 +116,19 @@ def of_margins(state: "Partition", now: int) -> Iterator[Standing]:
     used = margins(state, accounts) if accounts else {}
     for account in sorted(accounts):
         scope, use = f"{ACCOUNT}:{account}", used.get(account, FLAT)
+        told = state.risk.total(scope).told
         limit = state.risk.holds(scope, RATIO, now)
+        if limit is None and RATIO in told:
+            yield _unlimited(scope, RATIO, ZERO if use.ratio is None else use.ratio)
         if limit is not None and use.ratio is not None:
             level = Level.NEAR if use.ratio >= limit * NEAR else Level.CLEAR
             yield Standing(scope, RATIO, use.ratio, limit, Level.BREACHED if use.ratio > limit else level)
         limit = state.risk.holds(scope, DISTANCE, now)
+        # Where there is nothing to be liquidated, the whole of the mark is in between.
+        distance = ONE if use.distance is None else use.distance
+        if limit is None and DISTANCE in told:
+            yield _unlimited(scope, DISTANCE, distance)
         if limit is not None:
-            # Where there is nothing to be liquidated, the whole of the mark is in between.
-            distance = ONE if use.distance is None else use.distance
             level = Level.NEAR if distance * NEAR <= limit else Level.CLEAR
             yield Standing(scope, DISTANCE, distance, limit, Level.BREACHED if distance < limit else level)
 
