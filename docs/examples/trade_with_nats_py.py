@@ -19,7 +19,7 @@ async def ask(nc, verb, **payload):
 
 async def main():
     async with await nats.connect(URL) as nc:
-        order = {"side": "buy", "type": "limit", "quantity": "0.01", "price": "48000.00"}
+        order = {"side": "buy", "type": "limit", "quantity": "0.01", "price": "49000.00"}
         placed = await ask(nc, "place", command_id=uuid.uuid4().hex, **order)
         print("placed  ", placed["order_id"], placed["status"], "durable at", placed["sequence"])
         canceled = await ask(nc, "cancel", command_id=uuid.uuid4().hex, order_id=placed["order_id"])
