@@ -352,7 +352,8 @@ class Model:
                 sums.day += size.day
         for order in self.state.orders.values():
             if live(order):
-                for scope in self.covered[order.order_id]:
+                place = (order.exchange, order.account, order.market, order.symbol)
+                for scope in (*wide(place), f"strategy:{order.strategy}"):
                     found[scope].open_orders += 1
         return found
 

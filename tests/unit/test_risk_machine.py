@@ -956,3 +956,32 @@ def test_a_flat_book_has_earned_what_it_has_not_paid() -> None:
     machine.check_risk(day=True)
     machine.restart()
     machine.totals_are_recomputed()
+
+
+def test_an_override_that_is_over_is_held_against_nothing() -> None:
+    """Before anybody has ended it, it stands in nobody's way: other limits are held against the scope's own."""
+    machine = started()
+    machine.limits("set_limits", "global", {"max_position": "500"})
+    until = machine.desk.now + SECOND
+    machine.limits("override_limits", "global", {"max_position": "50"}, until=until)
+    later = until + 10 * SECOND
+    contradicts = machine.limits("override_limits", "global", {"max_order_value": "100"}, until=later)
+    assert contradicts["error"]["code"] == "LIMIT_CONTRADICTION"
+    machine.wait(Decimal(1))
+    assert machine.limits("override_limits", "global", {"max_order_value": "100"}, until=later)["ok"]
+
+
+def test_a_worth_that_is_no_longer_known_is_not_remembered() -> None:
+    """When an asset's new valuation has no price yet, what is settled in it cannot be valued, and is denied."""
+    machine = started()
+    machine.limits("set_limits", "global", {"max_exposure": "1000"})
+    machine.place(BTCUSDT, **ORDER)
+    assert "OrderAccepted" in machine.told
+    assert machine.by_ann("set_valuation._._._._", asset="TRY", rate="0.03")["ok"]
+    machine.by_ann("set_valuation._._._._", asset="USDT", instrument="binance.spot.USDTTRY")
+    machine.totals_are_recomputed()
+    machine.place(BTCUSDT, **ORDER)
+    assert machine.events[0].code == "NO_VALUATION"
+    machine.mark(("binance", "spot", "USDTTRY"), "40")
+    machine.totals_are_recomputed()
+    assert machine.exposure()["global"] == 120
