@@ -374,9 +374,22 @@ def _venue_declared(state: Partition, event: e.VenueDeclared, at: int) -> None:
 
 def _instrument_listed(state: Partition, event: e.InstrumentListed, at: int) -> None:
     key = (event.exchange, event.market, event.symbol)
-    state.instruments[key] = instrument = listed(event, state.instruments.get(key))
+    before = state.instruments.get(key)
+    state.instruments[key] = instrument = listed(event, before)
     state.changes.instruments[key] = None
-    state.risk.listed(instrument)
+    if before is not None and before.settle != instrument.settle:
+        _settle_in(state, before, instrument)
+    state.risk.listed(state, instrument, before)
+
+
+def _settle_in(state: Partition, before: Instrument, instrument: Instrument) -> None:
+    """Hold the margin of what is open in the asset that it settles in from now on."""
+    for place, position in state.positions.items():
+        if position.margin and (place[0], place[2], place[3]) == instrument.key:
+            state.funds(place[:3]).hold(before.settle, -position.margin)
+            state.changes.positions[place] = None
+            position.margin = ZERO
+            state.hold(position, instrument)
 
 
 def _session_opened(state: Partition, event: e.SessionOpened, at: int) -> None:

@@ -199,7 +199,7 @@ class Risk:
 
     def _unlisted(self, leaf: Leaf) -> bool:
         """Whether a leaf is idle, and is listed nowhere now."""
-        if not leaf.idle or leaf.position.quantity:
+        if not leaf.idle or leaf.position.quantity or leaf.position.cost:
             return False
         self._of_instrument[leaf.instrument.key].remove(leaf)
         self._of_settle[leaf.instrument.settle].remove(leaf)
@@ -231,11 +231,7 @@ class Risk:
             position = state.positions.get(place) or Position(*place)
             found = self._leaf(".".join(place), position, instrument, scopes)
             if not instrument.spot:
-                wallet = (state.wallet_key(place[:3]), instrument.settle)
-                found.purse = self.purses.get(wallet)
-                if found.purse is None:
-                    found.purse = self.purses[wallet] = Purse()
-                found.purse.leaves.append(found)
+                self._into_purse(state, found)
             self.leaves[place] = found
             self._reprice(found, touched)
         return found
@@ -257,6 +253,20 @@ class Risk:
         self._of_instrument.setdefault(instrument.key, []).append(leaf)
         self._of_settle.setdefault(instrument.settle, []).append(leaf)
         return leaf
+
+    def _into_purse(self, state: "Partition", leaf: Leaf) -> None:
+        """Let a leaf off spot count in its wallet's purse of the asset that it settles in, and in no other."""
+        if leaf.purse is not None:
+            leaf.purse.unrealised -= leaf.unrealised
+            leaf.purse.leaves.remove(leaf)
+            leaf.unrealised = ZERO
+        position = leaf.position
+        key = (position.exchange, position.account, position.market)
+        wallet = (state.wallet_key(key), leaf.instrument.settle)
+        leaf.purse = self.purses.get(wallet)
+        if leaf.purse is None:
+            leaf.purse = self.purses[wallet] = Purse()
+        leaf.purse.leaves.append(leaf)
 
     def attach(self, place: PositionKey, position: Position) -> None:
         """A position has come to be held."""
@@ -394,15 +404,22 @@ class Risk:
                 _reckon(leaf, price, rate, touched)
             _revalue(leaf, unit)
 
-    def listed(self, instrument: Instrument) -> None:
-        """An instrument has other terms."""
+    def listed(self, state: "Partition", instrument: Instrument, before: Instrument | None) -> None:
+        """An instrument has other terms, or is new."""
         touched: dict[str, Totals] = {}
+        for asset in self._priced_by.get(instrument.key, ()):
+            self._rate_again(state, asset, touched)
         for leaf in self._of_instrument.get(instrument.key, ()):
-            if leaf.instrument.settle != instrument.settle:
-                self._of_settle[leaf.instrument.settle].remove(leaf)
-                self._of_settle.setdefault(instrument.settle, []).append(leaf)
+            settled = leaf.instrument.settle
             leaf.instrument = instrument
+            if settled != instrument.settle:
+                self._of_settle[settled].remove(leaf)
+                self._of_settle.setdefault(instrument.settle, []).append(leaf)
+                if leaf.purse is not None:
+                    self._into_purse(state, leaf)
             self._reprice(leaf, touched)
+        if before is not None and before.settle != instrument.settle:
+            self._value_fees(state, instrument.settle, touched)
         self._best(touched.values())
         self.version += 1
 
@@ -412,10 +429,12 @@ class Risk:
 
     def _rate_again(self, state: "Partition", asset: str, touched: dict[str, Totals]) -> None:
         rate = rate_of(self.valuations[asset], self.valuations, state.instruments)
-        if rate == self.rates.get(asset):
+        before = self.rates.get(asset)
+        if rate == before:
             return
         self.rates[asset] = rate
-        if rate is not None:
+        # Nothing waits for a rate that was known.
+        if before is None:
             self._value_fees(state, asset, touched)
         for leaf in self._of_settle.get(asset, ()):
             self._reprice(leaf, touched)

@@ -149,4 +149,5 @@ class Leaf:
     @property
     def idle(self) -> bool:
         """Whether there is nothing in it."""
-        return not (self.worst or self.buys or self.sells or self.orders or self.day or self.unvalued)
+        waits = self.worst or self.buys or self.sells or self.orders
+        return not (waits or self.day or self.settled or self.unvalued)

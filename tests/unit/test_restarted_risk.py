@@ -1,0 +1,78 @@
+"""Risk after a restart: what is derived again is what was kept up, whatever was listed, valued, let go or adopted before."""
+
+from typing import Any
+
+import pytest
+
+from oms.aggregates import image
+from oms.aggregates.money import exactly
+from oms.aggregates.risk import risk
+from oms.handlers.risk_check import decide_check_risk
+from tests.unit.desk import BTC, Desk, check_same
+from tests.unit.futures_desk import SWAP, FuturesDesk
+from tests.unit.test_risk_machine import kept
+
+
+def check_restart(desk: Desk) -> None:
+    """Every figure of the state is that of one which is made from its image, and what is due is the same."""
+    loaded = image.load(image.dump(desk.state))
+    check_same(desk.state, loaded)
+    assert kept(loaded) == kept(desk.state)
+    with exactly():
+        assert decide_check_risk(loaded, desk.now) == decide_check_risk(desk.state, desk.now)
+
+
+def valued(desk: Desk, asset: str, **by: str) -> dict[str, Any]:
+    return desk.reply(
+        "set_valuation._._._._", {"command_id": desk.next_id(), "asset": asset, "by": "ann", **by}
+    )
+
+
+def relisted(desk: FuturesDesk, **terms: str) -> dict[str, Any]:
+    return desk.reply("list_instruments.bybit._.futures._", {"instruments": [{**SWAP, **terms}]})
+
+
+def test_an_instrument_that_settles_in_another_asset() -> None:
+    """A flat position's profit is in the new asset, and counts in the purse of it."""
+    desk = FuturesDesk()
+    assert valued(desk, "USDC", rate="0.5")["ok"]
+    desk.trade("buy", "10", "100")
+    desk.trade("sell", "10", "90")
+    assert relisted(desk, settle="USDC")["ok"]
+    desk.trade("buy", "10", "100", fee_asset="USDC")
+    desk.mark("101")
+    check_restart(desk)
+    assert desk.state.risk.totals["global"].day == -45
+
+
+def test_an_instrument_that_prices_another_asset() -> None:
+    """A rate is by the base and quote that the instrument has now, not by those that it had when the mark came."""
+    desk = Desk()
+    assert valued(desk, "BTC", instrument="binance.spot.BTCUSDT")["ok"]
+    assert desk.state.risk.rate("BTC") == 50_000
+    assert desk.list("spot", {**BTC, "base": "XBT"})["ok"]
+    assert desk.state.risk.rate("BTC") is None
+    check_restart(desk)
+
+
+def test_what_could_not_be_valued_is_not_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed position whose loss is in an asset without a rate counts once there is one, however many gates were made."""
+    desk = FuturesDesk()
+    assert relisted(desk, settle="TRY")["ok"]
+    desk.trade("buy", "10", "100", fee_asset="TRY")
+    desk.trade("sell", "10", "90", fee_asset="TRY")
+    monkeypatch.setattr(risk, "MAX_GATES", 1)
+    for market in ("spot", "futures"):
+        desk.order("buy", "1", market=market)
+    assert valued(desk, "TRY", rate="0.1")["ok"]
+    check_restart(desk)
+    assert desk.state.risk.totals["global"].day == -10
+
+
+def test_margin_of_what_is_open_is_held_in_the_asset_it_settles_in() -> None:
+    """A position that is open when its instrument comes to settle in another asset holds margin of that one alone."""
+    desk = FuturesDesk()
+    desk.trade("buy", "10", "100")
+    assert relisted(desk, settle="USDC")["ok"]
+    desk.check()
+    check_restart(desk)
