@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from oms.aggregates.instrument import InstrumentKey
+from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
-from oms.handlers.target import Target
+from oms.handlers.target import Target, check_trading
 from oms.messages import commands as c
 from oms.messages import events as e
 from oms.messages.codes import Code, Refused
@@ -100,11 +101,17 @@ def decide_free(state: Partition, order: Order, now: int) -> e.Event:
             order_id=order_id, reason=f"self-trade prevention: no connector session is ready for {where}"
         )
     place = (order.exchange, order.account, order.market, order.symbol)
-    if any(
-        latch.at >= order.placed_at for latch in state.risk.gate(state, place, order.strategy, now).latches
-    ):
+    gate = state.risk.gate(state, place, order.strategy, now)
+    if any(latch.at >= order.placed_at for latch in gate.latches):
         # Killed since, and beyond the bound of what one kill cancels.
         return order.decide_cancel(CancelReason.KILL)[0]
+    try:
+        # What was let through then may have been stopped since: to be sent is to be placed. It is counted as open already.
+        check_trading(state, order.account)
+        gate.check_open(order.side, ZERO, order.reduce_only)
+    except Refused as refused:
+        told = f"self-trade prevention: {refused.code} by now: {refused.message}"
+        return e.OrderRejected(order_id=order_id, reason=told[:256])
     # Others may have come to rest meanwhile, for which this is off.
     key = (order.exchange, order.market, order.symbol)
     crossed = _crossed(state, key, order.side, order.price, order.post_only)
