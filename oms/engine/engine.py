@@ -35,7 +35,7 @@ from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
 from oms.engine.beginning import otherwise
 from oms.engine.facts import RefusedFacts
-from oms.engine.intake import SLICE_NS, Intake, party_of
+from oms.engine.intake import SLICE_NS, Intake, Numbered, in_order, party_of
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
@@ -129,6 +129,8 @@ class Engine:
         self.state = Partition()
         self._writer: JournalWriter
         self._queue: BatchQueue
+        self._arrived: list[Request] = []
+        self._arriving = asyncio.Event()
         self._intake = Intake()
         self._come = asyncio.Event()
         self._watch: Watch
@@ -271,12 +273,14 @@ class Engine:
         self._serving = True
         self.ready.set()
         flushing, watching = asyncio.create_task(self._flush()), asyncio.create_task(self._watching())
+        arriving = asyncio.create_task(self._decide_arrived())
         deciding = asyncio.create_task(self._decide_waiting())
         stopping = asyncio.create_task(stop.wait())
         attesting = [] if self._notary is None else [self._notary.working]
         try:
             await asyncio.wait(
-                [flushing, watching, deciding, stopping, *attesting], return_when=asyncio.FIRST_COMPLETED
+                [flushing, watching, arriving, deciding, stopping, *attesting],
+                return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
             self.ready.clear()
@@ -284,8 +288,9 @@ class Engine:
             await _quietly(subscription.unsubscribe())
             # Not cancelled when it takes longer: a cancelled flush breaks nats-py's connection for good.
             await asyncio.wait([leaving], timeout=STOP_WITHIN_S)
-            await end([stopping, watching, deciding])
-            for request in self._intake.clear():
+            await end([stopping, watching, arriving, deciding])
+            unheard, self._arrived = self._arrived, []
+            for request in (*self._intake.clear(), *unheard):
                 await _quietly(request.respond(_unknown("the engine stops, or rebuilds its state")))
             # No command gets in any more; what is decided is still made durable and answered, or given up.
             if self._unsealed and not self._defect:
@@ -293,7 +298,7 @@ class Engine:
             self._closing = True
             self._wake.set()
             await asyncio.wait([flushing])
-        for task in (flushing, watching, deciding):
+        for task in (flushing, watching, arriving, deciding):
             if not task.cancelled() and (error := task.exception()) is not None:
                 await self._tell_unknown(error)
                 raise error
@@ -381,6 +386,7 @@ class Engine:
             self._internal("declare_key._._._._", c.DeclareKey(key_id=key.key_id, public_key=key.public_key))
 
     async def _endpoints(self) -> Service:
+        self._nc.msg_class = Numbered
         service = await micro.add_service(
             self._nc,
             name=SERVICE,
@@ -398,29 +404,48 @@ class Engine:
     # -- deciding
 
     async def _on_request(self, request: Request) -> None:
+        """Take a message over. Each verb's come over a subscription of their own, and so not in the order in which all came."""
+        self._arrived.append(request)
+        self._arriving.set()
+
+    async def _decide_arrived(self) -> None:
+        """Decide what has arrived, or have it wait in its line."""
+        while True:
+            # When this goes on, every subscription has handed over what was read with the message that woke it.
+            await self._arriving.wait()
+            self._arriving.clear()
+            arrived, self._arrived = in_order(self._arrived), []
+            try:
+                while arrived:
+                    request = arrived.popleft()
+                    refused = await self._take_in(request)
+                    if refused is not None:
+                        await _quietly(request.respond(refused))
+            finally:
+                self._arrived[:0] = arrived
+
+    async def _take_in(self, request: Request) -> bytes | None:
+        """Decide a message, or have it wait; return what is answered at once when neither can be done."""
         if self._queue.waiting >= MAX_WAITING:
             refused = Refused(Code.OVERLOADED, f"{MAX_WAITING:,} messages wait for the journal")
-            await request.respond(codec.encode(failed(None, refused)))
-            return
+            return codec.encode(failed(None, refused))
         if self._defect:
-            await request.respond(_unknown("the engine rebuilds its state"))
-            return
+            return _unknown("the engine rebuilds its state")
         party = party_of(request.subject, self.state.accounts)
         if party is None:
             await self._answer(request)
-            return
-        if self._intake.at_once(party):
+        elif self._intake.at_once(party):
             started = time.perf_counter_ns()
             await self._answer(request)
             if self._intake.spend(party, time.perf_counter_ns() - started):
                 asyncio.get_running_loop().call_soon(self._intake.next_turn)
-            return
-        try:
-            self._intake.put(party, request)
-        except Refused as refused:
-            await request.respond(codec.encode(failed(None, refused)))
-            return
-        self._come.set()
+        else:
+            try:
+                self._intake.put(party, request)
+            except Refused as refused:
+                return codec.encode(failed(None, refused))
+            self._come.set()
+        return None
 
     async def _decide_waiting(self) -> None:
         """Work on what waits, a slice at a time: between two of them messages are read, and others' are decided."""
@@ -443,7 +468,7 @@ class Engine:
             self._defect = True
             self._wake.set()
             refused = Refused(Code.DEFECT, f"the engine could not decide this command: {error!r}"[:300])
-            await request.respond(codec.encode(failed(codec.command_id_of(request.data), refused)))
+            await _quietly(request.respond(codec.encode(failed(codec.command_id_of(request.data), refused))))
             return
         # The reply subject of a request has no public name in nats-py; respond() would publish at once.
         self._queue.add_reply(request._msg.reply, payload)

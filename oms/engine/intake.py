@@ -1,16 +1,19 @@
-"""Intake: whose command is decided next, so that an account that floods delays itself alone.
+"""Intake: which command is decided next: in the order in which they came, but for who floods, who delays himself alone.
 
-Everything comes over one connection and is read in turns, some hundred messages each. Of what a party (an account's kills, its
+Everything comes over one connection and is read in turns, some hundred messages each, which are put in their order, whatever
+subscription they came by. Of what a party (an account's kills, its
 cancels, or all else of it) sends in one turn only the first two milliseconds are worked on at once; the rest waits in a line of the
 party's own, and lines are served in rotation, a little at a time, with reading in between. Reading is never behind deciding,
 so nothing piles up in nats-server, where one account's messages would stand before everybody's.
 """
 
 from collections import deque
-from collections.abc import Container
-from typing import Final
+from collections.abc import Container, Iterable
+from itertools import count
+from typing import Any, Final
 
 import attrs
+from nats.aio.msg import Msg
 from nats.micro.request import Request
 
 from oms.messages.codes import Code, Refused
@@ -27,9 +30,10 @@ WAITING_BYTES_MAX: Final = 4 * 1024 * 1024
 WAITING_ALL_MAX: Final = 50_000
 """… and messages of all parties. Beyond any of these they are refused with OVERLOADED."""
 
-LINES: Final = {"cancel": "cancels", "kill": "kills"}
+LINES: Final = {"cancel": "cancels", "kill": "kills", "release": "kills"}
 """Verbs with a line apart from that of the account's orders, so that whoever floods can still be stopped, also by himself. What
-waits behind a kill is denied by its latch. ``cancel_all`` overtakes nothing: orders sent before it would be placed behind it."""
+waits behind a kill is denied by its latch; a release that it overtook would undo it. ``cancel_all`` overtakes nothing: orders
+sent before it would be placed behind it."""
 STATEMENTS: Final = frozenset(
     {
         "declare_venue",
@@ -49,6 +53,29 @@ STATEMENTS: Final = frozenset(
 
 Party = tuple[str, str]
 """Account, and which of its lines; ``_`` is the account of what names none, and no account that of those not known."""
+
+
+_numbers = count()
+
+
+class Numbered(Msg):
+    """A message that knows how many were read before it."""
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.number = next(_numbers)
+
+
+def in_order(requests: Iterable[Request]) -> deque[Request]:
+    """Requests whose messages are :class:`Numbered`, first read first."""
+    return deque(sorted(requests, key=_number))
+
+
+def _number(request: Request) -> int:
+    # The message of a request has no public name in nats-py.
+    message = request._msg
+    assert isinstance(message, Numbered), "of a connection whose messages are numbered"
+    return message.number
 
 
 @attrs.define

@@ -40,6 +40,7 @@ def test_whose_message_it_is() -> None:
     assert party_of("cancel.binance.main.spot._", KNOWN) == ("main", "cancels")
     assert party_of("kill._.main._._", KNOWN) == ("main", "kills")
     assert party_of("kill._._._._", KNOWN) == ("_", "kills")
+    assert party_of("release._._._._", KNOWN) == ("_", "kills"), "one that a kill overtook would undo it"
     assert party_of("cancel_all._.main._._", KNOWN) == ONE, "it cancels what was sent before it"
     assert party_of("report.binance.main.spot._", KNOWN) is None
     strangers = {party_of(f"place.binance.{name}.spot.X", KNOWN) for name in ("who", "me")}
