@@ -1,6 +1,8 @@
 """Kill: engaging and releasing the kill switch of a scope. It latches first, durably, and cancels behind that, in one commit."""
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import Final
 
 from oms.aggregates.account import AccountKey
 from oms.aggregates.order import ADOPTED, Order
@@ -15,6 +17,8 @@ from oms.messages.events import Event
 from oms.messages.scopes import Scope, ScopeKind, parse_scope
 from oms.messages.subjects import Subject
 
+NAMED: Final = 5
+"""Engaged scopes named to whoever releases another."""
 CANCEL_AGAIN_NS = 2 * 10**9
 """An order in a killed scope that the venue did not cancel is asked to again this long after."""
 
@@ -48,7 +52,10 @@ def decide_release(state: Partition, subject: Subject, command: k.Release, now: 
     scope = str(scope_of(state, subject, command.scope, each=False))
     check_person(command.by)
     if scope not in state.risk.latches:
-        raise Refused(Code.NOT_KILLED, f"the kill switch of {scope} is not engaged")
+        others = ", ".join(islice(state.risk.latches, NAMED)) or "none"
+        raise Refused(
+            Code.NOT_KILLED, f"the kill switch of {scope} is not engaged; engaged are {others}"[:256]
+        )
     return [k.KillSwitchReleased(scope=scope, by=command.by, reason=command.reason)]
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from oms.aggregates.money import is_amount
 from oms.aggregates.partition import Partition
-from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_together, parse
+from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_together, parse, unknown
 from oms.handlers.accounts import check_person
 from oms.messages import controls as k
 from oms.messages.codes import Code, Refused
@@ -77,7 +77,7 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
     before = state.risk.limits.said.get(scope, {})
     for name in command.clear:
         if name not in CONTROLS:
-            raise Refused(Code.LIMIT_UNKNOWN, f"no control is called {name!r}")
+            raise unknown(name)
         if scope == GLOBAL:
             raise Refused(Code.LIMIT_REQUIRED, f"{name} cannot be cleared in the global scope: set it")
         if name in command.limits or name not in before:

@@ -88,6 +88,17 @@ def test_bad_limits_are_refused(fields: dict[str, Any], code: str) -> None:
     assert desk.digest() == before
 
 
+def test_a_refusal_names_what_may_be_meant() -> None:
+    """A control written wrongly is answered with the nearest one, a release of the wrong scope with what is engaged."""
+    desk = known(Desk())
+    for fields in ({"limits": {"max_positon": "1"}}, {"clear": ["max_positon"]}):
+        message = scoped(desk, "set_limits", "account:main", **fields)["error"]["message"]
+        assert message == "no control is called 'max_positon': max_position may be meant"
+    assert scoped(desk, "kill", "account:main")["ok"]
+    message = scoped(desk, "release", "global")["error"]["message"]
+    assert message == "the kill switch of global is not engaged; engaged are account:main"
+
+
 def test_subject_and_scope_agree() -> None:
     """Permission on the subject is permission on the scope, so the two may not differ."""
     desk = known(Desk())
@@ -145,7 +156,8 @@ def test_kill(scope: str) -> None:
     assert scoped(desk, "release", scope, by="")["error"]["code"] == "PERSON_REQUIRED"
     assert placed(desk, {"strategy": "arb"})["error"]["code"] == "KILL_SWITCH"
     assert scoped(desk, "release", scope)["ok"]
-    assert scoped(desk, "release", scope)["error"]["code"] == "NOT_KILLED"
+    refused = scoped(desk, "release", scope)["error"]
+    assert (refused["code"], refused["message"][-9:]) == ("NOT_KILLED", " are none")
     assert placed(desk, {"strategy": "arb"})["ok"]
 
 

@@ -5,6 +5,7 @@ running figure of a scope against that scope's limit: all of them hold. A value 
 a duration, a mode, or ``off``, which says in words that there is no limit. Nothing said is not off: it denies.
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -370,7 +371,7 @@ def parse(name: str, text: str) -> Parsed:
     """
     control = CONTROLS.get(name)
     if control is None:
-        raise Refused(Code.LIMIT_UNKNOWN, f"no control is called {name[:64]!r}")
+        raise unknown(name)
     if control.kind is Kind.FLAG:
         if text not in ("on", "off"):
             raise _invalid(control, text, "on or off")
@@ -378,6 +379,13 @@ def parse(name: str, text: str) -> Parsed:
     if text == "off" and control.may_be_off:
         return None
     return _PARSE[control.kind](control, text)
+
+
+def unknown(name: str) -> Refused:
+    """What names no control is refused with the control that may be meant."""
+    near = difflib.get_close_matches(name[:64], CONTROLS, 1)
+    hint = f": {near[0]} may be meant" if near else ""
+    return Refused(Code.LIMIT_UNKNOWN, f"no control is called {name[:64]!r}{hint}")
 
 
 def _invalid(control: Control, text: str, wanted: str) -> Refused:
