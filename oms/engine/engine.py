@@ -35,7 +35,7 @@ from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
 from oms.engine.beginning import otherwise
 from oms.engine.facts import RefusedFacts
-from oms.engine.intake import SLICE_NS, Intake, Numbered, in_order, party_of
+from oms.engine.intake import ORDERS, SLICE_NS, WAITING_RESERVED, Intake, Numbered, in_order, party_of
 from oms.engine.notary import Notary
 from oms.engine.watch import Watch
 from oms.handlers.dispatch import Outcome, handle
@@ -67,7 +67,7 @@ log = logging.getLogger(__name__)
 
 SERVICE: Final = "mexoms-engine"
 MAX_WAITING: Final = 50_000
-"""Messages that may wait for the journal; beyond it commands are refused with OVERLOADED."""
+"""Messages that may wait for the journal; beyond it orders are refused with OVERLOADED, and beyond :data:`WAITING_RESERVED` more everything."""
 INSTRUCTIONS_PER_MESSAGE: Final = 500
 STARTS_MAX: Final = 3
 """How often an engine that is fenced before it serves tries to take over."""
@@ -426,12 +426,13 @@ class Engine:
 
     async def _take_in(self, request: Request) -> bytes | None:
         """Decide a message, or have it wait; return what is answered at once when neither can be done."""
-        if self._queue.waiting >= MAX_WAITING:
-            refused = Refused(Code.OVERLOADED, f"{MAX_WAITING:,} messages wait for the journal")
+        party = party_of(request.subject, self.state.accounts)
+        most = MAX_WAITING if party is not None and party[1] == ORDERS else MAX_WAITING + WAITING_RESERVED
+        if self._queue.waiting >= most:
+            refused = Refused(Code.OVERLOADED, f"{self._queue.waiting:,} messages wait for the journal")
             return codec.encode(failed(None, refused))
         if self._defect:
             return _unknown("the engine rebuilds its state")
-        party = party_of(request.subject, self.state.accounts)
         if party is None:
             await self._answer(request)
         elif self._intake.at_once(party):

@@ -28,12 +28,18 @@ WAITING_MAX: Final = 4_000
 WAITING_BYTES_MAX: Final = 4 * 1024 * 1024
 """… their bytes …"""
 WAITING_ALL_MAX: Final = 50_000
-"""… and messages of all parties. Beyond any of these they are refused with OVERLOADED."""
+"""… messages of all parties …"""
+WAITING_ALL_BYTES_MAX: Final = 128 * 1024 * 1024
+"""… and their bytes. Beyond any of these they are refused with OVERLOADED."""
+WAITING_RESERVED: Final = 10_000
+"""More of them, that are no orders: however many flood, each can still be stopped."""
 
 LINES: Final = {"cancel": "cancels", "kill": "kills", "release": "kills"}
 """Verbs with a line apart from that of the account's orders, so that whoever floods can still be stopped, also by himself. What
 waits behind a kill is denied by its latch; a release that it overtook would undo it. ``cancel_all`` overtakes nothing: orders
 sent before it would be placed behind it."""
+ORDERS: Final = "orders"
+"""The line of everything else."""
 STATEMENTS: Final = frozenset(
     {
         "declare_venue",
@@ -91,7 +97,7 @@ def party_of(subject: str, known: Container[str]) -> Party | None:
     verb, _, account, _ = subject.split(".", 3)
     if verb in STATEMENTS:
         return None
-    return account if account == ANY or account in known else "", LINES.get(verb, "orders")
+    return account if account == ANY or account in known else "", LINES.get(verb, ORDERS)
 
 
 class Intake:
@@ -99,6 +105,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.waiting = 0
+        self._size = 0
         self._lines: dict[Party, Line] = {}
         self._spent_ns: dict[Party, int] = {}
 
@@ -130,9 +137,11 @@ class Intake:
             raise Refused(
                 Code.OVERLOADED, f"{len(line.requests):,} messages of account {party[0]} wait: send slower"
             )
-        if self.waiting >= WAITING_ALL_MAX:
+        most = WAITING_ALL_MAX if party[1] == ORDERS else WAITING_ALL_MAX + WAITING_RESERVED
+        if self.waiting >= most or self._size + len(request.data) > WAITING_ALL_BYTES_MAX:
             raise Refused(Code.OVERLOADED, f"{self.waiting:,} messages of all accounts wait: send slower")
         self.waiting += 1
+        self._size += len(request.data)
         line = self._lines.setdefault(party, line)
         line.requests.append(request)
         line.size += len(request.data)
@@ -143,6 +152,7 @@ class Intake:
         del self._lines[party]
         request = line.requests.popleft()
         self.waiting -= 1
+        self._size -= len(request.data)
         if line.requests:
             line.size -= len(request.data)
             self._lines[party] = line
@@ -152,5 +162,5 @@ class Intake:
         """Everything that waits, which waits no longer."""
         found = [request for line in self._lines.values() for request in line.requests]
         self._lines.clear()
-        self.waiting = 0
+        self.waiting = self._size = 0
         return found

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.micro.request import Request
 
+from oms.engine import engine as engine_module
 from oms.engine import intake as module
 from oms.engine.engine import Engine
 from oms.engine.intake import AT_ONCE_NS, STATEMENTS, WAITING_BYTES_MAX, WAITING_MAX, Intake, party_of
@@ -112,8 +113,23 @@ def test_all_lines_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert intake.at_once(OTHER)
     intake.take()
     intake.put(OTHER, request())
-    assert (len(intake.clear()), intake.waiting) == (2, 0)
+    intake.put(("main", "cancels"), request())
+    assert (len(intake.clear()), intake.waiting) == (3, 0)
     intake.put(OTHER, request())
+
+
+def test_all_lines_together_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred accounts that fill a line each do not take the memory of two hundred lines."""
+    monkeypatch.setattr(module, "WAITING_ALL_BYTES_MAX", 10)
+    intake = Intake()
+    intake.put(ONE, request(b"12345"))
+    intake.put(ONE, request(b"12345"))
+    with pytest.raises(Refused, match="2 messages of all accounts wait"):
+        intake.put(OTHER, request(b"1"))
+    intake.take()
+    intake.put(OTHER, request(b"12345"))
+    intake.clear()
+    intake.put(OTHER, request(b"1234567890"))
 
 
 # -- the engine
@@ -227,3 +243,30 @@ async def test_what_waits_is_answered_when_the_engine_stops(
     await nc.flush()
     await until(lambda: flood.answered.total() == 5_000)
     assert set(flood.answered) == {"OK", "JOURNAL_UNAVAILABLE"}, flood.answered
+
+
+async def test_a_flood_that_waits_for_the_journal_can_be_stopped(
+    engine: Engine, venue: Venue, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the journal takes nothing and no more orders may wait for it, cancels, kills and connectors may."""
+    monkeypatch.setattr(engine_module, "MAX_WAITING", 3)
+    going_on = asyncio.Event()
+    append = engine._writer.append
+
+    async def wait(commits: list[bytes]) -> int:
+        await going_on.wait()
+        return await append(commits)
+
+    monkeypatch.setattr(engine._writer, "append", wait)
+    trader = Trader(nc)
+    placing = [asyncio.create_task(trader.place(f"c{number}")) for number in range(4)]
+    done, _ = await asyncio.wait(placing, return_when=asyncio.FIRST_COMPLETED)
+    assert [each.result()["error"]["code"] for each in done] == ["OVERLOADED"]
+    kill = {"command_id": "k", "scope": "account:main", "by": "kim", "reason": "flood"}
+    killing = asyncio.create_task(trader.ask("kill._.main._._", kill))
+    listing = asyncio.create_task(venue.ask("list_live.binance.main.spot._", {"session": "s1", "after": ""}))
+    await asyncio.wait([killing, listing], timeout=0.3)
+    going_on.set()
+    assert (await killing)["ok"]
+    assert "error" not in await listing
+    assert Counter(answer["ok"] for answer in await asyncio.gather(*placing)) == {True: 3, False: 1}
