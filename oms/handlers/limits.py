@@ -1,6 +1,6 @@
 """Limits: setting, overriding and ending them, valuations, and what a new journal begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from oms.aggregates.money import is_amount
@@ -201,6 +201,24 @@ def _check_pricing(state: Partition, asset: str, name: str) -> None:
     valuation = state.risk.valuations.get(other)
     if valuation is None or valuation.rate is None:
         raise Refused(Code.VALUATION_INVALID, f"{other}, which {name} prices {asset} by, has no fixed rate")
+    # What was lost in an asset would no longer count once its rate is unknown.
+    priced = sorted(_priced_by(state, asset))
+    if priced:
+        raise Refused(
+            Code.VALUATION_INVALID, f"{asset} needs a fixed rate: it prices {', '.join(priced)}"[:256]
+        )
+    if instrument.mark is None and state.risk.rate(asset) is not None:
+        raise Refused(
+            Code.VALUATION_INVALID, f"no mark of {name} is known, and {asset} has a rate now: wait for one"
+        )
+
+
+def _priced_by(state: Partition, asset: str) -> Iterator[str]:
+    """Assets that an instrument prices by this one."""
+    for each in state.risk.valuations.values():
+        instrument = None if each.instrument is None else state.instruments.get(each.instrument)
+        if instrument is not None and each.asset != asset and asset in (instrument.base, instrument.quote):
+            yield each.asset
 
 
 def decide_begin_controls(state: Partition, subject: Subject, command: k.BeginControls) -> list[Event]:

@@ -1,5 +1,6 @@
 """Risk after a restart: what is derived again is what was kept up, whatever was listed, valued, let go or adopted before."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -76,3 +77,31 @@ def test_margin_of_what_is_open_is_held_in_the_asset_it_settles_in() -> None:
     assert relisted(desk, settle="USDC")["ok"]
     desk.check()
     check_restart(desk)
+
+
+def test_an_order_found_at_the_venue_and_amended_counts_among_the_strategies() -> None:
+    """How many strategies there may be yet is the same after a restart."""
+    desk = Desk()
+    desk.declare()
+    desk.report("found", "foreign")
+    (order_id,) = desk.state.orders
+    assert desk.amend(order_id, price="99")["ok"]
+    loaded = image.load(image.dump(desk.state))
+    assert loaded.risk.trading == desk.state.risk.trading
+
+
+def test_what_was_valued_cannot_become_unknown() -> None:
+    """A loss would no longer count: neither an asset that others are priced by loses its rate, nor one for want of a mark."""
+    desk = FuturesDesk()
+    assert valued(desk, "BTC", instrument="bybit.spot.BTCUSDT")["ok"]
+    spec = {**BTC, "tick": "0.1", "symbol": "USDTTRY", "base": "USDT", "quote": "TRY", "settle": "TRY"}
+    assert desk.reply("list_instruments.bybit._.spot._", {"instruments": [spec]})["ok"]
+    assert valued(desk, "TRY", rate="0.03")["ok"]
+    for instrument in ("bybit.spot.USDTTRY", "bybit.spot.BTCUSDT"):
+        assert valued(desk, "USDT", instrument=instrument)["error"]["code"] == "VALUATION_INVALID"
+    assert desk.state.risk.rate("BTC") == 100
+    assert valued(desk, "BTC", rate="100")["ok"]
+    assert valued(desk, "USDT", instrument="bybit.spot.USDTTRY")["error"]["code"] == "VALUATION_INVALID"
+    assert desk.reply("report_marks.bybit._.spot._", {"marks": {"USDTTRY": "34"}})["ok"]
+    assert valued(desk, "USDT", instrument="bybit.spot.USDTTRY")["ok"]
+    assert desk.state.risk.rate("USDT") == Decimal("1.02")

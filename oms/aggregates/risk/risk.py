@@ -65,7 +65,7 @@ class Risk:
         day: first moment of the trading day, UTC ns; 0 before the first.
         recent: orders like which none may follow at once → when they were placed.
         totals: by scope. ``leaves``: by position. ``parts``: by book.
-        trading: strategies that an order was ever placed for.
+        trading: strategies that an order was ever placed or amended for.
         counted: live orders → the quantity that they count with.
         window: longest time, in ns, that an order is remembered for telling duplicates.
         version: changes whenever a gate may have become another.
@@ -304,6 +304,7 @@ class Risk:
     def amended(self, state: "Partition", order: Order, at: int) -> None:
         """An amend is meant to be sent: one message more."""
         place = (order.exchange, order.account, order.market, order.symbol)
+        self.trading.add(order.strategy)
         self._sent(*self._leaves(state, place, order.strategy), at)
 
     def rejected(self, state: "Partition", order: Order, at: int) -> None:
