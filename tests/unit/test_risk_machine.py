@@ -972,16 +972,13 @@ def test_an_override_that_is_over_is_held_against_nothing() -> None:
 
 
 def test_a_worth_that_is_no_longer_known_is_not_remembered() -> None:
-    """When an asset's new valuation has no price yet, what is settled in it cannot be valued, and is denied."""
+    """When what prices an asset comes to price another, what is settled in it cannot be valued, and is denied."""
     machine = started()
     machine.limits("set_limits", "global", {"max_exposure": "1000"})
-    machine.place(BTCUSDT, **ORDER)
+    machine.mark(("binance", "spot", "ETHBTC"), "0.5")
+    machine.place(ETHBTC, **ORDER)
     assert "OrderAccepted" in machine.told
-    assert machine.by_ann("set_valuation._._._._", asset="TRY", rate="0.03")["ok"]
-    machine.by_ann("set_valuation._._._._", asset="USDT", instrument="binance.spot.USDTTRY")
+    assert machine.ask("list_instruments.binance._.spot._", {"instruments": [{**SPEC, "base": "XBT"}]})["ok"]
     machine.totals_are_recomputed()
-    machine.place(BTCUSDT, **ORDER)
+    machine.place(ETHBTC, **ORDER)
     assert machine.events[0].code == "NO_VALUATION"
-    machine.mark(("binance", "spot", "USDTTRY"), "40")
-    machine.totals_are_recomputed()
-    assert machine.exposure()["global"] == 120
