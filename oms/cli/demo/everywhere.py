@@ -34,7 +34,7 @@ CUT_AFTER_S: Final = 3.0
 KILLED: Final = "okx"
 """The exchange whose connector is killed."""
 KILL_AFTER_S: Final = 6.0
-BACK_WITHIN_S: Final = 30.0
+BACK_WITHIN_S: Final = 60.0
 FUND_AFTER_S: Final = 13.0
 SEED: Final = 20_261_121
 LEVERAGE: Final = Decimal(5)
