@@ -389,15 +389,28 @@ class Model:
             return asked.reduce_only or size.buys <= -held
         return asked.reduce_only or size.sells <= held
 
+    def reduces_for(self, scope: str, asked: Asked) -> bool:
+        """The same for what a scope says: where that is a strategy, by name, it is about its own part of the position as well."""
+        if not self.reduces(asked):
+            return False
+        if scope != f"strategy:{asked.strategy}" or not asked.strategy or asked.more <= 0:
+            return True
+        key = (*asked.place, asked.strategy)
+        held = self.held[key].quantity if key in self.held else ZERO
+        size = self.sizes(asked)[key]
+        if asked.side == "buy":
+            return (asked.more if asked.reduce_only else size.buys) <= -held
+        return (asked.more if asked.reduce_only else size.sells) <= held
+
     def _against(self, asked: Asked, now: int) -> Iterator[str]:
         scopes = (*wide(asked.place), f"strategy:{asked.strategy}")
-        reduces = self.reduces(asked)
-        latched = [self.latches[scope] for scope in scopes if scope in self.latches]
-        if any(not (latch.allow_reduce_only and reduces) for latch in latched):
+        latched = [(scope, self.latches[scope]) for scope in scopes if scope in self.latches]
+        if any(not (latch.allow_reduce_only and self.reduces_for(scope, asked)) for scope, latch in latched):
             yield "KILL_SWITCH"
         if any(value == "on" for _, value in self.limits(scopes, "restricted", now)):
             yield "RESTRICTED"
-        if not reduces and any(value == "on" for _, value in self.limits(scopes, "reduce_only", now)):
+        modes = self.limits(scopes, "reduce_only", now)
+        if any(value == "on" and not self.reduces_for(scope, asked) for scope, value in modes):
             yield "REDUCE_ONLY_MODE"
         assigned = self.assigned.get(asked.strategy)
         if assigned is not None and assigned.account != asked.place[1]:
@@ -410,9 +423,10 @@ class Model:
             yield "STRATEGY_UNASSIGNED"
         yield from self._terms_against(asked, scopes, now)
         yield from self._past_against(asked, scopes, now)
-        if not (reduces or asked.lowers):
-            yield from self._losses_against(scopes, now)
-            if asked.place[2] != "spot":
+        if not asked.lowers:
+            held_to = tuple(scope for scope in scopes if not self.reduces_for(scope, asked))
+            yield from self._losses_against(held_to, now)
+            if asked.place[2] != "spot" and not self.reduces(asked):
                 yield from self._margin_against(asked.place, scopes, now)
         if asked.more > 0:
             yield from self._sizes_against(asked, scopes, now)

@@ -129,7 +129,7 @@ _TABLE: Final = (
         default="off",
         code=Code.REDUCE_ONLY_MODE,
         source="practice",
-        meaning="Only orders that bring a position nearer to zero are let through.",
+        meaning="Only orders that bring a position nearer to zero are let through: the account's, and in the scope of a strategy its own part of it as well.",
     ),
     Control(
         name="self_trade",
@@ -226,7 +226,7 @@ _TABLE: Final = (
         figure=True,
         code=Code.MAX_DAILY_LOSS,
         source="practice",
-        meaning="Loss since the trading day began, realised, unrealised, fees and funding, at which only orders that bring a position nearer to zero are let through.",
+        meaning="Loss since the trading day began, realised, unrealised, fees and funding, at which only orders that bring a position nearer to zero are let through, as with reduce_only.",
     ),
     Control(
         name="max_drawdown",
@@ -235,7 +235,7 @@ _TABLE: Final = (
         figure=True,
         code=Code.MAX_DRAWDOWN,
         source="practice",
-        meaning="Distance of the scope's profit and loss below its best, over days, at which only orders that bring a position nearer to zero are let through. Releasing the scope's kill switch measures it anew.",
+        meaning="Distance of the scope's profit and loss below its best, over days, at which only orders that bring a position nearer to zero are let through, as with reduce_only. Releasing the scope's kill switch measures it anew.",
     ),
     Control(
         name="max_executions",
@@ -289,7 +289,7 @@ _TABLE: Final = (
         default="on",
         code=Code.KILL_SWITCH,
         source="practice",
-        meaning="Whether a kill switch that engages by itself lets orders through that bring a position nearer to zero.",
+        meaning="Whether a kill switch that engages by itself lets orders through that bring a position nearer to zero, as with reduce_only.",
     ),
     Control(
         name="main_floor",

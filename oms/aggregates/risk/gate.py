@@ -47,7 +47,8 @@ class Gate:
         version, until: good while limits have this version, and before this time (UTC ns).
         refused: what denies every order here, cancels apart: a limit missing, a strategy on the wrong account, a restriction.
         latches: engaged kill switches that cover it.
-        leaf: the account's position in the instrument. ``part``: the strategy's part of it.
+        leaf: the account's position in the instrument. ``part``: the strategy's part of it. ``strategy``: its name.
+        own_latch, own_reduce_only: the strategy itself is killed, or in this mode.
         priced: a control needs mark and rate.
         scopes: every scope that covers it, with its figures. ``wide``: of those with a limit on exposure, what the account's
             position counts in; ``own``: what the strategy's part of it counts in.
@@ -63,6 +64,9 @@ class Gate:
     latches: tuple[Latch, ...] = ()
     allow_reducing: bool = False
     reduce_only: bool = False
+    strategy: str = ""
+    own_latch: bool = False
+    own_reduce_only: bool = False
     self_trade: str = "off"
     priced: bool = False
     max_order_quantity: Decimal | None = None
@@ -92,6 +96,24 @@ class Gate:
         leaf = self.leaf
         return (leaf.up if side is BUY else leaf.down) + quantity <= 0
 
+    def nearer(self, own: bool, side: Side, quantity: Decimal, reduce_only: bool) -> bool:
+        """Whether a scope that lets nothing through but what reduces has to let an order through.
+
+        Args:
+            own: the scope is the strategy: what others hold is not its to reduce, and it would only take a position of its own.
+                An order by hand, of no strategy, may close what any has.
+        """
+        if not self.reduces(side, quantity, reduce_only):
+            return False
+        if not own or not self.strategy or quantity <= 0:
+            return True
+        part = self.part
+        if reduce_only:
+            # What else works does not matter: of two that reduce, the venue takes the second back.
+            held = part.position.quantity
+            return (held if side is BUY else -held) + quantity <= 0
+        return (part.up if side is BUY else part.down) + quantity <= 0
+
     # -- the checks
 
     def check_open(self, side: Side, quantity: Decimal, reduce_only: bool) -> None:
@@ -100,7 +122,9 @@ class Gate:
         Raises:
             Refused: LIMIT_MISSING, STRATEGY_ACCOUNT, STRATEGY_UNASSIGNED, RESTRICTED, KILL_SWITCH, REDUCE_ONLY_MODE.
         """
-        if self.latches and not (self.allow_reducing and self.reduces(side, quantity, reduce_only)):
+        if self.latches and not (
+            self.allow_reducing and self.nearer(self.own_latch, side, quantity, reduce_only)
+        ):
             found = self.latches[0]
             who = f"by {found.by}" if found.by else f"on {found.cause}"
             raise Refused(
@@ -108,7 +132,7 @@ class Gate:
             )
         if self.refused is not None:
             raise Refused(self.refused.code, self.refused.message)
-        if self.reduce_only and not self.reduces(side, quantity, reduce_only):
+        if self.reduce_only and not self.nearer(self.own_reduce_only, side, quantity, reduce_only):
             raise Refused(
                 Code.REDUCE_ONLY_MODE, "only orders that bring a position nearer to zero are let through"
             )
@@ -255,8 +279,10 @@ class Gate:
                 )
             if totals.peak is not bounds.peak or totals.carried is not bounds.carried:
                 bounds.measure()
-            if totals.day <= bounds.lowest and not self.reduces(side, quantity, reduce_only):
-                raise _lost(bounds)
+            if totals.day <= bounds.lowest:
+                own = totals is self.part.totals[0]
+                if not self.nearer(own, side, quantity, reduce_only):
+                    raise _lost(bounds)
         if self.instrument.market != "spot":
             self._check_margin(side, quantity, reduce_only)
 
