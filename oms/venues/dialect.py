@@ -13,13 +13,21 @@ Meanings = Mapping[str, tuple[tuple[str, Kind], ...]]
 
 @attrs.define
 class Call:
-    """What happened to one request: whether it was begun, and what came back."""
+    """What happened to one request: whether it was begun, and what came back.
+
+    Args:
+        headers: of the answer, names in lower case.
+        deadline: UTC ns; it is not written after.
+        left: it was written in time. ``late``: it was not, and never is.
+    """
 
     begun: bool = False
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
-    """Names in lower case."""
     body: str = ""
+    deadline: int | None = None
+    left: bool = False
+    late: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -47,6 +47,7 @@ REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_MS: Final = 5_000
 """A socket that answers no ping twice in a row is taken for dead; ccxt's own 180 s would hide it for minutes."""
 REASON_MAX: Final = 400
+PAST_DEADLINE: Final = "the deadline has passed"
 NOBODY: Final = ""
 """The account of requests without a key."""
 
@@ -58,9 +59,19 @@ T = TypeVar("T")
 _CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("venue_call", default=None)
 
 
+class _Late(Exception):
+    """Its deadline has passed, and nothing of it has left."""
+
+
 async def _body_leaves(*told: Any) -> None:
     """aiohttp calls this and then writes, with nothing in between; head and body of a request leave together."""
-    leaving = departure()
+    call, leaving = _CALL.get(), departure()
+    if call is not None and not call.left:
+        # The connection may have taken longer than the order is good for.
+        if call.deadline is not None and time.time_ns() > call.deadline:
+            call.late = True
+            raise _Late
+        call.left = True
     if leaving is not None:
         leaving.leave()
 
@@ -483,12 +494,14 @@ class CcxtAccount:
                 weight, orders, group=group, symbol=symbol, priority=priority, deadline=deadline
             )
         if deadline is not None and time.time_ns() > deadline:
-            raise VenueError(Kind.NOT_SENT, "the deadline has passed")
-        call = Call()
+            raise VenueError(Kind.NOT_SENT, PAST_DEADLINE)
+        call = Call(deadline=deadline)
         token = _CALL.set(call)
         try:
             return read(await getattr(self.exchange, name)(dict(params)))
         except Exception as error:  # noqa: BLE001 - raised again as what it means
+            if call.late:
+                raise VenueError(Kind.NOT_SENT, PAST_DEADLINE) from None
             kind, reason = self.dialect.meaning(call, error)
             reason = self._without_keys(reason)
             retry_after, code = 0.0, reason.split(" ")[0]

@@ -1,12 +1,14 @@
 """Requests over real sockets: when they count as sent, and that one taken back sends not a byte."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from oms.messages import reports as r
@@ -18,6 +20,7 @@ from oms.venues.adapter import Market
 from oms.venues.budgets import Budgets
 from oms.venues.credentials import FixedCredentials, Key
 from oms.venues.departure import Departure, Withdrawn
+from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Pool
 from oms.venues.orders import UNSENT, Orders
 from oms.venues.over_ccxt import Reach
@@ -129,4 +132,49 @@ async def test_an_order_that_waits_for_its_connection_is_taken_back(
     await market.close()
     silent.close()
     for each in (session, stuck):
+        await each.close()
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=lambda place: place.venue)
+async def test_an_order_that_waits_for_its_connection_beyond_its_deadline_never_leaves(
+    place: Place, simulator: Simulator, tmp_path: Path
+) -> None:
+    """When the connection is there at last, the order is old: it is not written, and told to have never been sent."""
+    going_on = asyncio.Event()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+    async def delay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await going_on.wait()
+        there, back = await asyncio.open_connection("127.0.0.1", simulator.port)
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    session = ccxt_session(tmp_path / "ca.pem", simulator.port)
+    slow = await asyncio.start_server(delay, "127.0.0.1", 0)
+    delayed = ccxt_session(tmp_path / "ca.pem", slow.sockets[0].getsockname()[1])
+    market = _market(place, session)
+    await market.open()
+    account = market.account("main")
+    await account.open(lambda event: None)
+    account.exchange.session = delayed  # type: ignore[attr-defined]
+    account.exchange.open()  # type: ignore[attr-defined]
+    submit = msgspec.structs.replace(_submit(place), deadline=time.time_ns() + 3 * 10**8)
+    sending = asyncio.create_task(account.submit(submit))
+    await asyncio.sleep(0.5)
+    assert not sending.done()
+    going_on.set()
+    with pytest.raises(VenueError) as refused:
+        await sending
+    assert (refused.value.kind, refused.value.reason) == (Kind.NOT_SENT, "the deadline has passed")
+    there = simulator.exchanges[place.exchange].exchange.accounts["main"]
+    assert list(there.all_orders()) == []
+    account.exchange.session = session  # type: ignore[attr-defined]
+    await account.close()
+    await market.close()
+    slow.close()
+    for each in (session, delayed):
         await each.close()
