@@ -32,7 +32,7 @@ def test_controls_are_measured() -> None:
         accounts=(1, 3), open_orders=(4, 20), rounds=2, orders=10, watched=3, symbols=2, looks=2
     )
     names = [figure.name for figure in checking.measure(size)]
-    assert len(names) == len(set(names)) == 21
+    assert len(names) == len(set(names)) == 23
 
 
 @pytest.mark.timeout(120)
