@@ -333,8 +333,12 @@ class Partition:
             self.risk.amended(self, order, at)
 
     def _reject(self, event: e.OrderRejected, at: int) -> None:
+        order = self.orders.get(event.order_id)
+        held = order is not None and order.awaits
         self._change(event, at)
-        self.risk.rejected(self, self.orders[event.order_id], at)
+        if not held:
+            # What was held was never sent, and the venue has not turned it down.
+            self.risk.rejected(self, self.orders[event.order_id], at)
 
 
 BUY: Final = Side.BUY

@@ -129,11 +129,16 @@ def wide(place: Place) -> tuple[str, ...]:
     )
 
 
+SENT = (e.OrderReleased, e.OrderAccepted, e.OrderFilled, e.OrderRestated, e.OrderInDoubt)
+"""What shows that an order is at the venue, or may be."""
+
+
 class Model:
     """See the module. The state it is asked about is given anew whenever that is another one."""
 
     def __init__(self, state: Partition) -> None:
         self.state = state
+        self.held_back: set[str] = set()
         self.said: dict[str, dict[str, str]] = defaultdict(dict)
         self.overrides: dict[tuple[str, str], tuple[str, int]] = {}
         self.latches: dict[str, k.KillSwitchEngaged] = {}
@@ -153,6 +158,10 @@ class Model:
     def take(self, events: list[Any], at: int) -> None:
         """Take in what one message came to."""
         for event in events:
+            if isinstance(event, SENT):
+                self.held_back.discard(event.order_id)
+            elif isinstance(event, e.OrderPlaced) and event.awaits:
+                self.held_back.add(event.order_id)
             told = getattr(self, f"_{type(event).__name__}", None)
             if told is not None:
                 told(event, at)
@@ -223,6 +232,9 @@ class Model:
             self.past[scope].messages.append(at)
 
     def _OrderRejected(self, event: e.OrderRejected, at: int) -> None:
+        if event.order_id in self.held_back:
+            # It was never sent.
+            return
         for scope in self.covered[event.order_id]:
             self.past[scope].rejects.append(at)
 

@@ -125,6 +125,22 @@ def test_what_is_limited_no_more_is_clear() -> None:
     assert not any(totals.told for totals in desk.state.risk.totals.values())
 
 
+def test_what_was_never_sent_is_no_rejection_of_the_venue() -> None:
+    """An order that waited for another in vain was turned down by nobody: it is no part of a reject storm."""
+    desk = Desk()
+    limits(desk, "global", "_._._._", self_trade="cancel_resting", max_rejects="1", kill_on="max_rejects")
+    crossings(desk)
+    assert desk.place(side="sell", price="50000")["ok"]
+    held = desk.place(price="50000")["order_id"]
+    assert desk.reply("release_orders._._._._", {"order_ids": [held]})["count"] == 1
+    assert desk.state.orders[held].status == "REJECTED"
+    assert crossings(desk) == []
+    assert not desk.state.risk.latches
+    desk.report("rejected", desk.place(price="40000")["order_id"])
+    crossings(desk)
+    assert "global" in desk.state.risk.latches
+
+
 def test_names_made_up_cost_others_nothing() -> None:
     """What was made for a strategy that trades stays, whatever number of names are denied beside it, and so do its figures."""
     desk = Desk()
