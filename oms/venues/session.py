@@ -108,6 +108,7 @@ class Session:
         )
         self._held: list[OrderChanged | Traded | AmendRefused] | None = []
         self._heard_at = 0
+        self._connected = 0
         self._funds_moved = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
         self.ready = asyncio.Event()
@@ -135,6 +136,7 @@ class Session:
             tasks.append(asyncio.create_task(work))
 
         subscription = None
+        self._connected = self._nc.stats["reconnects"]
         try:
             subscription = await self._nc.subscribe(f"instruct.{self._place}.*", cb=self._instructed)
             await ask(self._nc, f"open_session.{self._place}._", OpenSession(session=self.token, ready=False))
@@ -175,6 +177,9 @@ class Session:
     async def _beat(self) -> None:
         since_probe = 0.0
         while True:
+            if self._nc.stats["reconnects"] != self._connected:
+                # What the engine tells is told once; what is to be canceled, the next session hears again.
+                raise SessionLost("the connection to NATS broke: what the engine told meanwhile is lost")
             await self._nc.publish(f"heartbeat.{self._place}._", encode(self._health()))
             await asyncio.sleep(self._settings.heartbeat_s)
             since_probe += self._settings.heartbeat_s

@@ -16,6 +16,7 @@ from oms.messages.codec import encode
 from oms.messages.commands import CloseSession, OpenSession
 from oms.messages.enums import OrderStatus, OrderType, Side
 from oms.messages.instructions import Instructions, LookUp, Submit
+from oms.nats_server import EmbeddedNats
 
 from .conftest import QUICK, Desk, until
 
@@ -266,3 +267,31 @@ async def test_a_fence_holds_before_the_stream_is_open(desk: Desk) -> None:
     opening = encode(OpenSession(session="feedfeedfeedfeed", ready=False))
     await desk.nc.request("open_session.binance.main.spot._", opening)
     await until(desk.connectors[0][2].done, within_s=QUICK.probe_s * 6, what="the fenced connector to stop")
+
+
+async def test_what_was_told_while_a_connector_could_not_be_reached_is_done_when_it_can(
+    desk: Desk, nats_server_shared: EmbeddedNats
+) -> None:
+    """A cancel that fell into a short break of the connector's connection is not left until the engine misses its answer."""
+    own = await nats.connect(
+        nats_server_shared.url, max_reconnect_attempts=-1, reconnect_time_wait=0.5, error_cb=_silent
+    )
+    of_all, desk.nc = desk.nc, own
+    connector = await desk.connect()
+    desk.nc = of_all
+    order_id = await desk.place()
+    await desk.becomes(order_id, NEW)
+    session = connector.sessions["main"]
+    own._transport.close()
+    await until(lambda: own.is_reconnecting, what="the break")
+    await desk.cancel(order_id)
+    await until(lambda: own.is_connected, what="the connection")
+    await desk.becomes(order_id, CANCELED, 8)
+    await desk.ready(connector)
+    assert connector.sessions["main"] is not session
+    await desk.disconnect()
+    await own.close()
+
+
+async def _silent(error: Exception) -> None:
+    """The break is what is looked at."""
