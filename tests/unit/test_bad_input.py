@@ -382,3 +382,13 @@ def test_a_fee_in_no_asset_is_refused() -> None:
     reply = desk.fill(order_id, "1", fee="0.1", fee_asset="")
     assert reply["refused"][0]["error"]["code"] == "INVALID_COMMAND"
     assert desk.digest() == before
+
+
+def test_a_name_does_not_end_in_a_line_break() -> None:
+    """A symbol becomes part of a subject, where a line break is the end of it: it is refused, and so is an asset."""
+    desk = Desk()
+    before = desk.digest()
+    assert desk.list("spot", {**BTC, "symbol": "BTCUSDT\n"})["error"]["code"] == "INVALID_COMMAND"
+    body = {"command_id": "v1", "asset": "BTC\n", "rate": "1", "by": "ann"}
+    assert desk.reply("set_valuation._._._._", body)["error"]["code"] == "INVALID_COMMAND"
+    assert desk.digest() == before
