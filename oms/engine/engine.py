@@ -133,6 +133,7 @@ class Engine:
         self._arriving = asyncio.Event()
         self._intake = Intake()
         self._come = asyncio.Event()
+        self._behind: dict[Guard, Request] = {}
         self._watch: Watch
         self._refused_facts: RefusedFacts
         self._in_flight: list[tuple[str, bytes]] = []
@@ -291,7 +292,7 @@ class Engine:
             await end([stopping, watching, arriving, deciding])
             unheard, self._arrived = self._arrived, []
             for request in (*self._intake.clear(), *unheard):
-                await _quietly(request.respond(_unknown("the engine stops, or rebuilds its state")))
+                await _respond(request, _unknown("the engine stops, or rebuilds its state"))
             # No command gets in any more; what is decided is still made durable and answered, or given up.
             if self._unsealed and not self._defect:
                 self._seal()
@@ -420,7 +421,7 @@ class Engine:
                     request = arrived.popleft()
                     refused = await self._take_in(request)
                     if refused is not None:
-                        await _quietly(request.respond(refused))
+                        await _respond(request, refused)
             finally:
                 self._arrived[:0] = arrived
 
@@ -469,7 +470,7 @@ class Engine:
             self._defect = True
             self._wake.set()
             refused = Refused(Code.DEFECT, f"the engine could not decide this command: {error!r}"[:300])
-            await _quietly(request.respond(codec.encode(failed(codec.command_id_of(request.data), refused))))
+            await _respond(request, codec.encode(failed(codec.command_id_of(request.data), refused)))
             return
         # The reply subject of a request has no public name in nats-py; respond() would publish at once.
         self._queue.add_reply(request._msg.reply, payload)
@@ -601,8 +602,7 @@ class Engine:
                 )
             if is_due(self.state, now):
                 self._internal("check_risk._._._._", CheckRisk())
-            for guard in self._watch.silent_clients(time.monotonic()):
-                self._drop(guard)
+            self._drop_silent(self._watch.silent_clients(time.monotonic()))
             for key, order_ids in self._watch.overdue(now):
                 self._doubt(key, order_ids, "the venue did not answer in time")
             if transfer_ids := self._watch.overdue_transfers(now):
@@ -615,6 +615,17 @@ class Engine:
             for key, session, instruction in again:
                 self._queue.open.instructions.append((key, session, instruction))
                 self._wake.set()
+
+    def _drop_silent(self, guards: list[Guard]) -> None:
+        """Drop clients behind what waited in their accounts' lines when they were found silent: they may have sent it."""
+        before, self._behind = self._behind, {}
+        for guard in guards:
+            party = (guard.account, ORDERS)
+            last = before.get(guard) or self._intake.last(party)
+            if last is not None and self._intake.waits(party, last):
+                self._behind[guard] = last
+            else:
+                self._drop(guard)
 
     def _drop(self, guard: Guard) -> None:
         """Cancel the orders of a client that fell silent. One of more than a commit holds goes on until all are."""
@@ -638,6 +649,12 @@ def _commit_bound(subject: str) -> int:
 
 def _unknown(message: str) -> bytes:
     return codec.encode(failed(None, Refused(Code.JOURNAL_UNAVAILABLE, message)))
+
+
+async def _respond(request: Request, payload: bytes) -> None:
+    """Answer at once, where somebody waits."""
+    if request._msg.reply:
+        await _quietly(request.respond(payload))
 
 
 async def _quietly(awaitable: Any) -> None:

@@ -158,6 +158,16 @@ class Intake:
             self._lines[party] = line
         return request
 
+    def last(self, party: Party) -> Request | None:
+        """What came last of what waits of a party."""
+        line = self._lines.get(party)
+        return None if line is None else line.requests[-1]
+
+    def waits(self, party: Party, request: Request) -> bool:
+        """Whether a message of the party still waits."""
+        line = self._lines.get(party)
+        return line is not None and any(each is request for each in line.requests)
+
     def clear(self) -> list[Request]:
         """Everything that waits, which waits no longer."""
         found = [request for line in self._lines.values() for request in line.requests]

@@ -4,9 +4,11 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from oms.engine import engine as engine_module
 from oms.engine.engine import Engine
 from tests.engine.desk import Venue
 
@@ -75,3 +77,17 @@ async def test_a_release_does_not_undo_a_kill_that_came_after_it(
     )
     assert all(answer["ok"] for answer in answers), answers
     assert "account:main" in engine.state.risk.latches
+
+
+async def test_nobody_has_to_wait_for_an_answer(
+    engine: Engine, venue: Venue, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused at once and was sent without a place to answer to does the engine no harm."""
+    lives = engine._writer
+    for most in (0, 50_000):
+        monkeypatch.setattr(engine_module, "MAX_WAITING", most)
+        payload = json.dumps({"command_id": f"c{most}", **BUY}).encode()
+        await nc.publish("place.binance.main.spot.BTCUSDT", payload)
+        await asyncio.sleep(0.3)
+    assert len(engine.state.orders) == 1
+    assert engine._writer is lives

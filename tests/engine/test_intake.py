@@ -275,3 +275,20 @@ async def test_a_flood_that_waits_for_the_journal_can_be_stopped(
         True: 4,
         False: 1,
     }
+
+
+async def test_what_a_client_sent_before_it_fell_silent_is_canceled_too(
+    engine: Engine, venue: Venue, nc: Client
+) -> None:
+    """Its orders that still wait in the account's line are decided first: nothing of it is placed behind the cancels."""
+    arm = {"command_id": "arm", "client": "bot", "timeout_ms": 1_000}
+    assert (await venue.ask("cancel_on_disconnect._.main._._", arm))["ok"]
+    terms = {"side": "buy", "type": "limit", "quantity": "0.001", "price": "50000"}
+    # Waits as long as nobody else's message has the lines looked at.
+    engine._intake.put(ONE, request(json.dumps({"command_id": "late", **terms}).encode()))
+    await asyncio.sleep(2)
+    assert ("main", "bot") in engine.state.guards
+    engine._come.set()
+    await until(lambda: not engine.state.guards)
+    (order,) = engine.state.orders.values()
+    assert order.cancel_requested
