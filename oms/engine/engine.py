@@ -141,6 +141,7 @@ class Engine:
         self._notary: Notary | None = None
         self._unsealed = 0
         self._sealed_at = 0.0
+        self._reconnects = 0
         self._defect = False
         self._closing = False
         self._serving = False
@@ -355,6 +356,7 @@ class Engine:
         for difference in otherwise(self.state, self._settings.controls):
             log.warning("%s", difference)
         self._internal("begin_controls._._._._", self._settings.controls)
+        self._reconnects = self._nc.stats["reconnects"]
         self._cancel_again()
         for key, order_ids in self._watch.unanswered_by_account():
             self._doubt(key, order_ids, "the engine was restarted before the venue answered")
@@ -600,6 +602,11 @@ class Engine:
                     ".".join(("close_session", *key, "_")),
                     c.CloseSession(session=session, reason="the connector's heartbeat stopped"),
                 )
+            if (reconnects := self._nc.stats["reconnects"]) != self._reconnects:
+                # What was on its way when the connection broke may be lost, of a kill too.
+                self._reconnects = reconnects
+                self._cancel_again()
+                self._wake.set()
             if is_due(self.state, now):
                 self._internal("check_risk._._._._", CheckRisk())
             self._drop_silent(self._watch.silent_clients(time.monotonic()))

@@ -52,3 +52,18 @@ async def test_cancels_are_repeated_by_the_next_engine(nats_server: EmbeddedNats
             assert str(engine.state.orders[order_id].status) == "CANCELED"
         assert list(engine.state.doubtful) == [other]
     await venue.close()
+
+
+async def test_cancels_are_repeated_when_the_engines_connection_broke(
+    engine: Engine, venue: Venue, nc: Client
+) -> None:
+    """What was told may have been lost on the way, and who asked again would hear that it is done: it is told again at once."""
+    order_id = (await venue.place("c1"))["order_id"]
+    await venue.report(accepted(order_id))
+    await venue.cancel("x1", order_id)
+    await venue.told("cancel")
+    venue.instructions.clear()
+    engine._nc._transport.close()  # type: ignore[attr-defined]
+    told = await venue.told("cancel")
+    assert [each["order_id"] for each in told] == [order_id]
+    assert await venue.place("c2")
