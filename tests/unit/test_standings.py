@@ -1,5 +1,6 @@
 """Standings: what the watch finds due is found whatever else is known, in one order, and is told when it is over."""
 
+from collections import deque
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.aggregates.risk import risk
+from oms.aggregates.risk.controls import CONTROLS
+from oms.aggregates.risk.totals import MINUTE_NS, MOMENTS_KEPT, note
 from oms.handlers.risk_check import HELD_NS, decide_check_risk, is_due
 from oms.messages import codec
 from oms.messages.controls import KillSwitchEngaged, Level, LimitCrossed
@@ -139,6 +142,17 @@ def test_what_was_never_sent_is_no_rejection_of_the_venue() -> None:
     desk.report("rejected", desk.place(price="40000")["order_id"])
     crossings(desk)
     assert "global" in desk.state.risk.latches
+
+
+def test_moments_are_bounded() -> None:
+    """However much happens within a minute, no more moments are kept than tell whether any limit is reached or broken."""
+    moments: deque[int] = deque()
+    for at in range(2 * MOMENTS_KEPT):
+        note(moments, at, MINUTE_NS)
+    assert len(moments) == MOMENTS_KEPT
+    assert moments[-1] == 2 * MOMENTS_KEPT - 1
+    counted = ("max_messages", "max_executions", "max_rejects")
+    assert all((CONTROLS[name].highest or MOMENTS_KEPT) < MOMENTS_KEPT for name in counted)
 
 
 def test_names_made_up_cost_others_nothing() -> None:

@@ -18,14 +18,18 @@ from oms.messages.controls import Level
 
 SECOND_NS: Final = 10**9
 MINUTE_NS: Final = 60 * SECOND_NS
+MOMENTS_KEPT: Final = 10_001
+"""Of a kind and scope: one more than any limit may be on how many lie within a time."""
 
 Moments = deque[int]
 """Times in UTC ns, oldest first, those gone by left out whenever one is added."""
 
 
 def note(moments: Moments, at: int, window: int) -> None:
-    """Add a moment and forget those that the window has left behind."""
+    """Add a moment and forget those that the window has left behind, or that no limit reaches back to."""
     while moments and moments[0] <= at - window:
+        moments.popleft()
+    if len(moments) >= MOMENTS_KEPT:
         moments.popleft()
     moments.append(at)
 
