@@ -69,6 +69,8 @@ class Marks:
     def listed(self, trading: Mapping[str, bool]) -> None:
         """Symbols that are listed from now on, and whether each is traded."""
         self._listed = trading
+        # Others that are heard on its stream say nothing of one that nobody asks for any more.
+        self._latest = {symbol: known for symbol, known in self._latest.items() if symbol in trading}
         self._relisted.set()
 
     async def run(self) -> None:

@@ -82,3 +82,16 @@ async def test_a_book_with_one_side_has_no_mark(bare_desk: Desk) -> None:
     await until(lambda: other.mark_at > before, what="the other instrument's")
     await asyncio.sleep(2)
     assert instrument(bare_desk).mark_at == last
+
+
+async def test_what_is_not_listed_any_more_gets_old(bare_desk: Desk) -> None:
+    """Nobody asks for it and no stream tells it: that others are heard confirms nothing of it."""
+    connector = await bare_desk.connect(settings=STILL)
+    await until(lambda: instrument(bare_desk).mark, what="the first mark")
+    connector._marks.listed({"BTCUSDT": True})
+    await asyncio.sleep(1)
+    last = instrument(bare_desk).mark_at
+    btc = bare_desk.state.instruments["binance", "spot", "BTCUSDT"]
+    at = btc.mark_at
+    await until(lambda: btc.mark_at > at + 5 * 10**9, 15, "marks of the other")
+    assert instrument(bare_desk).mark_at == last
