@@ -9,7 +9,7 @@ from oms.cli import render as r
 from oms.cli.params import AMOUNT
 from oms.client import OmsClient, Result
 from oms.messages import queries as q
-from oms.messages.enums import AccountKind
+from oms.messages.enums import AccountKind, TransferStatus
 
 _COMMAND_LINE: Final = click.core.ParameterSource.COMMANDLINE
 _STATUSES: Final = {"disabled": r.WAITING, "closed": r.DIM}
@@ -25,6 +25,13 @@ def _strategies(row: q.AccountRow) -> str:
     return ", ".join(f"{each.strategy} {r.decimal_text(each.capital)}" for each in row.strategies)
 
 
+def _transfers(row: q.AccountRow) -> str:
+    doubtful = sum(each.status is TransferStatus.IN_DOUBT for each in row.transfers)
+    return (
+        f"{row.under_way} under way" + (f", {doubtful} in doubt" if doubtful else "") if row.under_way else ""
+    )
+
+
 COLUMNS: Final = (
     r.Column("ACCOUNT", lambda row: row.account),
     r.Column("NAME", lambda row: "" if row.name == row.account else row.name),
@@ -38,6 +45,7 @@ COLUMNS: Final = (
     r.Column("DRAWDOWN", lambda row: round(row.drawdown, 2)),
     r.Column("STRATEGIES", _strategies),
     r.Column("VENUES", _venues),
+    r.Column("TRANSFERS", _transfers, lambda _: r.WAITING),
     r.Column(
         "KILL SWITCH",
         lambda row: "; ".join(f"{each.scope} {r.latch_text(each)}" for each in row.latches),

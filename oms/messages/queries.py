@@ -21,6 +21,7 @@ from oms.messages.enums import (
     OrderType,
     Side,
     TimeInForce,
+    TransferStatus,
 )
 from oms.messages.heartbeat import Heartbeat
 from oms.messages.replies import ErrorBody
@@ -28,6 +29,7 @@ from oms.messages.replies import ErrorBody
 MAX_QUERY_BYTES: Final = 8 * 1024
 MAX_ROWS: Final = 500
 MAX_ANSWER_BYTES: Final = 900 * 1024
+TRANSFERS_SHOWN: Final = 20
 """Rows beyond this come in the next page, so that an answer stays below 1 MiB."""
 
 # -- questions
@@ -382,6 +384,28 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     capital: Decimal
 
 
+class TransferRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer that the venue may yet make, or may have made. Its amount is locked in the source.
+
+    Args:
+        account, market: the source; ``to``, ``to_market``: the target.
+        note: why it is in doubt. ``requested_at``: UTC ns.
+    """
+
+    transfer_id: str
+    exchange: str
+    account: str
+    market: str
+    to: str
+    to_market: str
+    asset: str
+    amount: Decimal
+    status: TransferStatus
+    note: str
+    by: str
+    requested_at: int
+
+
 class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     """A market that the account is on. ``ready``: a connector session takes orders."""
 
@@ -400,6 +424,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
         exposure: of its positions, with all that works or is in doubt. ``open_orders``: live ones.
         pnl_day: since the trading day began: realised, unrealised, fees and funding. ``drawdown``: below its best.
         latches: kill switches that hold for all of it: its own and the global one.
+        under_way: how many transfers from or to it are. ``transfers``: the oldest of them, at most :data:`TRANSFERS_SHOWN`.
     """
 
     account: str
@@ -415,6 +440,8 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     drawdown: Decimal
     strategies: list[Allocation]
     latches: list[LatchRow]
+    under_way: int
+    transfers: list[TransferRow]
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import GLOBAL
 from oms.aggregates.risk.totals import Totals
-from oms.messages.queries import AccountRow, Allocation, VenueState
+from oms.aggregates.transfer import Transfer
+from oms.messages.queries import TRANSFERS_SHOWN, AccountRow, Allocation, TransferRow, VenueState
 from oms.projections.limits import latch_row
 
 
@@ -29,6 +30,10 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
         assigned = partition.risk.strategies[strategy]
         allocation = Allocation(strategy=strategy, capital=assigned.capital)
         strategies.setdefault(assigned.account, []).append(allocation)
+    transfers: dict[str, list[Transfer]] = {}
+    for transfer in partition.transfers_under_way.values():
+        for name in (transfer.account, transfer.to):
+            transfers.setdefault(name, []).append(transfer)
     latches = partition.risk.latches
     for name in sorted(names):
         account, scope = partition.accounts[name], f"account:{name}"
@@ -55,4 +60,23 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
             drawdown=totals.drawdown,
             strategies=strategies.get(name, []),
             latches=[latch_row(latches[each]) for each in (scope, GLOBAL) if each in latches],
+            under_way=len(transfers.get(name, ())),
+            transfers=[_transfer_row(each) for each in transfers.get(name, ())[:TRANSFERS_SHOWN]],
         )
+
+
+def _transfer_row(transfer: Transfer) -> TransferRow:
+    return TransferRow(
+        transfer_id=transfer.transfer_id,
+        exchange=transfer.exchange,
+        account=transfer.account,
+        market=transfer.market,
+        to=transfer.to,
+        to_market=transfer.to_market,
+        asset=transfer.asset,
+        amount=transfer.amount,
+        status=transfer.status,
+        note=transfer.note,
+        by=transfer.by,
+        requested_at=transfer.requested_at,
+    )

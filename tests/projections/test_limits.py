@@ -294,3 +294,22 @@ def test_a_denied_order_is_denied_by_what_shows(maker: Maker) -> None:
     assert over.reply.error.code is Code.MAX_EXPOSURE  # type: ignore[union-attr]
     maker.place("sub_arb", quantity="0.06", price="100")
     assert one(maker, "account:sub_arb", "max_exposure").headroom == D(0)
+
+
+def test_transfers_under_way_stand_with_both_accounts(maker: Maker) -> None:
+    """Money that is on its way, or nobody knows of, is shown until the venue has said what became of it."""
+    reply = maker.command(
+        "transfer.binance.sub_arb.spot._", to="main", asset="USDT", amount="250", by="kim"
+    ).reply
+    assert reply.ok, reply
+    before = {row.account: row for row in accounts(maker)}
+    assert [before[name].under_way for name in ("main", "sub_arb", "sub_mm")] == [1, 1, 0]
+    (shown,) = before["sub_arb"].transfers
+    assert before["main"].transfers == [shown]
+    assert (shown.account, shown.to, shown.amount, str(shown.status), shown.by) == (
+        "sub_arb", "main", D(250), "requested", "kim",
+    )  # fmt: skip
+    maker.ask("doubt_transfers._._._._", transfer_ids=[shown.transfer_id], reason="nobody answered")
+    (doubtful,) = accounts(maker, "show_accounts._.main._._")[0].transfers
+    assert str(doubtful.status) == "in_doubt"
+    assert doubtful.note
