@@ -4,7 +4,8 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.built
-# Tests mostly wait for servers, so more of them than cores run at once.
+# Tests mostly wait for servers, so more of them than cores run at once. Files go in the order of their folders: those with few
+# tests are the long ones, and would otherwise be left for the end, one beside the other.
 JOBS   ?= 3
 CODE   := $(wildcard oms replay tests benchmarks docs)
 
@@ -40,7 +41,7 @@ demo-all: build ## show every market of every exchange at once, with faults, in 
 	@$(BIN)/oms demo --exchange all
 
 test: build ## run the tests, JOBS=3 files at once; ARGS="-k name" goes to pytest
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: build ## measure, and print the figures as a table
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -284,7 +284,7 @@ REFUSALS = [
     ),
     (
         _LIMIT % "global: {max_ponies: '1'}",
-        "risk.limits.global.max_ponies: no control is called 'max_ponies'",
+        "risk.limits.global.max_ponies: no control is called 'max_ponies': max_position may be meant",
     ),
     (
         _LIMIT % "'account:main': {sub_cap: '1'}",
