@@ -70,6 +70,8 @@ def handle(state: Partition, subject: str, raw: bytes, now: int, sequence: int) 
     before = decimal.getcontext()
     if before is not EXACT:
         decimal.setcontext(EXACT)
+    # What stands around it is lost when the commit is read again, which has to be byte for byte the one that was written.
+    raw = raw.strip(b" \t\r\n")
     try:
         parts = parse_subject(subject)
         command: Any = codec.decode_command(parts.action, raw)

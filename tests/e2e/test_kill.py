@@ -88,7 +88,7 @@ async def _round(desk: Desk, scope: str, moment: str, rng: random.Random) -> Non
         # Once more, perhaps with cancels on their way.
         await asyncio.sleep(rng.uniform(0.0, 0.3))
         await desk.engine.again()
-        await _denied(traders, scope)
+        await _denied(desk, traders, scope)
         await desk.none_open(scope)
         until = time.time_ns()
         await _release(desk, scope)
@@ -104,11 +104,15 @@ async def _round(desk: Desk, scope: str, moment: str, rng: random.Random) -> Non
         assert taken_back, "nothing waited for the rate limit: the test has shown nothing"
 
 
-async def _denied(traders: list[Trader], scope: str) -> None:
-    """Whoever is in the scope is denied, and nobody else."""
+async def _denied(desk: Desk, traders: list[Trader], scope: str) -> None:
+    """Whoever is in the scope is denied, and nobody else: theirs come to the venue."""
+    outside = []
     for answers in await asyncio.gather(*(trader.place(6) for trader in traders)):
         for each in answers:
             assert each.code == ("KILL_SWITCH" if covers(scope, each) else ""), each
+            outside += [] if covers(scope, each) else [each.result.order_id]
+    if outside:
+        await evidence.until("what is outside goes on", lambda: _is_not(desk, outside[0], "PENDING_NEW"))
 
 
 async def _release(desk: Desk, scope: str) -> None:
@@ -236,6 +240,10 @@ async def test_a_latch_holds_from_a_snapshot_and_from_the_journal_alone(desk: De
     await desk.clear()
 
 
+async def _is_not(desk: Desk, order_id: str, status: str) -> bool:
+    return not await _is(desk, order_id, status)
+
+
 async def _is(desk: Desk, order_id: str, status: str) -> bool:
     rows = (await desk.client.orders(order_id=order_id, account=ANY)).rows
     return bool(rows) and rows[0].status == status
@@ -268,7 +276,7 @@ async def test_cancels_are_done_after_the_connector_died(desk: Desk, seed: int, 
         while connector.pid in (None, killed):
             await asyncio.sleep(0.05)
         await connector.ready()
-    await _denied(traders, scope)
+    await _denied(desk, traders, scope)
     await desk.none_open(scope)
     await _release(desk, scope)
     _holds(desk, await Record.read(desk.nc), await desk.at_venues(), scope, answered, told)
@@ -326,10 +334,10 @@ async def _tripped(desk: Desk, scope: str, since: int, cause: str, traders: list
         return bool((await Record.read(desk.nc)).latched(scope, since))
 
     await evidence.until(f"{cause} engages the kill switch", engaged)
-    await _denied(traders, scope)
+    await _denied(desk, traders, scope)
     await desk.none_open(scope)
     await desk.engine.again()
-    await _denied(traders, scope)
+    await _denied(desk, traders, scope)
     # The engine looks several times a second.
     await asyncio.sleep(0.6)
     (latch,) = (await Record.read(desk.nc)).latched(scope, since)

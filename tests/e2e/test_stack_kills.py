@@ -181,7 +181,7 @@ async def test_a_killed_connector_leaves_every_order_right(stack: Stack) -> None
                 await child.ready()
 
     load, differences = await _under_load(stack, 1, trouble)
-    assert len(load.acknowledged) > 50, load.denied
+    assert len(load.acknowledged) > 10, load.denied
     assert differences == []
 
 
@@ -197,7 +197,7 @@ async def test_a_killed_nats_server_leaves_every_order_right(stack: Stack, nats_
         await asyncio.sleep(2.0)
 
     load, differences = await _under_load(stack, 2, trouble)
-    assert len(load.acknowledged) > 50, load.denied
+    assert len(load.acknowledged) > 10, load.denied
     assert differences == []
 
 
@@ -223,5 +223,5 @@ async def test_faults_of_the_venue_leave_every_order_right(
             await venue.clear_faults()
 
     load, differences = await _under_load(stack, 3, trouble)
-    assert len(load.acknowledged) > 50, load.denied
+    assert len(load.acknowledged) > 10, load.denied
     assert differences == []

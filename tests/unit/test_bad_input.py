@@ -374,6 +374,14 @@ def test_random_bytes(desk: Desk, raw: bytes, verb: str) -> None:
     assert desk.digest() == before
 
 
+@pytest.mark.parametrize("around", ["\t{}", "{}\n", " \r\n{}\t "])
+def test_space_around_a_command_is_no_part_of_it(around: str) -> None:
+    """What is recorded of it reads back byte for byte, so that deciding it again makes the same commit."""
+    desk = Desk()
+    raw = around.replace("{}", json.dumps({"command_id": "x", **PLACE})).encode()
+    assert desk.ask(f"place.{SPOT}", raw).reply.ok
+
+
 def test_a_fee_in_no_asset_is_refused() -> None:
     """A trade whose fee names no asset is refused whole: booked, it would make a balance that nobody has."""
     desk = Desk()
