@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[1]
 # A slow shared machine must not fail a property: time is bounded by pytest-timeout, not by Hypothesis.
 _QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=50, **_QUIET)
-settings.register_profile("ci", max_examples=100, print_blob=True, **_QUIET)
+settings.register_profile("ci", max_examples=200, print_blob=True, **_QUIET)
 settings.register_profile("thorough", max_examples=5_000, print_blob=True, **_QUIET)
 settings.load_profile(os.environ.get("MEXOMS_HYPOTHESIS_PROFILE", "default"))
 

@@ -21,11 +21,10 @@ from oms.aggregates import order as orders
 from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
-from oms.messages import controls as k
-from oms.messages import desk as d
 from oms.messages import events as e
 from oms.messages.enums import OrderStatus
 from oms.messages.queries import OrderRow
+from oms.projections.elsewhere import NO_ORDER_AND_NO_TRADE
 
 
 class Orders:
@@ -209,47 +208,4 @@ RULES: Final[dict[type, Any]] = {
     e.OrderReleased: Orders._changed,
 }
 
-IGNORED: Final = frozenset(
-    {
-        e.JournalCreated,
-        e.EngineStarted,
-        e.Sealed,
-        e.SigningKeyDeclared,
-        e.LossAccepted,
-        e.AccountRegistered,
-        k.LimitsSet,
-        k.LimitsOverridden,
-        k.OverrideEnded,
-        k.ValuationSet,
-        k.LimitCrossed,
-        k.KillSwitchEngaged,
-        k.KillSwitchReleased,
-        k.DayRolled,
-        d.StrategyAssigned,
-        d.AccountRenamed,
-        d.AccountDisabled,
-        d.AccountEnabled,
-        d.AccountClosed,
-        d.TransferRequested,
-        d.TransferCompleted,
-        d.TransferRejected,
-        d.TransferInDoubt,
-        e.VenueDeclared,
-        e.InstrumentListed,
-        e.SessionOpened,
-        e.SessionClosed,
-        e.BalanceAdjusted,
-        e.MarksRecorded,
-        e.FundingPaid,
-        e.PositionAdjusted,
-        e.PositionStated,
-        e.TermsRequested,
-        e.TermsSet,
-        e.TermsRefused,
-        e.ReconciliationRequested,
-        e.Reconciled,
-        d.DisconnectGuardSet,
-        d.ClientDisconnected,
-        e.CancelAllRequested,  # its cancels have events of their own
-    }
-)
+IGNORED: Final = NO_ORDER_AND_NO_TRADE | {e.FundingPaid}

@@ -22,9 +22,8 @@ from oms.aggregates.bust import undoing
 from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
-from oms.messages import controls as k
-from oms.messages import desk as d
 from oms.messages import events as e
+from oms.projections.elsewhere import NO_ORDER_AND_NO_TRADE
 
 MAX_DAYS: Final = 400
 EARLIER: Final = "earlier"
@@ -150,62 +149,21 @@ RULES: Final[dict[type, Any]] = {
     e.FundingPaid: Pnl._funded,
 }
 
-IGNORED: Final = frozenset(
-    {
-        e.JournalCreated,
-        e.EngineStarted,
-        e.Sealed,
-        e.SigningKeyDeclared,
-        e.LossAccepted,
-        e.AccountRegistered,
-        k.LimitsSet,
-        k.LimitsOverridden,
-        k.OverrideEnded,
-        k.ValuationSet,
-        k.LimitCrossed,
-        k.KillSwitchEngaged,
-        k.KillSwitchReleased,
-        k.DayRolled,
-        d.StrategyAssigned,
-        d.AccountRenamed,
-        d.AccountDisabled,
-        d.AccountEnabled,
-        d.AccountClosed,
-        d.TransferRequested,
-        d.TransferCompleted,
-        d.TransferRejected,
-        d.TransferInDoubt,
-        e.VenueDeclared,
-        e.InstrumentListed,
-        e.SessionOpened,
-        e.SessionClosed,
-        e.BalanceAdjusted,  # money that came or went, not earned
-        e.MarksRecorded,  # read from the instrument when asked
-        e.PositionAdjusted,  # changes a book, and earns nothing
-        e.PositionStated,
-        e.TermsRequested,
-        e.TermsSet,
-        e.TermsRefused,
-        e.ReconciliationRequested,
-        e.Reconciled,  # what differed has events of its own
-        d.DisconnectGuardSet,
-        d.ClientDisconnected,
-        e.OrderPlaced,
-        e.OrderDenied,
-        e.OrderAdopted,
-        e.OrderAccepted,
-        e.OrderRejected,
-        e.OrderCancelRequested,
-        e.CancelAllRequested,
-        e.OrderCanceled,
-        e.OrderExpired,
-        e.OrderCancelRejected,
-        e.OrderAmendRequested,
-        e.OrderAmended,
-        e.OrderAmendRejected,
-        e.OrderRestated,
-        e.OrderInDoubt,
-        e.OrderDoubtResolved,
-        e.OrderReleased,
-    }
-)
+IGNORED: Final = NO_ORDER_AND_NO_TRADE | {
+    e.OrderPlaced,
+    e.OrderDenied,
+    e.OrderAdopted,
+    e.OrderAccepted,
+    e.OrderRejected,
+    e.OrderCancelRequested,
+    e.OrderCanceled,
+    e.OrderExpired,
+    e.OrderCancelRejected,
+    e.OrderAmendRequested,
+    e.OrderAmended,
+    e.OrderAmendRejected,
+    e.OrderRestated,
+    e.OrderInDoubt,
+    e.OrderDoubtResolved,
+    e.OrderReleased,
+}

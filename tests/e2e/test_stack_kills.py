@@ -30,6 +30,8 @@ from oms.simulator.client import ControlClient
 from tests.limits import wide_config
 
 CONNECTOR = "connector binance"
+ENOUGH = 50
+"""Orders that have to be acknowledged for a test to have shown anything."""
 WORKERS = 4
 pytestmark = pytest.mark.timeout(240)
 
@@ -159,6 +161,11 @@ async def _under_load(
         working = asyncio.create_task(load.run())
         try:
             await trouble(rng)
+            # A slow machine gets there later; one that does not get there at all fails the test.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    while len(load.acknowledged) <= ENOUGH:
+                        await asyncio.sleep(0.1)
         finally:
             load.stopping.set()
             await working
@@ -181,7 +188,7 @@ async def test_a_killed_connector_leaves_every_order_right(stack: Stack) -> None
                 await child.ready()
 
     load, differences = await _under_load(stack, 1, trouble)
-    assert len(load.acknowledged) > 10, load.denied
+    assert len(load.acknowledged) > ENOUGH, load.denied
     assert differences == []
 
 
@@ -197,7 +204,7 @@ async def test_a_killed_nats_server_leaves_every_order_right(stack: Stack, nats_
         await asyncio.sleep(2.0)
 
     load, differences = await _under_load(stack, 2, trouble)
-    assert len(load.acknowledged) > 10, load.denied
+    assert len(load.acknowledged) > ENOUGH, load.denied
     assert differences == []
 
 
@@ -223,5 +230,5 @@ async def test_faults_of_the_venue_leave_every_order_right(
             await venue.clear_faults()
 
     load, differences = await _under_load(stack, 3, trouble)
-    assert len(load.acknowledged) > 10, load.denied
+    assert len(load.acknowledged) > ENOUGH, load.denied
     assert differences == []
