@@ -137,7 +137,7 @@ class BinanceFuturesAccount(CcxtAccount):
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
         await self.learn_time(
-            lambda: self.request("fapiPublicGetTime", {}, lambda raw: int(raw["serverTime"]))
+            lambda: self.request("fapiPublicGetTime", {}, lambda raw: self.reading(int(raw["serverTime"])))
         )
         exchange.set_markets_from_exchange(self.public)
         hedged = await patiently(

@@ -283,7 +283,9 @@ class BinanceSpotAccount(CcxtAccount):
 
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
-        await self.learn_time(lambda: self.request("publicGetTime", {}, lambda raw: int(raw["serverTime"])))
+        await self.learn_time(
+            lambda: self.request("publicGetTime", {}, lambda raw: self.reading(int(raw["serverTime"])))
+        )
         exchange.set_markets_from_exchange(self.public)
         self.listen(on_event, self._read)
         # A bad key is told here in the venue's words; on the stream ccxt would answer it with a KeyError.

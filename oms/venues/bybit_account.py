@@ -111,7 +111,7 @@ class BybitAccount(CcxtAccount):
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
         await self.learn_time(
-            lambda: self._request("publicGetV5MarketTime", {}, lambda raw: int(raw["time"]))
+            lambda: self._request("publicGetV5MarketTime", {}, lambda raw: self.reading(int(raw["time"])))
         )
         exchange.set_markets_from_exchange(self.public)
         self.listen(on_event, self._read)

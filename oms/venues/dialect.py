@@ -18,6 +18,7 @@ class Call:
     Args:
         headers: of the answer, names in lower case.
         deadline: UTC ns; it is not written after.
+        asked_ms, heard_ms: by our clock, when it was handed to HTTP and when its answer was there.
         left: it was written in time. ``late``: it was not, and never is.
     """
 
@@ -28,6 +29,8 @@ class Call:
     deadline: int | None = None
     left: bool = False
     late: bool = False
+    asked_ms: int = 0
+    heard_ms: int = 0
 
 
 @attrs.frozen(kw_only=True)

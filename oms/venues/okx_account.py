@@ -133,7 +133,7 @@ class OkxAccount(CcxtAccount):
     async def open(self, on_event: Callable[[StreamEvent], None]) -> None:
         exchange = self.exchange
         await self.learn_time(
-            lambda: self.ask("publicGetPublicTime", {}, lambda raw: int(rows_of(raw)[0]["ts"]))
+            lambda: self.ask("publicGetPublicTime", {}, lambda raw: self.reading(int(rows_of(raw)[0]["ts"])))
         )
         exchange.set_markets_from_exchange(self.public)
         # A bad key is told here in the venue's words.

@@ -38,8 +38,8 @@ from oms.venues.departure import departure
 from oms.venues.dialect import Call, Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority, Reservation, TooLate, asking
-from oms.venues.patience import patiently
 from oms.venues.pools import DEFAULT
+from oms.venues.venue_time import Reading, learn
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ def hooked(exchange: type[Any]) -> type[Any]:
     class Hooked(exchange):
         on_private: Callable[[Any], None] | None = None
         ssl_context: Any
+        milliseconds: Callable[[], int]
 
         def open(self, lazy: bool = False) -> None:
             if self.ssl_context is None and self.verify:
@@ -107,6 +108,7 @@ def hooked(exchange: type[Any]) -> type[Any]:
             call, leaving = _CALL.get(), departure()
             if call is not None:
                 call.begun = True
+                call.asked_ms = self.milliseconds()
             if leaving is not None and not body:
                 # Nobody is told when a head without a body leaves: it counts as sent from here on.
                 leaving.leave()
@@ -125,6 +127,7 @@ def hooked(exchange: type[Any]) -> type[Any]:
         ) -> Any:
             call = _CALL.get()
             if call is not None:
+                call.heard_ms = self.milliseconds()
                 call.status, call.body = code, response_body
                 call.headers = {name.lower(): value for name, value in response_headers.items()}
             return super().on_rest_response(
@@ -351,7 +354,7 @@ class CcxtAccount:
         self.limiter = limiter
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._watchers: list[asyncio.Task[None]] = []
-        self._server_ms: Callable[[], Awaitable[int]] | None = None
+        self._read_time: Callable[[], Awaitable[Reading]] | None = None
         self._learning: asyncio.Task[None] | None = None
 
     # -- the private stream
@@ -412,26 +415,35 @@ class CcxtAccount:
         await end([*self._watchers, *([] if self._learning is None else [self._learning])])
         await self.exchange.close()
 
-    async def learn_time(self, server_ms: Callable[[], Awaitable[int]]) -> None:
+    async def learn_time(self, read: Callable[[], Awaitable[Reading]]) -> None:
         """Take the difference of the venue's clock from ours into the timestamps of requests, now and when they are refused."""
-        self._server_ms = server_ms
-        before = self.exchange.milliseconds()
-        server = await patiently(server_ms)
-        # Half the round trip is the best guess of when the server read its clock.
-        self.exchange.options["timeDifference"] = (before + self.exchange.milliseconds()) // 2 - server
+        self._read_time = read
+        known = await learn(read)
+        if not known.precise:
+            log.warning(
+                "the venue's time is known to %d ms only: its answers are slow", known.high - known.low
+            )
+        self.exchange.options["timeDifference"] = known.taken
+
+    @staticmethod
+    def reading(server_ms: int) -> Reading:
+        """What an answer says about the venue's clock. To be called where the answer is read."""
+        call = _CALL.get()
+        assert call is not None
+        return Reading(call.asked_ms, server_ms, call.heard_ms)
 
     def _learn_time_again(self) -> None:
         """Our clock was set since the time was learned, or one of the two goes wrong."""
 
-        async def learn(server_ms: Callable[[], Awaitable[int]]) -> None:
+        async def again(read: Callable[[], Awaitable[Reading]]) -> None:
             try:
-                await self.learn_time(server_ms)
+                await self.learn_time(read)
             except VenueError as error:
                 self.lose(f"the venue's time cannot be learned: {error}")
 
-        if self._server_ms is not None and (self._learning is None or self._learning.done()):
+        if self._read_time is not None and (self._learning is None or self._learning.done()):
             log.warning("the venue does not take our timestamps: learning its time again")
-            self._learning = asyncio.create_task(learn(self._server_ms))
+            self._learning = asyncio.create_task(again(self._read_time))
 
     # -- requests
 

@@ -471,6 +471,16 @@ async def test_our_clock_may_be_wrong(rig: Rig, monkeypatch: pytest.MonkeyPatch)
     await account.close()
 
 
+async def test_the_time_is_learned_however_long_the_question_waits(rig: Rig) -> None:
+    """Two hundred accounts that open at once wait for room in the rate limits: that is no time of the answer's."""
+    account = rig.new_account()
+    rig.market.budgets.pool.hold(3)
+    await account.open(rig.events.append)
+    assert await account.totals() == FUNDS
+    assert abs(account.exchange.options["timeDifference"]) < 500
+    await account.close()
+
+
 async def test_our_clock_may_be_set(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """When timestamps are refused the venue's time is learned again: it costs one request, not the session."""
     real = rig.account.exchange.milliseconds
