@@ -94,6 +94,7 @@ class ControlDesk(Desk):
     def __init__(self) -> None:
         self.orders: list[str] = []
         self.transfers: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
         self.numbers = 0
         self.control = ""
         super().__init__(ready=False)
@@ -197,6 +198,8 @@ class ControlDesk(Desk):
         frames = len(self.frames)
         reply = self.reply(*asked)
         code = None if reply["ok"] else reply["error"]["code"]
+        if code is not None:
+            self.refusals.append((code, reply["error"]["message"]))
         if (order_id := reply.get("order_id")) is not None and order_id not in self.orders:
             self.orders.append(order_id)
         if (transfer_id := reply.get("transfer_id")) is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from oms.aggregates.risk.controls import CONTROLS, Kind
 from oms.aggregates.risk.merging import NOT_OF_ORDERS
-from tests.unit.control_desk import ControlDesk
+from tests.unit.control_desk import SCOPES, ControlDesk
 from tests.unit.control_scenarios import SCENARIOS, Row, every_row, rows
 
 ROWS: Final = every_row()
@@ -51,6 +51,27 @@ def test_row(row: Row) -> None:
     for order in [order for live in desk.state.live.values() for order in live.values()]:
         if order.cancel_requested is None:
             assert desk.cancels(order.order_id)
+
+
+WORDS: Final = frozenset({"self_trade", "unassigned_strategies"})
+"""Controls whose denials say what stands against the order, which is no limit of a scope."""
+HELD_AGAINST: Final = CONTROLS.keys() - NOT_OF_ORDERS - OF_ITSELF - WORDS - {"day_starts_at"}
+
+
+@pytest.mark.parametrize("control", sorted(HELD_AGAINST))
+def test_a_denial_names_the_scope_whose_limit_it_is(control: str) -> None:
+    """Where one scope alone has a limit, an order that it denies is told which."""
+    code = CONTROLS[control].code
+    some = [row for row in rows(control) if code in row.outcomes and row.verb in ("place", "amend", "bulk")]
+    some = [row for row in some if len(row.limits.split()) == 2 and "limit " not in row.before]
+    assert some
+    for row in some:
+        desk = ControlDesk()
+        desk.play(row)
+        scope = row.limits.split()[0]
+        told = [message for found, message in desk.refusals if found == code]
+        # Of all of a kind it is the one that the order belongs to.
+        assert all(SCOPES.get(scope, scope).removesuffix("*") in message for message in told), (row, told)
 
 
 def test_the_table_is_in_the_order_of_the_controls() -> None:

@@ -7,7 +7,7 @@ this file.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -133,8 +133,10 @@ class Gate:
         if self.refused is not None:
             raise Refused(self.refused.code, self.refused.message)
         if self.reduce_only and not self.nearer(self.own_reduce_only, side, quantity, reduce_only):
+            whose = self._whose("reduce_only", True)
             raise Refused(
-                Code.REDUCE_ONLY_MODE, "only orders that bring a position nearer to zero are let through"
+                Code.REDUCE_ONLY_MODE,
+                f"only orders that bring a position nearer to zero are let through{whose}",
             )
 
     def check_place(
@@ -160,7 +162,7 @@ class Gate:
             if at is not None and at > now - window:
                 raise Refused(
                     Code.DUPLICATE_ORDER,
-                    f"the same order was placed {(now - at) / 1e6:.3f} ms ago, less than {window / 1e6:.0f} ms",
+                    f"the same order was placed {(now - at) / 1e6:.3f} ms ago, less than {window / 1e6:.0f} ms{self._whose('duplicate_window', window)}",
                 )
         for bounds in self.scopes:
             totals = bounds.totals
@@ -204,7 +206,10 @@ class Gate:
         instrument = self.instrument
         most = self.max_order_quantity
         if most is not None and quantity > most:
-            raise Refused(Code.MAX_ORDER_QUANTITY, f"quantity {quantity:f} is above {most:f}")
+            raise Refused(
+                Code.MAX_ORDER_QUANTITY,
+                f"quantity {quantity:f} is above {most:f}{self._whose('max_order_quantity', most)}",
+            )
         if not self.priced:
             return
         mark = instrument.mark
@@ -219,7 +224,7 @@ class Gate:
         if age is not None and now - instrument.mark_at > age:
             raise Refused(
                 Code.STALE_PRICE,
-                f"the mark of {instrument.symbol} is {(now - instrument.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s",
+                f"the mark of {instrument.symbol} is {(now - instrument.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s{self._whose('max_price_age', age)}",
             )
         most = self.max_order_value
         if most is not None:
@@ -229,20 +234,23 @@ class Gate:
             if at is not None and (at > mark or (side is BUY and price is not None)):
                 # The unit is at the mark; the price is held against it without a division.
                 if value * at > most * mark:
+                    whose = self._whose("max_order_value", most)
                     raise Refused(
-                        Code.MAX_ORDER_VALUE, f"{quantity:f} at {at:f} is worth more than {most:f} USD"
+                        Code.MAX_ORDER_VALUE,
+                        f"{quantity:f} at {at:f} is worth more than {most:f} USD{whose}",
                     )
             elif value > most:
                 raise Refused(
                     Code.MAX_ORDER_VALUE,
-                    f"{quantity:f} at the mark of {mark:f} is worth {value:f} USD, more than {most:f}",
+                    f"{quantity:f} at the mark of {mark:f} is worth {value:f} USD, more than {most:f}{self._whose('max_order_value', most)}",
                 )
         collar = self.price_collar
         if collar is not None and price is not None:
             middle = mark if trigger is None else trigger
             if abs(price - middle) > collar * middle:
+                whose = self._whose("price_collar", collar)
                 raise Refused(
-                    Code.PRICE_COLLAR, f"price {price:f} is further than {collar:f} from {middle:f}"
+                    Code.PRICE_COLLAR, f"price {price:f} is further than {collar:f} from {middle:f}{whose}"
                 )
         collar = self.period_collar
         if collar is not None and trigger is None:
@@ -251,7 +259,7 @@ class Gate:
             if anchor is None or abs(at - anchor) > collar * anchor:
                 raise Refused(
                     Code.PERIOD_COLLAR,
-                    f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began",
+                    f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began{self._whose('period_collar', collar)}",
                 )
 
     def _check_figures(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
@@ -294,7 +302,7 @@ class Gate:
         if most is not None and position.leverage is not None and position.leverage > most:
             found = Refused(
                 Code.MAX_LEVERAGE,
-                f"{position.symbol} is at a leverage of {position.leverage:f}, limit {most:f}",
+                f"{position.symbol} is at a leverage of {position.leverage:f}, limit {most:f}{self._whose('max_leverage', most)}",
             )
         most = self.min_liquidation_distance
         price, mark = position.liquidation_price, self.instrument.mark
@@ -302,7 +310,7 @@ class Gate:
             if mark is None or abs(mark - price) < most * mark:
                 found = Refused(
                     Code.LIQUIDATION_DISTANCE,
-                    f"the mark of {mark} is nearer than {most:f} of it to the liquidation price of {price:f}",
+                    f"the mark of {mark} is nearer than {most:f} of it to the liquidation price of {price:f}{self._whose('min_liquidation_distance', most)}",
                 )
         most = self.max_margin_ratio
         wallet = self.wallets.get(self.wallet)
@@ -313,7 +321,7 @@ class Gate:
             if held and held > most * equity:
                 found = Refused(
                     Code.MARGIN_RATIO,
-                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {_told(equity)}: limit {most:f} of it",
+                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {_told(equity)}: limit {most:f} of it{self._whose('max_margin_ratio', most)}",
                 )
         if found is not None and not self.reduces(side, quantity, reduce_only):
             raise found
@@ -328,9 +336,9 @@ class Gate:
             more = leaf.down + quantity - leaf.worst
             part_more = part.down + quantity - part.worst
         if more > 0 and self.max_inventory is not None:
-            self._check_inventory(leaf, more, self.max_inventory, "the account")
+            self._check_inventory(leaf, more, self.max_inventory)
         if part_more > 0 and self.max_part_inventory is not None:
-            self._check_inventory(part, part_more, self.max_part_inventory, "the strategy")
+            self._check_inventory(part, part_more, self.max_part_inventory)
         if not self.priced:
             return
         unit = leaf.unit
@@ -339,18 +347,20 @@ class Gate:
             added = more * unit
             most = self.max_position
             if most is not None and leaf.value + added > most:
+                whose = self._whose("max_position", most, wide=True)
                 raise Refused(
                     Code.MAX_POSITION,
-                    f"the position would come to {_told(leaf.value + added)} USD, limit {most:f}",
+                    f"the position would come to {_told(leaf.value + added)} USD, limit {most:f}{whose}",
                 )
             _check_exposures(self.wide, added)
         if part_more > 0:
             added = part_more * unit
             most = self.max_part
             if most is not None and part.value + added > most:
+                whose = f" ({part.totals[0].scope})"
                 raise Refused(
                     Code.MAX_POSITION,
-                    f"the strategy's position would come to {_told(part.value + added)} USD, limit {most:f}",
+                    f"the strategy's position would come to {_told(part.value + added)} USD, limit {most:f}{whose}",
                 )
             _check_exposures(self.own, added)
             if self.capital is not None:
@@ -360,13 +370,29 @@ class Gate:
                 if totals.unvalued:
                     raise _unvalued(totals)
 
-    def _check_inventory(self, leaf: Leaf, more: Decimal, most: Decimal, whose: str) -> None:
-        size = (leaf.worst + more) * self.instrument.contract_size
-        if size > most:
-            raise Refused(
-                Code.MAX_INVENTORY,
-                f"{whose}'s position would come to {_told(size)} {self.instrument.base}, limit {most:f}",
-            )
+    def _check_inventory(self, leaf: Leaf, more: Decimal, most: Decimal) -> None:
+        instrument = self.instrument
+        size = (leaf.worst + more) * instrument.contract_size
+        if size <= most:
+            return
+        if leaf is self.part:
+            who, whose = "the strategy", f" ({leaf.totals[0].scope})"
+        else:
+            who, whose = "the account", self._whose("max_inventory", most, wide=True)
+        raise Refused(
+            Code.MAX_INVENTORY,
+            f"{who}'s position would come to {_told(size)} {instrument.base}, limit {most:f}{whose}",
+        )
+
+    def _whose(self, control: str, most: Any, wide: bool = False) -> str:
+        """Of which scope a merged limit is, to stand behind it: of the first that says as much; with ``wide`` not of the strategy."""
+        for bounds in self.scopes:
+            said = bounds.said.get(control)
+            if isinstance(said, Mapping):
+                said = said.get(self.instrument.base)
+            if said == most and not (wide and bounds.totals is self.part.totals[0]):
+                return f" ({bounds.totals.scope})"
+        return ""
 
 
 def _told(figure: Decimal) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from oms.aggregates.position import PositionKey
-from oms.aggregates.risk.bounds import NO_AMOUNT
+from oms.aggregates.risk.bounds import NO_AMOUNT, Bounds
 from oms.aggregates.risk.controls import (
     ACCOUNT,
     CONTROLS,
@@ -54,7 +54,7 @@ def merge(risk: "Risk", state: "Partition", place: PositionKey, strategy: str, n
         leaf=risk.leaf(state, place),
         part=risk.part(state, (*place, strategy)),
         instrument=instrument,
-        refused=_refusal(risk, state, every, account, strategy),
+        refused=_refusal(risk, state, tuple(scopes.values()), account, strategy),
         latches=latches,
         allow_reducing=all(each.allow_reduce_only for each in latches),
         reduce_only=any(_all("reduce_only", every)),
@@ -111,15 +111,17 @@ def _inventory(said: list[Parsed], base: str) -> Decimal | None:
 
 
 def _refusal(
-    risk: "Risk", state: "Partition", said: list[Said], account: str, strategy: str
+    risk: "Risk", state: "Partition", scopes: tuple[Bounds, ...], account: str, strategy: str
 ) -> Refused | None:
+    said = [each.said for each in scopes]
     missing = [
         name for name in CONTROLS if name not in NOT_OF_ORDERS and not any(name in each for each in said)
     ]
     if missing:
         return Refused(Code.LIMIT_MISSING, f"no scope says anything about {', '.join(missing)}"[:256])
-    if _all("restricted", said):
-        return Refused(Code.RESTRICTED, "the order's instrument, exchange, account or strategy is restricted")
+    restricted = [each.totals.scope for each in scopes if each.said.get("restricted")]
+    if restricted:
+        return Refused(Code.RESTRICTED, f"{' and '.join(restricted)} is restricted"[:256])
     assigned = risk.strategies.get(strategy)
     if assigned is not None and assigned.account != account:
         return Refused(
