@@ -39,7 +39,7 @@ from oms.venues.dialect import Call, Dialect
 from oms.venues.errors import Kind, StreamLost, VenueError
 from oms.venues.limiter import Limiter, Priority, Reservation, TooLate, asking
 from oms.venues.pools import DEFAULT
-from oms.venues.venue_time import Reading, learn
+from oms.venues.venue_time import AHEAD_MS, Reading, learn
 
 log = logging.getLogger(__name__)
 
@@ -419,7 +419,7 @@ class CcxtAccount:
         """Take the difference of the venue's clock from ours into the timestamps of requests, now and when they are refused."""
         self._read_time = read
         known = await learn(read)
-        if not known.precise:
+        if known.high - known.low > 2 * AHEAD_MS:
             log.warning(
                 "the venue's time is known to %d ms only: its answers are slow", known.high - known.low
             )
