@@ -25,7 +25,13 @@ PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 0.5
 
 ASK_AGAIN: Final = frozenset(
-    {Code.NOT_READY, Code.OVERLOADED, Code.JOURNAL_UNAVAILABLE, Code.SEQUENCE_TIMEOUT}
+    {
+        Code.NOT_READY,
+        Code.CLOCK_BEHIND,
+        Code.OVERLOADED,
+        Code.JOURNAL_UNAVAILABLE,
+        Code.SEQUENCE_TIMEOUT,
+    }
 )
 """Answers that say nothing about the command's outcome, or that the next moment may change."""
 ROWS: Final = 1_000

@@ -34,6 +34,7 @@ from oms.aggregates.partition import Partition
 from oms.code import code_digest, is_newer
 from oms.engine.batch import Batch, BatchQueue, Seal
 from oms.engine.beginning import otherwise
+from oms.engine.clock import BEHIND_NS, EngineClock
 from oms.engine.facts import RefusedFacts
 from oms.engine.intake import ORDERS, SLICE_NS, WAITING_RESERVED, Intake, Numbered, in_order, party_of
 from oms.engine.notary import Notary
@@ -77,8 +78,6 @@ SEAL_COMMITS: Final = 256
 """The state is sealed after so many commits …"""
 SEAL_WITHIN_S: Final = 1.0
 """… or when commits have waited for a seal for so long."""
-CLOCK_BEHIND_NS: Final = 10 * 10**9
-"""A clock that is further behind the journal's last commit is wrong, or was when that was written."""
 WATCH_INTERVAL_S: Final = 0.25
 PING_TIMEOUT_S: Final = 0.5
 
@@ -129,6 +128,7 @@ class Engine:
         self.state = Partition()
         self._writer: JournalWriter
         self._queue: BatchQueue
+        self._clock = EngineClock()
         self._arrived: list[Request] = []
         self._arriving = asyncio.Event()
         self._intake = Intake()
@@ -325,13 +325,14 @@ class Engine:
                 sequence,
                 f"version {state.version} has written this journal, this is {__version__}: run that version or a later one",
             )
-        behind = state.at - time.time_ns()
-        if behind > CLOCK_BEHIND_NS:
+        behind = state.at - self._clock.now()
+        if behind > BEHIND_NS:
             raise JournalBroken(
                 JournalFault.CLOCK,
                 sequence,
                 f"this host's clock is {behind / 1e9:,.1f} s behind the journal's last commit: set it right first",
             )
+        self._clock.begin(state.at)
 
     async def _take_over(self) -> None:
         """Append as the new writer: from here on any engine before is fenced out. Doubt what was left unanswered."""
@@ -367,7 +368,7 @@ class Engine:
 
     def _cancel_again(self) -> None:
         """Repeat every cancel that is asked for, before anything is looked up: what waits at a connector is taken back by it."""
-        now = max(time.time_ns(), self.state.at)
+        now = self._clock.now()
         for key, cancel in cancels_again(self.state):
             assert isinstance(cancel, Cancel)
             self._queue.open.instructions.append((key, self.state.ledgers[key].session, cancel))
@@ -436,6 +437,10 @@ class Engine:
             return codec.encode(failed(None, refused))
         if self._defect:
             return _unknown("the engine rebuilds its state")
+        try:
+            self._clock.check(request.subject.partition(".")[0])
+        except Refused as refused:
+            return codec.encode(failed(None, refused))
         if party is None:
             await self._answer(request)
         elif self._intake.at_once(party):
@@ -494,7 +499,7 @@ class Engine:
         return codec.encode(answers if bulk else answers[0])
 
     def _decide_one(self, subject: str, raw: bytes) -> Outcome:
-        now = max(time.time_ns(), self.state.at)
+        now = self._clock.now()
         sequence = self._queue.make_room(_commit_bound(subject))
         outcome = handle(self.state, subject, raw, now, sequence)
         if type(outcome.reply) is Done and outcome.reply.refused:
@@ -594,7 +599,9 @@ class Engine:
             await asyncio.sleep(WATCH_INTERVAL_S)
             if self._defect:
                 continue
-            now = max(time.time_ns(), self.state.at)
+            now = self._clock.now()
+            if (alert := self._clock.alert(self._queue.open.sequence)) is not None:
+                await _quietly(self._nc.publish(ALERTS, alert))
             if self._unsealed and time.monotonic() - self._sealed_at >= SEAL_WITHIN_S:
                 self._seal()
             for key, session in self._watch.silent_sessions(time.monotonic()):

@@ -20,7 +20,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
             ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM`` for what the follower cannot do at the moment,
             ``FACT_REFUSED`` for what a venue says has happened and the engine could not take, ``SESSION`` for an account
             that no connector serves, ``DIFFERENCES`` for a venue that was not as believed, ``LIMIT`` for a limit that is
-            broken, and ``KILL`` for a kill switch that is engaged.
+            broken, ``KILL`` for a kill switch that is engaged, and ``CLOCK_BEHIND`` for an engine whose host's clock was set back.
         sequence: the journal frame where it was seen.
         message: what was expected, and what was found.
         at: wall clock, UTC ns.

@@ -206,6 +206,10 @@ class Code(StrEnum):
     )
     # Ask again with the same command_id.
     NOT_READY = "NOT_READY", "The follower that was asked is stopping."
+    CLOCK_BEHIND = (
+        "CLOCK_BEHIND",
+        "The host's clock was set back by more than 10 s: nothing new is sent; nothing was done with this one.",
+    )
     OVERLOADED = "OVERLOADED", "Too many commands wait for the journal; nothing was done with this one."
     JOURNAL_UNAVAILABLE = (
         "JOURNAL_UNAVAILABLE",
