@@ -700,7 +700,10 @@ SCENARIOS: Final[dict[str, str]] = {
         below | account 2  | 2 x bought 1 @50000; wait 60s                                    | place buy 1 @50000          | ok                    | when it is over
         below | account 2  | works buy 1 @50000; filled 0.5 @50000; filled 0.5 @50000         | place buy 1 @50000          | ok                    | an order that trades twice is one
         below | account 2  | bought 1 @50000; 2 x works buy 1 @50000                          | place buy 1 @50000          | ok                    | what has not traded is none
-        at    | account 2  | bought 1 @50000; bought 1 @50000                                 | place sell 1 @50000         | MAX_EXECUTIONS        | it stands whichever way an order goes: a person looks first
+        at reducing | account 2  | 2 x bought 1 @50000                                              | place sell 2 @50000         | ok                    | what brings the position to zero is let through: it ends with the position …
+        at    | account 2  | 2 x bought 1 @50000                                              | place sell 2.001 @50000     | MAX_EXECUTIONS        | … and what turns it is not
+        at    | account 2  | bought 1 @50000; sold 1 @50000                                   | place sell 1 @50000         | MAX_EXECUTIONS        | with nothing held it stands whichever way an order goes: a person looks first
+        at reducing | strategy 2 | 2 x bought 0.1 @50000 by arb; bought 1 @50000                    | place sell 0.201 @50000 by arb + place sell 0.2 @50000 by arb | MAX_EXECUTIONS + ok   | of a strategy its own part of it
         at    | strategy 2 | 2 x bought 1 @50000 by arb                                       | place buy 1 @50000 by arb   | MAX_EXECUTIONS        | of the strategy
         below | strategy 2 | 2 x bought 1 @50000                                              | place buy 1 @50000 by arb   | ok                    | by its own
         at    | global 2   | bought 1 @50000; bought 1 @50000 on sub                          | place buy 1 @50000          | MAX_EXECUTIONS        | of all accounts
@@ -709,10 +712,13 @@ SCENARIOS: Final[dict[str, str]] = {
         below | account 2  | works buy 1 @50000; bought 1 @50000                              | amend #1 2                  | ok                    | an amend after one execution
         at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 2                  | MAX_EXECUTIONS        | after two
         above | account 2  | 4 x works buy 1 @50000; filled 1 @50000 #2; filled 1 @50000 #3; filled 1 @50000 #4 | amend #1 2                  | MAX_EXECUTIONS        | after three
-        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 0.5                | MAX_EXECUTIONS        | less is an amend as well
+        at lowered | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 0.5                | ok                    | less of it
+        at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | amend #1 @49999             | MAX_EXECUTIONS        | another price is another order
+        at reducing | account 2  | works sell 0.5 @55000; 2 x bought 1 @50000                       | amend #1 2 @54000 + amend #1 2.001 | ok + ORDER_PENDING    | more of what brings the position to zero, and nearer
         at    | account 2  | works buy 1 @50000; 2 x bought 1 @50000                          | cancel #1                   | ok                    | a cancel is never refused
         below | account 2  | bought 1 @50000                                                  | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk, of which none has traded yet
         at    | account 2  | 2 x bought 1 @50000                                              | bulk 3 x place buy 1 @50000 | 3 x MAX_EXECUTIONS    | in bulk none
+        at reducing | account 2  | 2 x bought 1 @50000                                              | bulk place buy 1 @50000 + 3 x place sell 0.8 @50000 | MAX_EXECUTIONS + 2 x ok + MAX_EXECUTIONS | in bulk 1.6 BTC of 2 bring it nearer to zero, a third 0.8 would turn it
         told  | account 10 | 7 x bought 1 @50000                                              | look                        | quiet                 | 7 of 10 within a minute
         told  | account 10 | 8 x bought 1 @50000                                              | look                        | near account:main     | 8 are near
         told  | account 10 | 10 x bought 1 @50000                                             | look                        | breached account:main | 10 are beyond
@@ -724,7 +730,10 @@ SCENARIOS: Final[dict[str, str]] = {
         at    | account 2                               | rejected 2; wait 59.999999999s                                   | place buy 1 @50000          | MAX_REJECTS           | a nanosecond before the minute is over
         below | account 2                               | rejected 2; wait 60s                                             | place buy 1 @50000          | ok                    | when it is over
         below | account 2; account max_order_quantity 1 | denied buy 2 @50000; denied buy 2 @50000                         | place buy 1 @50000          | ok                    | what was denied here was not rejected there
-        at    | account 2                               | bought 1 @50000; rejected 2                                      | place sell 1 @50000         | MAX_REJECTS           | it stands whichever way an order goes
+        at reducing | account 2                               | bought 1 @50000; rejected 2                                      | place sell 1 @50000         | ok                    | what brings the position to zero is let through …
+        at    | account 2                               | bought 1 @50000; rejected 2                                      | place sell 1.001 @50000     | MAX_REJECTS           | … and what turns it is not
+        at    | account 2; account max_messages 3       | bought 1 @50000; rejected 2                                      | place sell 1 @50000         | MAX_MESSAGES          | but no faster than the throttle has it: what is rejected does not end with the position
+        at reducing | strategy 2                              | bought 0.1 @50000 by arb; bought 1 @50000; rejected 2 by arb     | place sell 0.101 @50000 by arb + place sell 0.1 @50000 by arb | MAX_REJECTS + ok      | of a strategy its own part of it
         at    | strategy 2                              | rejected 2 by arb                                                | place buy 1 @50000 by arb   | MAX_REJECTS           | of the strategy
         below | strategy 2                              | rejected 2                                                       | place buy 1 @50000 by arb   | ok                    | by its own
         at    | global 2                                | rejected 1; rejected 1 on sub                                    | place buy 1 @50000          | MAX_REJECTS           | of all accounts
@@ -733,6 +742,9 @@ SCENARIOS: Final[dict[str, str]] = {
         below | account 2                               | works buy 1 @50000; rejected 1                                   | amend #1 2                  | ok                    | an amend after one
         at    | account 2                               | works buy 1 @50000; rejected 2                                   | amend #1 2                  | MAX_REJECTS           | after two
         above | account 2                               | works buy 1 @50000; 3 x sent buy 1 @50000; turned-down #2; turned-down #3; turned-down #4 | amend #1 2                  | MAX_REJECTS           | after three
+        at lowered | account 2                               | works buy 1 @50000; rejected 2                                                            | amend #1 0.5                | ok                    | less of it
+        at    | account 2                               | works buy 1 @50000; rejected 2                                                            | amend #1 @49999             | MAX_REJECTS           | another price is another order
+        at reducing | account 2                               | bought 1 @50000; works sell 0.5 @55000; rejected 2                                        | amend #2 1 @54000           | ok                    | more of what brings the position to zero, and nearer
         at    | account 2                               | works buy 1 @50000; rejected 2                                   | cancel #1                   | ok                    | a cancel is never refused
         below | account 2                               | rejected 1                                                       | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk, which the venue has not answered yet
         at    | account 2                               | rejected 2                                                       | bulk 3 x place buy 1 @50000 | 3 x MAX_REJECTS       | in bulk none
@@ -749,7 +761,9 @@ SCENARIOS: Final[dict[str, str]] = {
         below | account 2  | differences 3; differences 0                    | place buy 1 @50000          | ok                    | or none
         above | account 2  | differences 3; wait 1h                          | place buy 1 @50000          | MAX_DIFFERENCES       | time does not mend them
         below | account 2  | differences 3; killed account; released account | place buy 1 @50000          | ok                    | a named person's release does
-        above | account 2  | bought 1 @50000; differences 3                  | place sell 1 @50000         | MAX_DIFFERENCES       | who does not know what is held cannot say what reduces it
+        above reducing | account 2  | bought 1 @50000; differences 3                  | place sell 1 @50000         | ok                    | what brings to zero what is held, as the reconciliation left it, is let through …
+        above | account 2  | bought 1 @50000; differences 3                  | place sell 1.001 @50000     | MAX_DIFFERENCES       | … and what turns it is not
+        above reducing | account 2  | bought 0.1 @50000 by arb; bought 1 @50000; differences 3 | place sell 1.1 @50000 by arb | ok                    | of the account, whoever of it has taken it
         above | global 2   | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES       | of all accounts
         above | exchange 2 | differences 2; differences 1 on sub             | place buy 1 @50000          | MAX_DIFFERENCES       | of the exchange
         below | account 2  | differences 3 on sub                            | place buy 1 @50000          | ok                    | another account's are its own
@@ -758,7 +772,9 @@ SCENARIOS: Final[dict[str, str]] = {
         below | account 2  | works buy 1 @50000; differences 1               | amend 2                     | ok                    | an amend after one
         at    | account 2  | works buy 1 @50000; differences 2               | amend 2                     | ok                    | after two
         above | account 2  | works buy 1 @50000; differences 3               | amend 2                     | MAX_DIFFERENCES       | after three
-        above | account 2  | works buy 1 @50000; differences 3               | amend 0.5                   | MAX_DIFFERENCES       | less is an amend as well
+        above lowered | account 2  | works buy 1 @50000; differences 3               | amend 0.5                   | ok                    | less of it
+        above | account 2  | works buy 1 @50000; differences 3               | amend @49999                | MAX_DIFFERENCES       | another price is another order
+        above reducing | account 2  | bought 1 @50000; works sell 0.5 @55000; differences 3 | amend 1 @54000              | ok                    | more of what brings the position to zero, and nearer
         above | account 2  | works buy 1 @50000; differences 3               | cancel                      | ok                    | a cancel is never refused
         at    | account 2  | differences 2                                   | bulk 3 x place buy 1 @50000 | 3 x ok                | in bulk all
         above | account 2  | differences 3                                   | bulk 3 x place buy 1 @50000 | 3 x MAX_DIFFERENCES   | in bulk none
@@ -809,6 +825,9 @@ SCENARIOS: Final[dict[str, str]] = {
         on  | account on; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000; watch                               | place sell 1 @49000            | ok                   | killed by itself: what brings a position of 49,000 USD to zero is let through
         on  | account on; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000; watch                               | place sell 1.001 @49000        | KILL_SWITCH          | and what turns it is not
         off | account off; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000; watch                               | place sell 1 @49000            | KILL_SWITCH          | with off nothing is
+        on  | account on; account kill_on max_differences; account max_differences 2   | bought 1 @50000; differences 3; watch                            | place sell 1 @50000 + place buy 0.001 @50000 | ok + KILL_SWITCH     | killed by what a reconciliation found: the control that did it lets the same through
+        on  | account on; account kill_on max_rejects; account max_rejects 2           | bought 1 @50000; rejected 2; watch                               | place sell 1 @50000 + place buy 0.001 @50000 | ok + KILL_SWITCH     | by rejects
+        on  | strategy on; strategy kill_on max_executions; strategy max_executions 2  | 2 x bought 1 @50000 by arb; watch                                | place sell 2 @50000 by arb + place buy 0.001 @50000 by arb | ok + KILL_SWITCH     | by executions
         on  | account on; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000; watch; works sell 0.5 @49000        | amend 1                        | ok                   | an order that reduces may be amended to all of 1 BTC
         on  | account on; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; mark 49000; watch; works sell 0.5 @49000        | amend 1.001                    | KILL_SWITCH          | and not to a thousandth more
         off | account off; account kill_on max_daily_loss; account max_daily_loss 1000 | bought 1 @50000; works sell 0.5 @55000; mark 49000; watch; stays | amend 0.4                      | KILL_SWITCH          | with off nothing is amended

@@ -437,6 +437,7 @@ class Model:
         yield from self._past_against(asked, scopes, now)
         if not asked.lowers:
             held_to = tuple(scope for scope in scopes if not self.reduces_for(scope, asked))
+            yield from self._done_against(held_to, now)
             yield from self._losses_against(held_to, now)
             if asked.place[2] != "spot" and not self.reduces(asked):
                 yield from self._margin_against(asked.place, scopes, now)
@@ -498,15 +499,6 @@ class Model:
         for scope, most in self.limits(scopes, "max_messages", now):
             if sum(at > now - SECOND for at in self.past[scope].messages) >= int(most):
                 yield "MAX_MESSAGES"
-        for scope, most in self.limits(scopes, "max_executions", now):
-            if sum(at > now - MINUTE for at in self.past[scope].executions) >= int(most):
-                yield "MAX_EXECUTIONS"
-        for scope, most in self.limits(scopes, "max_rejects", now):
-            if sum(at > now - MINUTE for at in self.past[scope].rejects) >= int(most):
-                yield "MAX_REJECTS"
-        for scope, most in self.limits(scopes, "max_differences", now):
-            if sum(self.past[scope].differences.values()) > int(most):
-                yield "MAX_DIFFERENCES"
         if asked.amends:
             return
         for scope, most in self.limits(scopes, "max_open_orders", now):
@@ -524,6 +516,18 @@ class Model:
         for _, window in self.limits(scopes, "duplicate_window", now):
             if like in self.alike and now - self.alike[like] < DURATIONS[window]:
                 yield "DUPLICATE_ORDER"
+
+    def _done_against(self, scopes: tuple[str, ...], now: int) -> Iterator[str]:
+        """What was traded, rejected and found to differ."""
+        for scope, most in self.limits(scopes, "max_executions", now):
+            if sum(at > now - MINUTE for at in self.past[scope].executions) >= int(most):
+                yield "MAX_EXECUTIONS"
+        for scope, most in self.limits(scopes, "max_rejects", now):
+            if sum(at > now - MINUTE for at in self.past[scope].rejects) >= int(most):
+                yield "MAX_REJECTS"
+        for scope, most in self.limits(scopes, "max_differences", now):
+            if sum(self.past[scope].differences.values()) > int(most):
+                yield "MAX_DIFFERENCES"
 
     def _losses_against(self, scopes: tuple[str, ...], now: int) -> Iterator[str]:
         sums = self.sums()

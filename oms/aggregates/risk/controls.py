@@ -244,7 +244,7 @@ _TABLE: Final = (
         figure=True,
         code=Code.MAX_EXECUTIONS,
         source="FIA; RTS 6 Art. 15(3)",
-        meaning="Repeated automated execution: orders of the scope that may begin to trade within a minute.",
+        meaning="Repeated automated execution: orders of the scope that may begin to trade within a minute; with as many only orders that bring a position nearer to zero are let through, as with reduce_only.",
         highest=10_000,
     ),
     Control(
@@ -254,7 +254,7 @@ _TABLE: Final = (
         figure=True,
         code=Code.MAX_REJECTS,
         source="practice",
-        meaning="Reject storm: orders of the scope that the venue may reject within a minute.",
+        meaning="Reject storm: orders of the scope that the venue may reject within a minute; with as many only orders that bring a position nearer to zero are let through, as with reduce_only, and max_messages bounds those.",
         highest=10_000,
     ),
     Control(
@@ -265,7 +265,7 @@ _TABLE: Final = (
         scopes=(GLOBAL, EXCHANGE, ACCOUNT),
         code=Code.MAX_DIFFERENCES,
         source="FIA; RTS 6 Art. 17: drop-copy reconciliation",
-        meaning="Differences that one reconciliation of the scope may find, until the next finds fewer or the kill switch is released.",
+        meaning="Differences that one reconciliation of the scope may find, until the next finds fewer or the kill switch is released; with more only orders that bring a position nearer to zero are let through, as with reduce_only.",
     ),
     Control(
         name="kill_on",

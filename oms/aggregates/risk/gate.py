@@ -270,27 +270,18 @@ class Gate:
                 raise Refused(
                     Code.MAX_MESSAGES, f"{totals.scope} sent {most} orders and amends within a second"
                 )
-            moments, most = totals.executions, bounds.executions
-            if len(moments) >= most and full(moments, most, now, MINUTE_NS):
-                raise Refused(
-                    Code.MAX_EXECUTIONS, f"{totals.scope} was executed {most} times within a minute"
-                )
-            moments, most = totals.rejects, bounds.rejects
-            if len(moments) >= most and full(moments, most, now, MINUTE_NS):
-                raise Refused(
-                    Code.MAX_REJECTS, f"the venue rejected {most} orders of {totals.scope} within a minute"
-                )
-            if totals.differences and sum(totals.differences.values()) > bounds.differences:
-                raise Refused(
-                    Code.MAX_DIFFERENCES,
-                    f"{totals.scope} differs from the venue in more than {bounds.differences} things",
-                )
             if totals.peak is not bounds.peak or totals.carried is not bounds.carried:
                 bounds.measure()
-            if totals.day <= bounds.lowest:
+            # What of the past stands against an order lets through what reduces: it ends with the position.
+            if (
+                len(totals.executions) >= bounds.executions
+                or len(totals.rejects) >= bounds.rejects
+                or totals.differences
+                or totals.day <= bounds.lowest
+            ):
                 own = totals is self.part.totals[0]
                 if not self.nearer(own, side, quantity, reduce_only):
-                    raise _lost(bounds)
+                    _check_past(bounds, now)
         if self.instrument.market != "spot":
             self._check_margin(side, quantity, reduce_only)
 
@@ -400,14 +391,31 @@ def _told(figure: Decimal) -> str:
     return f"{fewest_places(figure):f}"
 
 
-def _lost(bounds: Bounds) -> Refused:
+def _check_past(bounds: Bounds, now: int) -> None:
+    """Hold what happened in a scope against its limits on that."""
     totals = bounds.totals
+    if full(totals.executions, bounds.executions, now, MINUTE_NS):
+        raise Refused(
+            Code.MAX_EXECUTIONS, f"{totals.scope} was executed {bounds.executions} times within a minute"
+        )
+    if full(totals.rejects, bounds.rejects, now, MINUTE_NS):
+        raise Refused(
+            Code.MAX_REJECTS,
+            f"the venue rejected {bounds.rejects} orders of {totals.scope} within a minute",
+        )
+    if sum(totals.differences.values()) > bounds.differences:
+        raise Refused(
+            Code.MAX_DIFFERENCES,
+            f"{totals.scope} differs from the venue in more than {bounds.differences} things",
+        )
+    if totals.day > bounds.lowest:
+        return
     if -totals.day >= bounds.loss:
-        return Refused(
+        raise Refused(
             Code.MAX_DAILY_LOSS,
             f"{totals.scope} has lost {_told(-totals.day)} USD today, limit {bounds.loss:f}",
         )
-    return Refused(
+    raise Refused(
         Code.MAX_DRAWDOWN,
         f"{totals.scope} is {_told(totals.drawdown)} USD below its best, limit {bounds.drawdown:f}",
     )
