@@ -47,6 +47,15 @@ class RateLimits:
 
 
 @attrs.frozen(kw_only=True)
+class OwnRateLimits:
+    """What we allow one account at a venue; what is left out is as for every other."""
+
+    weight_per_minute: int | None = v.key(v.optional(v.integer(1, 1_000_000)), None)
+    orders_per_second: int | None = v.key(v.optional(v.integer(1, 100_000)), None)
+    orders_per_day: int | None = v.key(v.optional(v.integer(1, 100_000_000)), None)
+
+
+@attrs.frozen(kw_only=True)
 class VenueConfig:
     """One market of one exchange. `test_net` counts where the simulator does not stand in for the venue."""
 
@@ -134,7 +143,8 @@ class AuditConfig:
 class AccountConfig:
     """One account of the desk and the venues it trades on, each `exchange.market`.
 
-    `venue_ids`: what the exchanges call it, by exchange, where funds go between accounts.
+    `venue_ids`: what the exchanges call it, by exchange, where funds go between accounts. `rate_limits`: by venue, where it is
+    allowed more or less than the other accounts.
     """
 
     kind: AccountKind = v.key(v.choice(AccountKind))
@@ -145,6 +155,12 @@ class AccountConfig:
         v.mapping_of(
             v.choice(EXCHANGES),
             v.text(r"[A-Za-z0-9._%+@-]{1,128}", "the exchange's e-mail address, UID or name of the account"),
+        ),
+        dict,
+    )
+    rate_limits: Mapping[str, OwnRateLimits] = v.key(
+        v.mapping_of(
+            v.text(r"[a-z0-9]+\.[a-z]+", "exchange.market, such as binance.spot"), v.section(OwnRateLimits)
         ),
         dict,
     )
@@ -308,6 +324,15 @@ class Config:
             if venue.enabled
         }
 
+    def rate_limits(self, account: str, venue: str) -> RateLimits:
+        """What we allow an account at an enabled venue."""
+        usual = self.venues[venue].rate_limits
+        own = self.accounts[account].rate_limits.get(venue)
+        if own is None:
+            return usual
+        said = {name: amount for name, amount in attrs.asdict(own).items() if amount is not None}
+        return attrs.evolve(usual, **said)
+
 
 def _check(config: Config) -> Config:
     for name in config.venues:
@@ -355,6 +380,12 @@ def _check_accounts(config: Config) -> None:
                 raise ConfigError(
                     f"accounts.{name}.venues[{index}]",
                     f"must be an enabled venue ({', '.join(enabled) or 'there is none'}), was {venue}",
+                )
+        for venue in account.rate_limits:
+            if venue not in account.venues:
+                raise ConfigError(
+                    f"accounts.{name}.rate_limits.{venue}",
+                    f"must be one of the account's venues ({', '.join(account.venues) or 'it has none'})",
                 )
 
 

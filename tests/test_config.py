@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms.aggregates.risk.controls import CONTROLS, DEFAULTS
-from oms.config import SUPPORTED_VENUES, Config, ConfigError, VenueConfig, dump_config, load_config, override
+from oms.config import (
+    SUPPORTED_VENUES,
+    Config,
+    ConfigError,
+    RateLimits,
+    VenueConfig,
+    dump_config,
+    load_config,
+    override,
+)
 from oms.messages.enums import AccountKind
 
 REPO = Path(__file__).resolve().parents[1]
@@ -70,6 +79,21 @@ def test_the_defaults_are_those_promised() -> None:
     assert config.storage.snapshot_interval == 3_600_000_000_000
     assert config.storage.retention_days == 30
     assert config.storage.data_dir == Path("data")
+
+
+def test_an_account_may_have_a_budget_of_its_own(tmp_path: Path) -> None:
+    """What an account is allowed at a venue takes the place of the venue's; what it leaves out is as for the others."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "exchanges: {binance: {spot: {enabled: true, rate_limits: {orders_per_day: 5000}}}}\n"
+        "accounts:\n"
+        "  main: {kind: MAIN, venues: [binance.spot]}\n"
+        "  sub_arb: {kind: SUB, venues: [binance.spot], rate_limits: {binance.spot: {orders_per_second: 50}}}\n"
+    )
+    config = load_config(path)
+    assert config.rate_limits("main", "binance.spot") == RateLimits(orders_per_day=5_000)
+    own = RateLimits(orders_per_second=50, orders_per_day=5_000)
+    assert config.rate_limits("sub_arb", "binance.spot") == own
 
 
 def test_testing_is_the_default_of_a_venue() -> None:
@@ -154,6 +178,14 @@ REFUSALS = [
         "exchanges.binance.options: must be one of spot, futures, was 'options'",
     ),
     # Numbers.
+    (
+        "accounts: {main: {kind: MAIN, venues: [binance.spot], rate_limits: {binance.futures: {}}}}",
+        "accounts.main.rate_limits.binance.futures: must be one of the account's venues (binance.spot)",
+    ),
+    (
+        "accounts: {main: {kind: MAIN, venues: [binance.spot], rate_limits: {binance.spot: {orders_per_second: 0}}}}",
+        "accounts.main.rate_limits.binance.spot.orders_per_second: must be a positive integer, was 0",
+    ),
     (
         _SPOT % "rate_limits: {orders_per_second: -3}",
         "exchanges.binance.spot.rate_limits.orders_per_second: must be a positive integer, was -3",

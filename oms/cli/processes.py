@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from oms.cli import service as s
@@ -182,6 +183,7 @@ def connector(
     async def work(stop: asyncio.Event) -> None:
         from oms.cli.simulated import venue_ids
         from oms.simulator.client import ccxt_session
+        from oms.venues.budgets import Budget
         from oms.venues.exchange import Exchange, Service
         from oms.venues.over_ccxt import Reach
         from oms.venues.settings import Settings
@@ -195,14 +197,18 @@ def connector(
                 session = await stack.enter_async_context(ccxt_session(ca_path, simulator_port))
             for venue, its in config.venues.items():
                 if venue.startswith(f"{exchange}."):
+                    names = [name for name, account in config.accounts.items() if venue in account.venues]
                     services[venue] = Service(
-                        accounts=[
-                            name for name, account in config.accounts.items() if venue in account.venues
-                        ],
+                        accounts=names,
                         weight_per_minute=its.rate_limits.weight_per_minute,
                         orders_per_second=its.rate_limits.orders_per_second,
                         orders_per_day=its.rate_limits.orders_per_day,
                         reach=Reach(session=session, test_net=its.test_net and not config.simulator.enabled),
+                        own={
+                            name: Budget(**attrs.asdict(config.rate_limits(name, venue)))
+                            for name in names
+                            if venue in config.accounts[name].rate_limits
+                        },
                     )
             credentials = await stack.enter_async_context(
                 open_credentials(config, exchange, simulated=simulator_port is not None, stop=stop)

@@ -87,12 +87,13 @@ def _limits(config: Config, exchange: str) -> Mapping[str, int]:
     real = {pool.name: pool.limit for pool in BinanceWire.pools}
     for venue, prefix in (("binance.spot", ""), ("binance.futures", "futures_")):
         if venue in config.venues:
-            ours = config.venues[venue].rate_limits
+            ours = [config.rate_limits(name, venue) for name in config.accounts]
+            orders = max(each.orders_per_second for each in ours)
             wanted = {
-                f"{prefix}weight_1m": len(config.accounts) * ours.weight_per_minute,
-                f"{prefix}orders_10s": 10 * ours.orders_per_second,
-                f"{prefix}orders_1m": 60 * ours.orders_per_second,
-                f"{prefix}orders_1d": ours.orders_per_day,
+                f"{prefix}weight_1m": sum(each.weight_per_minute for each in ours),
+                f"{prefix}orders_10s": 10 * orders,
+                f"{prefix}orders_1m": 60 * orders,
+                f"{prefix}orders_1d": max(each.orders_per_day for each in ours),
             }
             found |= {name: max(limit, real[name]) for name, limit in wanted.items() if name in real}
     return found

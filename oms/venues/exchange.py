@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from oms.tasks import together
 from oms.venues.admission import Pool
-from oms.venues.budgets import Budgets
+from oms.venues.budgets import Budget, Budgets
 from oms.venues.connector import Connector, Wallets
 from oms.venues.credentials import Credentials
 from oms.venues.over_ccxt import Reach
@@ -24,7 +24,8 @@ class Service:
 
     Args:
         accounts: that trade there.
-        weight_per_minute, orders_per_second, orders_per_day: what we allow each of them.
+        weight_per_minute, orders_per_second, orders_per_day: what we allow each of them …
+        own: … and those that are allowed something else, by name.
         reach: how the market is reached.
     """
 
@@ -33,6 +34,7 @@ class Service:
     orders_per_second: int
     orders_per_day: int
     reach: Reach
+    own: Mapping[str, Budget] = attrs.field(factory=dict)
 
 
 class Exchange:
@@ -63,6 +65,7 @@ class Exchange:
                 service.weight_per_minute,
                 service.orders_per_second,
                 service.orders_per_day,
+                service.own,
             )
             market = make_market(venue, credentials, budgets, service.reach)
             self.connectors[venue] = Connector(

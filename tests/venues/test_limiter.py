@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms.venues.admission import SYMBOLS_MAX
+from oms.venues.budgets import Budget, Budgets
 from oms.venues.limiter import MAX_WAITING, Limiter, Pool, Priority, TooLate
 from oms.venues.pools import CONNECT, POOLS, Counts, Limits, Rule, pool_of
 from oms.venues.windows import GRAINS, NEVER, Window
@@ -733,6 +734,25 @@ def test_binance_is_believed_when_it_has_counted_more() -> None:
         assert left["own orders 1d"] == {"limit": 1_000, "used": 400, "left": 600, "seconds": 86_400}
         assert left["own weight 1m"]["used"] == 0
         assert await admitted([one.reserve(1, 1, priority=ORDER, group="order") for _ in range(3)], 9.9) == 2
+
+    virtually(work)
+
+
+def test_an_account_has_its_own_budget() -> None:
+    """One that is allowed more has more, and takes nothing from those that are allowed what all are."""
+
+    async def work() -> None:
+        at = pool(POOLS["binance.spot"])
+        budgets = Budgets(at, 1_200, 10, 1_000, {"fast": Budget(2_400, 50, 5_000)})
+        left = {name: budgets.of(name).left() for name in ("fast", "main")}
+        limits = [
+            [left[name][window]["limit"] for window in ("own weight 1m", "own orders 1s", "own orders 1d")]
+            for name in ("fast", "main")
+        ]
+        assert limits == [[2_400, 50, 5_000], [1_200, 10, 1_000]]
+        for name, most in (("fast", 50), ("main", 10)):
+            orders = [budgets.of(name).reserve(1, 1, priority=ORDER, group="order") for _ in range(60)]
+            assert await admitted(orders, 0.9) == most
 
     virtually(work)
 
