@@ -209,6 +209,10 @@ def lines_of(state: "Partition") -> Iterator[Line]:
         yield retired_line(order_id, strategy)
 
 
+_KEPT: Final = ("limits that were cleared", "strategies that were unassigned")
+"""What stands in a line that has no field of its own."""
+
+
 def _fields(kind: type) -> str:
     return f"{kind.__name__}({','.join(attrs.fields_dict(kind))})"
 
@@ -237,7 +241,7 @@ def _shape() -> str:
             Assignment,
         )
     ]
-    return sha256(";".join([*OWN_FIELDS, *fields]).encode()).hexdigest()[:16]
+    return sha256(";".join([*OWN_FIELDS, *_KEPT, *fields]).encode()).hexdigest()[:16]
 
 
 def name_of(line: Line) -> str:
@@ -376,7 +380,8 @@ def _valuation_line(state: "Partition", asset: str) -> Line:
 
 def _strategy_line(state: "Partition", strategy: str) -> Line | None:
     assignment = state.risk.strategies.get(strategy)
-    return None if assignment is None else ("strategy", strategy, assignment)
+    spoken_of = assignment is not None or strategy in state.risk.unassigned
+    return ("strategy", strategy, assignment) if spoken_of else None
 
 
 def _risk_line(state: "Partition", key: str) -> Line | None:
@@ -422,7 +427,7 @@ def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
         dict.fromkeys((*state.risk.limits.said, *state.risk.limits.overrides)),
         state.risk.latches,
         state.risk.valuations,
-        state.risk.strategies,
+        (*state.risk.strategies, *state.risk.unassigned),
         ("",),
     )
     for held, line_of in zip(everything, _LINES, strict=True):

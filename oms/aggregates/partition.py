@@ -628,7 +628,7 @@ def _day_rolled(state: Partition, event: k.DayRolled, at: int) -> None:
 
 
 def _strategy_assigned(state: Partition, event: d.StrategyAssigned, at: int) -> None:
-    assignments.assign(state.risk.strategies, event)
+    assignments.assign(state.risk.strategies, state.risk.unassigned, event)
     state.risk.version += 1
     state.changes.strategies[event.strategy] = None
 

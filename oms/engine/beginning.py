@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from oms.aggregates.partition import Partition
-from oms.aggregates.risk.controls import GLOBAL
 from oms.config import RiskConfig
+from oms.handlers.beginning import unspoken
 from oms.messages.controls import BeginControls
 
 
@@ -25,13 +25,10 @@ def begin_controls(risk: RiskConfig) -> BeginControls:
 def otherwise(state: Partition, configured: BeginControls) -> Iterator[str]:
     """A sentence for each thing that the configuration says and the journal says otherwise."""
     for scope, said in configured.limits.items():
-        held = state.risk.limits.said.get(scope)
-        if held is None:
-            continue
+        held, begun = state.risk.limits.said.get(scope, {}), unspoken(state, scope, said)
         for control, value in said.items():
-            # Of the global scope what is not held is said now; of another the journal has spoken as a whole.
-            own = held.get(control, value if scope == GLOBAL else "nothing")
-            if own != value:
+            own = held.get(control, "nothing")
+            if control not in begun and own != value:
                 yield (
                     f"risk.limits.{scope}.{control} is {value!r} in the configuration, and {own!r} in the journal,"
                     " which holds: set_limits changes it"
@@ -49,6 +46,11 @@ def otherwise(state: Partition, configured: BeginControls) -> Iterator[str]:
             )
     for strategy, (account, capital) in configured.strategies.items():
         assigned = state.risk.strategies.get(strategy)
+        if strategy in state.risk.unassigned:
+            yield (
+                f"risk.strategies.{strategy} is {account} with {capital} USD in the configuration, and was taken from its account"
+                " in the journal, which holds: assign_strategy changes it"
+            )
         if assigned is not None and (assigned.account, assigned.capital) != (account, capital):
             yield (
                 f"risk.strategies.{strategy} is {account} with {capital} USD in the configuration, and {assigned.account} with"

@@ -151,7 +151,7 @@ def decide_assign(state: Partition, subject: Subject, command: d.AssignStrategy,
     account, strategy, capital = subject.account, command.strategy, command.capital
     strategies.check_name(strategy)
     if capital is not None:
-        strategies.check_room(strategy, state.risk.strategies)
+        strategies.check_room(strategy, {**state.risk.strategies, **state.risk.unassigned})
     known = state.risk.strategies.get(strategy)
     if capital is None:
         if known is None:

@@ -15,6 +15,7 @@ from oms.aggregates.partition import Partition
 from oms.aggregates.window import Remembered, reply
 from oms.handlers import (
     accounts,
+    beginning,
     change,
     guard,
     kill,
@@ -224,7 +225,7 @@ _STATEMENTS: Final[dict[type, Any]] = {
     c.SealState: decide_seal,
     c.DeclareKey: decide_declare_key,
     c.AcceptLoss: decide_accept_loss,
-    k.BeginControls: limits.decide_begin_controls,
+    k.BeginControls: beginning.decide_begin_controls,
     d.DropClient: guard.decide_drop_client,
     d.ReportTransfer: transfer.decide_report_transfer,
     d.DoubtTransfers: transfer.decide_doubt_transfers,

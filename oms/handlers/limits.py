@@ -1,4 +1,4 @@
-"""Limits: setting, overriding and ending them, valuations, and what a new journal begins with."""
+"""Limits: setting, overriding and ending them, and valuations."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -9,14 +9,13 @@ from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_together, parse
 from oms.handlers.accounts import check_person
 from oms.messages import controls as k
 from oms.messages.codes import Code, Refused
-from oms.messages.desk import StrategyAssigned
 from oms.messages.events import Event
 from oms.messages.scopes import EACH, Scope, ScopeKind, parse_scope, scope_tokens
 from oms.messages.subjects import Subject
 
 MAX_OVERRIDE_NS: Final = 7 * 86_400 * 10**9
 MAX_LIMITED: Final = 10_000
-"""Scopes that may have limits of their own."""
+"""Scopes that may ever have limits of their own: one whose limits were cleared stays known as such."""
 
 
 def scope_of(state: Partition, subject: Subject, text: str, each: bool) -> Scope:
@@ -74,7 +73,8 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
     if not command.limits and not command.clear:
         raise Refused(Code.INVALID_COMMAND, "nothing is set and nothing cleared")
     check_values(scope, command.limits)
-    before = state.risk.limits.said.get(scope, {})
+    known = state.risk.limits.said
+    before = known.get(scope, {})
     for name in command.clear:
         if name not in CONTROLS:
             raise unknown(name)
@@ -82,8 +82,8 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
             raise Refused(Code.LIMIT_REQUIRED, f"{name} cannot be cleared in the global scope: set it")
         if name in command.limits or name not in before:
             raise Refused(Code.INVALID_COMMAND, f"{scope} says nothing about {name} that could be cleared")
-    if not before and len(state.risk.limits.said) >= MAX_LIMITED:
-        raise Refused(Code.LIMIT_SCOPE, f"{MAX_LIMITED:,} scopes have limits already")
+    if scope not in known and len(known) >= MAX_LIMITED:
+        raise Refused(Code.LIMIT_SCOPE, f"{MAX_LIMITED:,} scopes have or had limits already")
     after = {name: value for name, value in before.items() if name not in command.clear}
     check_together(scope, {**after, **command.limits})
     return [
@@ -219,27 +219,3 @@ def _priced_by(state: Partition, asset: str) -> Iterator[str]:
         instrument = None if each.instrument is None else state.instruments.get(each.instrument)
         if instrument is not None and each.asset != asset and asset in (instrument.base, instrument.quote):
             yield each.asset
-
-
-def decide_begin_controls(state: Partition, subject: Subject, command: k.BeginControls) -> list[Event]:
-    """Record what the configuration says and the journal does not: controls of the global scope, other scopes as a whole."""
-    by = "configuration"
-    found: list[Event] = []
-    for scope, values in command.limits.items():
-        said = state.risk.limits.said.get(scope)
-        if scope == GLOBAL:
-            values = {name: value for name, value in values.items() if said is None or name not in said}
-        elif said is not None:
-            continue
-        if values:
-            found.append(k.LimitsSet(scope=scope, limits=dict(values), by=by))
-    for asset, rate in command.valuations.items():
-        if asset not in state.risk.valuations:
-            found.append(k.ValuationSet(asset=asset, rate=rate, by=by))
-    for asset, instrument in command.priced_by.items():
-        if asset not in state.risk.valuations:
-            found.append(k.ValuationSet(asset=asset, instrument=instrument, by=by))
-    for strategy, (account, capital) in command.strategies.items():
-        if strategy not in state.risk.strategies:
-            found.append(StrategyAssigned(strategy=strategy, account=account, capital=capital, by=by))
-    return found

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -46,6 +47,30 @@ async def test_the_journal_holds_against_another_configuration(
     told = [record.getMessage() for record in caplog.records if "risk." in record.getMessage()]
     assert len(told) == 1
     assert "risk.limits.global.max_position is '5' in the configuration, and 'off' in the journal" in told[0]
+
+
+async def test_a_start_gives_nothing_back_that_a_person_took_away(
+    nats_server: EmbeddedNats, nc: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Limits cleared and a strategy taken away by commands stay so over a restart with the same file, and the log names both."""
+    limits = {**WIDE, "account:main": {"max_position": "5"}}
+    file = BeginControls(limits=limits, valuations=VALUATIONS, strategies={"arb": ("main", Decimal(5))})
+    settings = attrs.evolve(SETTINGS, controls=file)
+    async with engine_on(nats_server.url, settings):
+        trader = Trader(nc)
+        cleared = {"command_id": "c1", "scope": "account:main", "clear": ["max_position"], "by": "ann"}
+        assert (await trader.ask("set_limits._.main._._", cleared))["ok"]
+        taken = {"command_id": "c2", "strategy": "arb", "capital": None, "by": "ann"}
+        assert (await trader.ask("assign_strategy._.main._._", taken))["ok"]
+    with caplog.at_level(logging.WARNING):
+        async with engine_on(nats_server.url, settings) as engine:
+            assert not engine.state.risk.limits.said["account:main"]
+            assert not engine.state.risk.strategies
+    told = [record.getMessage() for record in caplog.records if "risk." in record.getMessage()]
+    assert [line.split(" is ")[0] for line in told] == [
+        "risk.limits.account:main.max_position",
+        "risk.strategies.arb",
+    ]
 
 
 async def test_a_silent_client_s_orders_are_cancelled(

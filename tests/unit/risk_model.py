@@ -144,6 +144,8 @@ class Model:
         self.latches: dict[str, k.KillSwitchEngaged] = {}
         self.valuations: dict[str, k.ValuationSet] = {}
         self.assigned: dict[str, d.StrategyAssigned] = {}
+        self.spoken: set[str] = set()
+        """Scopes that were ever limited and strategies that were ever assigned, whatever was taken away since."""
         self.held: dict[tuple[str, ...], Held] = defaultdict(Held)
         """By place, and by place and strategy."""
         self.past: dict[str, Past] = defaultdict(Past)
@@ -172,6 +174,7 @@ class Model:
         self.traded = {i: traded for i, traded in self.traded.items() if i in self.state.orders}
 
     def _LimitsSet(self, event: k.LimitsSet, at: int) -> None:
+        self.spoken.add(event.scope)
         self.said[event.scope] |= event.limits
         for name in event.cleared:
             del self.said[event.scope][name]
@@ -197,6 +200,7 @@ class Model:
         self.valuations[event.asset] = event
 
     def _StrategyAssigned(self, event: d.StrategyAssigned, at: int) -> None:
+        self.spoken.add(event.strategy)
         self.assigned.pop(event.strategy, None)
         if event.capital is not None:
             self.assigned[event.strategy] = event

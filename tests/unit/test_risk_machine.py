@@ -691,6 +691,23 @@ class Machine(RuleBasedStateMachine):
         self.by_ann(f"assign_strategy._.{account}._._", strategy=strategy, capital=capital)
 
     @rule(
+        scope=st.sampled_from(SCOPES),
+        control=PICK,
+        value=PICK,
+        strategy=st.sampled_from(["alpha", "beta"]),
+    )
+    def start(self, scope: str, control: int, value: int, strategy: str) -> None:
+        """The engine starts again: what nobody ever spoke of is taken from its file, and what was taken away is not."""
+        name = self.focus[control % len(self.focus)]
+        if scope not in OF_SOME.get(name, SCOPES):
+            return
+        new = [each for each in (scope, strategy) if each not in self.model.spoken]
+        limits = {scope: {name: VALUES[name][value % len(VALUES[name])]}}
+        file = {"limits": limits, "valuations": {}, "strategies": {strategy: ["arb", "309"]}}
+        assert self.ask("begin_controls._._._._", file)["count"] == len(new)
+        assert [getattr(event, "strategy", "") or getattr(event, "scope", "") for event in self.events] == new
+
+    @rule(
         back=st.booleans(),
         asset=st.sampled_from(["USDT", "BTC"]),
         then=st.sampled_from(["done", "rejected", "unknown", ""]),
@@ -982,3 +999,16 @@ def test_a_worth_that_is_no_longer_known_is_not_remembered() -> None:
     machine.totals_are_recomputed()
     machine.place(ETHBTC, **ORDER)
     assert machine.events[0].code == "NO_VALUATION"
+
+
+def test_what_was_taken_away_is_not_begun_again() -> None:
+    """A start with a file that still says it adds what the file says for the first time, and nothing else."""
+    machine = started()
+    machine.limits("set_limits", "account:main", {"max_position": "500"})
+    assert machine.by_ann("set_limits._.main._._", scope="account:main", clear=["max_position"])["ok"]
+    machine.assign("alpha", "arb", "309", "deny")
+    machine.assign("alpha", "arb", None, "deny")
+    machine.start("account:main", 0, 0, "alpha")
+    assert not machine.events
+    machine.start("account:arb", 0, 0, "beta")
+    assert machine.told == ["LimitsSet", "StrategyAssigned"]

@@ -1,5 +1,8 @@
 """Assignments: which account a strategy trades on, and the capital it has. A strategy has one account; an account any number.
 
+State: assignments by strategy, and the strategies that were taken from their account and assigned to none since: a start does not
+give back what a person took away.
+
 Events: ``StrategyAssigned``.
 """
 
@@ -23,9 +26,11 @@ class Assignment:
     capital: Decimal
 
 
-def assign(strategies: dict[str, Assignment], event: StrategyAssigned) -> None:
+def assign(strategies: dict[str, Assignment], unassigned: dict[str, None], event: StrategyAssigned) -> None:
     """Take an assignment over, in place of any before, or take it away."""
     if event.capital is None:
         strategies.pop(event.strategy, None)
+        unassigned[event.strategy] = None
     else:
         strategies[event.strategy] = Assignment(event.account, event.capital)
+        unassigned.pop(event.strategy, None)

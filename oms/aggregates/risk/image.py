@@ -33,6 +33,7 @@ class RiskImage(msgspec.Struct, frozen=True, kw_only=True):
     latches: list[Latch]
     valuations: list[Valuation]
     strategies: dict[str, Assignment]
+    unassigned: list[str]
     recent: list[tuple[str, str, str, Decimal, Decimal | None, Decimal | None, int]]
     totals: list[_Remembered]
 
@@ -46,6 +47,7 @@ def risk_image(risk: Risk) -> RiskImage:
         latches=list(risk.latches.values()),
         valuations=list(risk.valuations.values()),
         strategies=risk.strategies,
+        unassigned=list(risk.unassigned),
         recent=[(*like, at) for like, at in risk.recent.items()],
         totals=[
             _Remembered(
@@ -73,6 +75,7 @@ def restore_risk(risk: Risk, image: RiskImage) -> None:
     risk.latches = {each.scope: each for each in image.latches}
     risk.valuations = {each.asset: each for each in image.valuations}
     risk.strategies = image.strategies
+    risk.unassigned = dict.fromkeys(image.unassigned)
     # Sides and types hash as the strings they are.
     risk.recent = OrderedDict((each[:6], each[6]) for each in image.recent)
     risk.totals = {

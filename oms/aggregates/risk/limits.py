@@ -1,6 +1,6 @@
 """Limits: what each scope says of each control, and what holds for whom at a time.
 
-State: statements by scope and control, as text; overrides, which stand in place of a scope's own statement until their time.
+State: statements by scope and control, as text, none where the last one was cleared: the scope was spoken of; overrides, which stand in place of a scope's own statement until their time.
 A named scope's statement stands in place of that of ``kind:*``; statements of different kinds of scope all hold.
 
 Events: ``LimitsSet``, ``LimitsOverridden``, ``OverrideEnded``.
@@ -45,8 +45,6 @@ class Limits:
         own.update(event.limits)
         for name in event.cleared:
             own.pop(name, None)
-        if not own:
-            del self.said[event.scope]
 
     def override(self, event: k.LimitsOverridden) -> None:
         """Put values in place of a scope's own."""
@@ -99,7 +97,7 @@ class Limits:
 
     def speaks(self, scope: str) -> bool:
         """Whether a scope says anything itself, rather than leaving it to that of all of its kind."""
-        return scope in self.said or scope in self.overrides
+        return bool(self.said.get(scope)) or scope in self.overrides
 
     def next_end(self, now: int) -> int:
         """When the next override ends that is in force now; :data:`NEVER` for none."""

@@ -1,6 +1,6 @@
 """Risk: everything that decides whether an order may be placed, kept up event by event.
 
-State: limits and overrides, latches, valuations, assignments of strategies, the trading day, and of every scope what it
+State: limits and overrides, latches, valuations, strategies assigned and taken away, the trading day, and of every scope what it
 remembers (:class:`~oms.aggregates.risk.totals.Totals`). Derived, and the same as adding up from scratch: what positions and
 working orders come to, by leaf and by scope.
 
@@ -62,6 +62,7 @@ class Risk:
 
     Args:
         changes: of the partition; what is noted there is hashed again.
+        unassigned: strategies that were taken from their account, and assigned to none since.
         day: first moment of the trading day, UTC ns; 0 before the first.
         recent: orders like which none may follow at once → when they were placed.
         totals: by scope. ``leaves``: by position. ``parts``: by book.
@@ -76,6 +77,7 @@ class Risk:
     latches: dict[str, Latch] = attrs.field(factory=dict)
     valuations: dict[str, Valuation] = attrs.field(factory=dict)
     strategies: dict[str, Assignment] = attrs.field(factory=dict)
+    unassigned: dict[str, None] = attrs.field(factory=dict)
     day: int = 0
     recent: OrderedDict[Likeness, int] = attrs.field(factory=OrderedDict)
     totals: dict[str, Totals] = attrs.field(factory=dict)
