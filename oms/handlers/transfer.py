@@ -1,14 +1,13 @@
 """``transfer``, and what becomes of it: funds moved between the MAIN account and another, once."""
 
-from decimal import Decimal
-
 from oms.aggregates.account import AccountKey
-from oms.aggregates.money import ZERO, fewest_places
+from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
-from oms.aggregates.transfer import MAX_UNDER_WAY, Transfer, is_transfer_id
+from oms.aggregates.transfer import MAX_UNDER_WAY, is_transfer_id
 from oms.handlers.accounts import check_person
 from oms.handlers.session import check_amount, of_session
 from oms.handlers.target import check_account
+from oms.handlers.transfer_limits import check_cap, check_floor
 from oms.messages import desk as d
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind, TransferStatus
@@ -22,8 +21,8 @@ def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds
 
     Raises:
         Refused: PERSON_REQUIRED, SUBJECT_INVALID, INVALID_DECIMAL, NOT_POSITIVE, TRANSFER_ROUTE, ACCOUNT_UNKNOWN,
-            ACCOUNT_CLOSED, NOT_SUPPORTED, VENUE_DOWN, INSUFFICIENT_FUNDS, MAIN_FLOOR, SUB_CAP, NO_VALUATION, LIMIT_MISSING,
-            OVERLOADED.
+            ACCOUNT_CLOSED, NOT_SUPPORTED, VENUE_DOWN, INSUFFICIENT_FUNDS, MAIN_FLOOR, SUB_CAP, NO_VALUATION, STALE_PRICE,
+            NO_REFERENCE_PRICE, LIMIT_MISSING, OVERLOADED.
     """
     check_person(command.by)
     if ANY in (subject.exchange, subject.market) or subject.symbol != ANY:
@@ -46,8 +45,8 @@ def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds
     rate = state.risk.rate(command.asset)
     value = ZERO if rate is None else command.amount * rate
     if main == account:
-        _check_cap(state, command.to, command.asset, value, now)
-        _check_floor(state, main, value, now)
+        check_cap(state, command.to, command.asset, command.amount, now)
+        check_floor(state, main, command.asset, command.amount, now)
     return [
         d.TransferRequested(
             transfer_id=state.transfer_id(),
@@ -116,67 +115,6 @@ def ready_market(state: Partition, key: AccountKey) -> str | None:
         if (venue := state.venues.get((exchange, market))) is None or Feature.TRANSFER in venue.features
     ]
     return wanted if wanted in able else next(iter(able), None)
-
-
-# -- floor and cap. What is under way counts against both: gone from where it leaves, and there where it arrives.
-
-
-def _check_floor(state: Partition, main: str, value: Decimal, now: int) -> None:
-    floor = state.risk.limit("global", "main_floor", now)
-    if floor is None:
-        return
-    held, _ = _worth(state, main)
-    left = held - sum(
-        (_value(state, t) for t in state.transfers_under_way.values() if t.account == main), ZERO
-    )
-    if left - value < floor:
-        raise Refused(
-            Code.MAIN_FLOOR,
-            f"{main} holds {fewest_places(left):f} USD without what is on its way out, and keeps {floor:f}: {fewest_places(value):f} cannot go",
-        )
-
-
-def _check_cap(state: Partition, sub: str, asset: str, value: Decimal, now: int) -> None:
-    cap = state.risk.limit("global", "sub_cap", now)
-    if cap is None:
-        return
-    held, unvalued = _worth(state, sub)
-    coming = [t for t in state.transfers_under_way.values() if t.to == sub]
-    unvalued |= {each for each in (asset, *(t.asset for t in coming)) if state.risk.rate(each) is None}
-    if unvalued:
-        raise Refused(
-            Code.NO_VALUATION,
-            f"what {', '.join(sorted(unvalued)[:5])} is worth is not known, and so not what {sub} would hold: set a valuation",
-        )
-    held += sum((_value(state, t) for t in coming), ZERO)
-    if held + value > cap:
-        raise Refused(
-            Code.SUB_CAP,
-            f"{sub} holds {fewest_places(held):f} USD with what is on its way in, and may hold {cap:f}: {fewest_places(value):f} is too much",
-        )
-
-
-def _worth(state: Partition, account: str) -> tuple[Decimal, set[str]]:
-    """USD that the account holds by total in all its wallets, and the assets in them whose worth is not known."""
-    held = ZERO
-    unvalued = set()
-    for wallet in state.wallets.values():
-        if wallet.account != account:
-            continue
-        for asset, balance in wallet.balances.items():
-            if balance.total:
-                rate = state.risk.rate(asset)
-                if rate is None:
-                    unvalued.add(asset)
-                else:
-                    held += balance.total * rate
-    return held, unvalued
-
-
-def _value(state: Partition, transfer: Transfer) -> Decimal:
-    """What it is worth by now."""
-    rate = state.risk.rate(transfer.asset)
-    return ZERO if rate is None else transfer.amount * rate
 
 
 # -- what becomes of it

@@ -164,7 +164,7 @@ class StrategyAssigned(EventBase, frozen=True, kw_only=True, tag="StrategyAssign
 class TransferRequested(EventBase, frozen=True, kw_only=True, tag="TransferRequested.1"):
     """We want this moved, once. Until the venue has answered the amount is held in the source's wallet.
 
-    ``value``: in USD, by which floor and cap were checked. ``session_account`` and ``session_market`` are whose session makes
+    ``value``: in USD, at the rate known. ``session_account`` and ``session_market`` are whose session makes
     the call.
     """
 

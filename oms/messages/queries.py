@@ -420,7 +420,8 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         account: its id, in subjects and events. ``name``: what people call it.
         venues: by exchange and market.
-        value: of all its wallets, at the rates known. ``unvalued``: assets that it holds and nobody has valued.
+        value: its equity: of all its wallets, with what is unrealised off spot, at the marks and rates known, however old.
+            ``unvalued``: assets that it holds and nobody has valued.
         exposure: of its positions, with all that works or is in doubt. ``open_orders``: live ones.
         pnl_day: since the trading day began: realised, unrealised, fees and funding. ``drawdown``: below its best.
         latches: kill switches that hold for all of it: its own and the global one.

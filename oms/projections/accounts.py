@@ -4,8 +4,8 @@ State, events and rules: see :mod:`oms.aggregates.registered`, :mod:`oms.aggrega
 """
 
 from collections.abc import Collection, Iterator
+from decimal import Decimal
 
-from oms.aggregates.account import Wallet
 from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import GLOBAL
@@ -17,10 +17,14 @@ from oms.projections.limits import latch_row
 
 def account_rows(partition: Partition, names: Collection[str]) -> Iterator[AccountRow]:
     """The rows of some accounts that are registered, by id."""
-    wallets: dict[str, list[Wallet]] = {}
+    equity: dict[str, dict[str, Decimal]] = {name: {} for name in names}
     for wallet in partition.wallets.values():
-        if wallet.account in names:
-            wallets.setdefault(wallet.account, []).append(wallet)
+        if (own := equity.get(wallet.account)) is not None:
+            for asset, balance in wallet.balances.items():
+                own[asset] = own.get(asset, ZERO) + balance.total
+    for ((_, owner, _), asset), purse in partition.risk.purses.items():
+        if (own := equity.get(owner)) is not None:
+            own[asset] = own.get(asset, ZERO) + purse.unrealised
     venues: dict[str, list[VenueState]] = {}
     for _, ledger in sorted(partition.ledgers.items()):
         venue = VenueState(exchange=ledger.exchange, market=ledger.market, ready=ledger.ready)
@@ -39,13 +43,12 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
         account, scope = partition.accounts[name], f"account:{name}"
         totals = partition.risk.totals.get(scope) or Totals(scope)
         value, unvalued = ZERO, set()
-        for wallet in wallets.get(name, ()):
-            for asset, balance in wallet.balances.items():
-                rate = partition.risk.rate(asset)
-                if rate is not None:
-                    value += balance.total * rate
-                elif balance.total:
-                    unvalued.add(asset)
+        for asset, amount in equity[name].items():
+            rate = partition.risk.rate(asset)
+            if rate is not None:
+                value += amount * rate
+            elif amount:
+                unvalued.add(asset)
         yield AccountRow(
             account=name,
             kind=account.kind,

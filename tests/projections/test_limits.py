@@ -13,11 +13,13 @@ from oms.messages import queries as q
 from oms.messages.codes import Code
 from oms.messages.controls import Level
 from oms.messages.subjects import parse_subject
+from oms.projections.accounts import account_rows
 from oms.projections.projections import Projections
 from replay.following.answers import answer
 from replay.history import History
 from replay.rebuild import new_history
 from tests.replay.journal import Maker
+from tests.unit.control_desk import ControlDesk
 
 D = Decimal
 HOUR_NS = 3_600 * 10**9
@@ -248,6 +250,18 @@ def test_an_account_shows_what_it_is_worth_and_does(maker: Maker) -> None:
     assert arb.strategies == [q.Allocation(strategy="arb", capital=D(9000))]
     assert arb.venues == [q.VenueState(exchange="binance", market="spot", ready=True)]
     assert [row.account for row in accounts(maker, "show_accounts._.sub_mm._._")] == ["sub_mm"]
+
+
+@pytest.mark.parametrize("mark, value", [("50000", 60_000), ("40000", 50_000), ("55000", 65_000)])
+def test_an_account_is_worth_what_is_open_too(mark: str, value: int) -> None:
+    """Its value is its equity: 60,000 USDT in the wallet of futures, and what 1 BTC bought at 50,000 has gained or lost since."""
+    desk = ControlDesk()
+    desk.holds("main", "spot", {"USDT": "0", "BTC": "0", "ETH": "0"})
+    desk.step("holds main 60000 USDT of perp")
+    desk.step("bought 1 @50000 of perp")
+    desk.step(f"mark {mark} of perp")
+    (row,) = account_rows(desk.state, {"main"})
+    assert (row.value, row.unvalued) == (value, [])
 
 
 def test_an_account_shows_its_profit_of_the_day(maker: Maker) -> None:

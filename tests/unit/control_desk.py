@@ -430,7 +430,10 @@ def _liquidation(desk: ControlDesk, words: Words) -> None:
 
 
 def _valued(desk: ControlDesk, words: Words) -> None:
-    desk.command("set_valuation._._._._", asset=words.next(), rate=words.next(), by="ann")
+    """At a rate, or ``by`` the mark of an instrument of spot."""
+    symbol, asset = words.after("by"), words.next()
+    worth = {"instrument": f"binance.spot.{symbol}"} if symbol else {"rate": words.next()}
+    desk.command("set_valuation._._._._", asset=asset, by="ann", **worth)
 
 
 def _assigned(desk: ControlDesk, words: Words) -> None:

@@ -22,7 +22,7 @@ before
     filled at that price, with ``fee 5 USDT``. ``filled 0.5 @50000``, ``gone``, ``doubt`` (the answer is lost), ``stays`` (the venue does not cancel) are
     about the last order, or that of ``#1``. ``amended``, ``cancelled``, ``transferred``, ``killed``, ``released`` are as the verbs below, let through.
     ``rejected 2``: so many orders that the venue rejected (``turned-down``: the last one); ``differences 2``: a reconciliation found so many.
-    ``mark 50000``, ``leverage 5``, ``liquidation 47500``, ``funding -5``, ``holds main 5 USDT``, ``valued BNB 500``, ``arrived``, ``came-to-nothing`` (of
+    ``mark 50000``, ``leverage 5``, ``liquidation 47500``, ``funding -5``, ``holds main 5 USDT``, ``valued BNB 500`` (or ``valued BTC by BTCUSDT``, its mark), ``arrived``, ``came-to-nothing`` (of
     the last transfer): what is told. ``wait 1s``, ``clock 13:00:00``, ``watch`` (the engine looks what is due). ``assign arb main 5``,
     ``unassign arb main``; ``limit scope control value``, ``overridden scope control value 60s`` (for so long); ``denied …``: an order that was.
 done
@@ -225,6 +225,14 @@ SCENARIOS: Final[dict[str, str]] = {
         no mark lowered | global 15s | works buy 1 @100 of new; limits        | amend 0.5                   | ok                 | less needs no mark
         no mark         | global 15s | works buy 1 @100 of new; limits        | cancel                      | ok                 | a cancel needs none
         no rate         | global 15s |                                        | place buy 1 @0.05 of ethbtc | NO_VALUATION       | a mark in BTC says nothing while nobody says what a BTC is worth
+        rate at         | global 15s | valued BTC by BTCUSDT; wait 15s; mark 0.05 of ethbtc             | place buy 1 @0.05 of ethbtc | ok                 | a mark of now, and a BTC valued by a mark of 15 s ago
+        rate above      | global 15s | valued BTC by BTCUSDT; wait 15.000000001s; mark 0.05 of ethbtc   | place buy 1 @0.05 of ethbtc | STALE_PRICE        | valued by one a nanosecond older: what it is worth in USD is as old as that
+        rate above      | global 15s | valued BTC by BTCUSDT; works buy 1 @0.05 of ethbtc; wait 15.000000001s; mark 0.05 of ethbtc | amend 2                     | STALE_PRICE        | amended alike
+        rate below      | global 15s | valued BTC by BTCUSDT; wait 1h; mark 0.05 of ethbtc; mark 50000  | place buy 1 @0.05 of ethbtc | ok                 | the same mark told again values anew
+        rate fixed      | global 15s | valued BTC 50000; wait 1h; mark 0.05 of ethbtc                   | place buy 1 @0.05 of ethbtc | ok                 | a fixed rate does not get old
+        rate fixed      | global 15s | valued BTC by BTCUSDT; valued BTC 50000; wait 1h; mark 0.05 of ethbtc | place buy 1 @0.05 of ethbtc | ok                 | from when on it is one
+        rate of another | global 15s | valued ETH by ETHUSDT; wait 1h; mark 50000                       | place buy 1 @50000          | ok                 | what a BTCUSDT order settles in is no ETH
+        rate off        | instrument 15s | valued BTC by BTCUSDT; wait 1h; mark 0.05 of ethbtc          | place buy 1 @0.05 of ethbtc | ok                 | no age is asked for of ETHBTC here
         off             | global off | wait 1h                                | place buy 1 @50000          | ok                 | a mark of an hour ago, by word
     """,
     "duplicate_window": """
@@ -857,6 +865,21 @@ SCENARIOS: Final[dict[str, str]] = {
         below        | global 100000 | holds main 99999 USDT 90 BTC                                     | transfer 1 USDT main to sub      | MAIN_FLOOR          | what nobody says the worth of holds up nothing
         free         | global 100000 | holds main 5 USDT                                                | transfer 50 USDT sub to main     | ok                  | nothing stands against what comes to the MAIN account
         below and at | global 100000 | holds main 100100 USDT                                           | 3 x transfer 50 USDT main to sub | 2 x ok + MAIN_FLOOR | one after the other: 50, 50, and 50 too much
+        at | global 100000 | holds main 40100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; mark 10000 of perp | transfer 100 USDT main to sub | ok | 140,100 USD less 40,000 that are lost and open
+        below | global 100000 | holds main 40100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; mark 10000 of perp | transfer 100.01 USDT main to sub | MAIN_FLOOR | a cent too much: a loss is one before it is realised …
+        below | global 100000 | holds main 200 USDT; holds main 99900 USDT of perp; bought 1 @50000 of perp; mark 90000 of perp | transfer 100.01 USDT main to sub | MAIN_FLOOR | … and a gain of 40,000 that is open is none
+        at | global 100000 | holds main 40100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; bought 1 @50000 of tenth; mark 9000 of perp; mark 60000 of tenth | transfer 100 USDT main to sub | ok | of one wallet together: 41,000 lost and 1,000 gained
+        below | global 100000 | holds main 200000 USDT; holds main 60000 USDT of perp; bought 1 @100 of newperp | transfer 1 USDT main to sub | NO_REFERENCE_PRICE | what has no mark may have lost anything
+        at | global 100000; global max_price_age 15s | holds main 100100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; wait 15s | transfer 100 USDT main to sub | ok | what is open by a mark of 15 s ago
+        below | global 100000; global max_price_age 15s | holds main 100100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; wait 15.000000001s | transfer 100 USDT main to sub | STALE_PRICE | by one a nanosecond older nobody knows what it has lost
+        free | global 100000; global max_price_age 15s | holds main 100100 USDT; holds main 100000 USDT of perp; bought 1 @50000 of perp; sold 1 @50000 of perp; wait 1h | transfer 100 USDT main to sub | ok | where nothing is open no mark is asked for
+        at | global 100000; global max_price_age 15s | holds main 50000 USDT 2 BTC; valued BTC by BTCUSDT; wait 15s | transfer 50000 USDT main to sub | ok | 2 BTC by a mark of 15 s ago are 100,000 USD
+        below | global 100000; global max_price_age 15s | holds main 50000 USDT 2 BTC; valued BTC by BTCUSDT; wait 15.000000001s | transfer 0.01 USDT main to sub | MAIN_FLOOR | by one a nanosecond older they hold up nothing
+        below | global 100000; global max_price_age 15s | holds main 50000 USDT 2 BTC; valued BTC by BTCUSDT; wait 15.000000001s | transfer 0.01 BTC main to sub | MAIN_FLOOR | nor go themselves while the rest is too little
+        at | global 100000; global max_price_age 15s | holds main 50000 USDT 2 BTC; valued BTC 50000; wait 1h | transfer 50000 USDT main to sub | ok | a fixed rate does not get old
+        at | global 100000 | holds main 50000 USDT 2 BTC; valued BTC by BTCUSDT; wait 1h | transfer 50000 USDT main to sub | ok | where max_price_age is off no mark does
+        below | global 100000 | holds main 200000 USDT -1 BNB | transfer 1 USDT main to sub | NO_VALUATION | what is owed and nobody says the worth of could be anything
+        below | global 100000; global max_price_age 15s | holds main 400000 USDT -2 BTC; valued BTC by BTCUSDT; wait 15.000000001s | transfer 1 USDT main to sub | STALE_PRICE | what is owed by a mark that is old too
         below        | global 0      | holds main 100 USDT                                              | transfer 100 USDT main to sub    | ok                  | of zero everything may go
         off          | global off    | holds main 100 USDT                                              | transfer 100 USDT main to sub    | ok                  | as with off
     """,
@@ -882,6 +905,15 @@ SCENARIOS: Final[dict[str, str]] = {
         no rate      | global 50000 | holds sub 0 USDT                                                 | transfer 0.001 BTC main to sub   | NO_VALUATION     | what nobody says the worth of could be anything
         no rate      | global 50000 | holds sub 1 BNB                                                  | transfer 1 USDT main to sub      | NO_VALUATION     | and so could what it holds already
         no rate      | global 50000 | holds sub 0 USDT; transferred 0.001 BTC main to sub; limits      | transfer 1 USDT main to sub      | NO_VALUATION     | or what is on its way to it
+        at | global 50000 | holds sub 100 USDT; holds sub 49800 USDT of perp; bought 0.5 @50000 of perp on sub; mark 10000 of perp | transfer 100 USDT main to sub | ok | what is lost and open makes no room …
+        above | global 50000 | holds sub 100 USDT; holds sub 49800 USDT of perp; bought 0.5 @50000 of perp on sub; mark 10000 of perp | transfer 100.01 USDT main to sub | SUB_CAP | … of 20,000 not a cent
+        at | global 50000 | holds sub 100 USDT; holds sub 49800 USDT of perp; bought 0.5 @50000 of perp on sub; mark 90000 of perp | transfer 100 USDT main to sub | ok | nor takes what is gained and open any away
+        at | global 50000; global max_price_age 15s | holds sub 0 USDT; valued BTC by BTCUSDT; wait 15s | transfer 1 BTC main to sub | ok | by a mark of 15 s ago
+        old rate | global 50000; global max_price_age 15s | holds sub 0 USDT; valued BTC by BTCUSDT; wait 15.000000001s | transfer 0.001 BTC main to sub | STALE_PRICE | by one a nanosecond older it could be anything
+        old rate | global 50000; global max_price_age 15s | holds sub 0.1 BTC; valued BTC by BTCUSDT; wait 15.000000001s | transfer 1 USDT main to sub | STALE_PRICE | and so could what it holds already
+        old rate | global 50000; global max_price_age 15s | holds sub 0 USDT; valued BTC by BTCUSDT; transferred 0.001 BTC main to sub; wait 15.000000001s | transfer 1 USDT main to sub | STALE_PRICE | or what is on its way to it
+        at | global 50000; global max_price_age 15s | holds sub 0 USDT; valued BTC 50000; wait 1h | transfer 1 BTC main to sub | ok | a fixed rate does not get old
+        at | global 50000 | holds sub 0 USDT; valued BTC by BTCUSDT; wait 1h | transfer 1 BTC main to sub | ok | where max_price_age is off no mark does
         free         | global 50000 | holds sub 60000 USDT                                             | transfer 1 USDT sub to main      | ok               | nothing stands against what leaves it
         at and above | global 50000 | holds sub 49900 USDT                                             | 3 x transfer 50 USDT main to sub | 2 x ok + SUB_CAP | one after the other: 50, 50, and 50 too much
         above        | global 0     | holds sub 0 USDT                                                 | transfer 0.01 USDT main to sub   | SUB_CAP          | of zero nothing comes

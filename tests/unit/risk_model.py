@@ -318,6 +318,41 @@ class Model:
             return None
         return terms.mark * other.rate if terms.base == asset else ratio(other.rate, Decimal(1), terms.mark)
 
+    def fresh_rate(self, asset: str, now: int) -> Decimal | None:
+        """The same by a mark no older than the global ``max_price_age``."""
+        oldest, found = self.limit("global", "max_price_age", now), self.valuations.get(asset)
+        if oldest is not None and found is not None and found.instrument:
+            exchange, market, symbol = found.instrument.split(".")
+            if now - self.state.instruments[exchange, market, symbol].mark_at > DURATIONS[oldest]:
+                return None
+        return self.rate(asset)
+
+    def open_losses(self, account: str, now: int) -> Decimal | None:
+        """USD that an account has lost and not realised, of each wallet and asset together; None where it could be anything."""
+        oldest, lost = (
+            self.limit("global", "max_price_age", now),
+            defaultdict[tuple[Any, str], Decimal](Decimal),
+        )
+        for key, found in self.state.positions.items():
+            if key[1] != account or key[2] == "spot":
+                continue
+            terms, place = self._terms(key), (self.state.wallet_key(key[:3]), self._terms(key).settle)
+            if found.quantity and (
+                terms.mark is None or (oldest and now - terms.mark_at > DURATIONS[oldest])
+            ):
+                return None
+            lost[place] += found.quantity * (terms.mark or ZERO) * terms.contract_size - found.cost
+        losses = [(asset, min(ZERO, amount)) for (_, asset), amount in lost.items()]
+        return sum((amount * (self.fresh_rate(asset, now) or ZERO) for asset, amount in losses), ZERO)
+
+    def priced_at(self, terms: Any) -> list[int]:
+        """When the marks were told that a quantity of an instrument is valued in USD by."""
+        found = self.valuations.get(terms.settle)
+        if found is None or not found.instrument:
+            return [terms.mark_at]
+        exchange, market, symbol = found.instrument.split(".")
+        return [terms.mark_at, self.state.instruments[exchange, market, symbol].mark_at]
+
     def _profit(self, key: tuple[str, ...], held: Held) -> Decimal:
         """What came in, and what is held, at the mark; for want of one at what it cost."""
         terms = self._terms(key)
@@ -479,7 +514,7 @@ class Model:
                 yield "NO_REFERENCE_PRICE" if mark is None else "NO_VALUATION"
             return
         for _, most in self.limits(scopes, "max_price_age", now):
-            if now - terms.mark_at > DURATIONS[most]:
+            if any(now - at > DURATIONS[most] for at in self.priced_at(terms)):
                 yield "STALE_PRICE"
         at = price if price is not None else trigger
         if asked.side != "buy" or price is None:

@@ -730,20 +730,24 @@ class Machine(RuleBasedStateMachine):
         return {scope: totals.exposure for scope, totals in self.desk.state.risk.totals.items()}
 
     def floor_and_cap(self) -> None:
-        floor = self.model.limit("global", "main_floor", self.desk.now)
-        cap = self.model.limit("global", "sub_cap", self.desk.now)
+        now = self.desk.now
+        floor = self.model.limit("global", "main_floor", now)
+        cap = self.model.limit("global", "sub_cap", now)
         worth = {"main": ZERO, "arb": ZERO}
         for wallet in self.desk.state.wallets.values():
             for asset, balance in wallet.balances.items():
-                rate = self.model.rate(asset)
+                rate = self.model.fresh_rate(asset, now)
                 if wallet.account in worth:
                     assert rate is not None or not balance.total or cap is None or wallet.account != "arb"
                     worth[wallet.account] += balance.total * (rate or ZERO)
         for transfer in self.desk.state.transfers_under_way.values():
-            amount = transfer.amount * (self.model.rate(transfer.asset) or ZERO)
+            amount = transfer.amount * (self.model.fresh_rate(transfer.asset, now) or ZERO)
             worth["main"] -= amount if transfer.account == "main" else ZERO
             worth["arb"] += amount if transfer.to == "arb" else ZERO
-        assert floor is None or worth["main"] >= Decimal(floor)
+        if floor is not None:
+            lost = self.model.open_losses("main", now)
+            assert lost is not None
+            assert worth["main"] + lost >= Decimal(floor)
         assert cap is None or worth["arb"] <= Decimal(cap)
 
     # -- the engine itself

@@ -105,7 +105,7 @@ _TABLE: Final = (
         default="15s",
         code=Code.STALE_PRICE,
         source="FIA",
-        meaning="Oldest mark that an order is checked by. Without any mark it is denied with NO_REFERENCE_PRICE.",
+        meaning="Oldest mark that an order is checked by, its own or the one that values what it settles in; the global one is also for transfers. Without any mark it is denied with NO_REFERENCE_PRICE.",
     ),
     Control(
         name="duplicate_window",
@@ -298,7 +298,7 @@ _TABLE: Final = (
         scopes=_GLOBAL,
         code=Code.MAIN_FLOOR,
         source="practice",
-        meaning="Least that a transfer may leave in the MAIN account.",
+        meaning="Least that a transfer may leave in the MAIN account: its funds, less losses that are open.",
     ),
     Control(
         name="sub_cap",

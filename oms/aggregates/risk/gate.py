@@ -45,6 +45,7 @@ class Gate:
 
     Args:
         version, until: good while limits have this version, and before this time (UTC ns).
+        pricing: the instrument whose mark values what this one settles in; None for a fixed rate.
         refused: what denies every order here, cancels apart: a limit missing, a strategy on the wrong account, a restriction.
         latches: engaged kill switches that cover it.
         leaf: the account's position in the instrument. ``part``: the strategy's part of it. ``strategy``: its name.
@@ -60,6 +61,7 @@ class Gate:
     leaf: Leaf
     part: Leaf
     instrument: Instrument
+    pricing: Instrument | None = None
     refused: Refused | None = None
     latches: tuple[Latch, ...] = ()
     allow_reducing: bool = False
@@ -221,11 +223,13 @@ class Gate:
                 Code.NO_VALUATION, f"what {instrument.settle} is worth in USD is not known: set a valuation"
             )
         age = self.max_price_age
-        if age is not None and now - instrument.mark_at > age:
-            raise Refused(
-                Code.STALE_PRICE,
-                f"the mark of {instrument.symbol} is {(now - instrument.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s{self._whose('max_price_age', age)}",
-            )
+        if age is not None:
+            if now - instrument.mark_at > age:
+                raise self._stale(f"the mark of {instrument.symbol}", instrument, age, now)
+            pricing = self.pricing
+            if pricing is not None and now - pricing.mark_at > age:
+                of = f"the mark of {'.'.join(pricing.key)}, which values {instrument.settle},"
+                raise self._stale(of, pricing, age, now)
         most = self.max_order_value
         if most is not None:
             at = price if price is not None else trigger
@@ -373,6 +377,12 @@ class Gate:
         raise Refused(
             Code.MAX_INVENTORY,
             f"{who}'s position would come to {_told(size)} {instrument.base}, limit {most:f}{whose}",
+        )
+
+    def _stale(self, what: str, of: Instrument, age: int, now: int) -> Refused:
+        return Refused(
+            Code.STALE_PRICE,
+            f"{what} is {(now - of.mark_at) / 1e9:.3f} s old, limit {age / 1e9:.3f} s{self._whose('max_price_age', age)}",
         )
 
     def _whose(self, control: str, most: Any, wide: bool = False) -> str:

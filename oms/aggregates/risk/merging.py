@@ -54,6 +54,7 @@ def merge(risk: "Risk", state: "Partition", place: PositionKey, strategy: str, n
         leaf=risk.leaf(state, place),
         part=risk.part(state, (*place, strategy)),
         instrument=instrument,
+        pricing=risk.pricing(state, instrument.settle),
         refused=_refusal(risk, state, tuple(scopes.values()), account, strategy),
         latches=latches,
         allow_reducing=all(each.allow_reduce_only for each in latches),

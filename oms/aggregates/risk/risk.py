@@ -104,6 +104,16 @@ class Risk:
         """USD a unit of an asset; None while that is not known."""
         return self.rates.get(asset)
 
+    def pricing(self, state: "Partition", asset: str) -> Instrument | None:
+        """The instrument by whose mark an asset is valued, and as old as which its rate is; None for a fixed rate.
+
+        It prices the asset in one with a fixed rate: no rate hangs on more than one mark.
+        """
+        valuation = self.valuations.get(asset)
+        if valuation is None or valuation.instrument is None:
+            return None
+        return state.instruments.get(valuation.instrument)
+
     def limit(self, scope: str, control: str, now: int) -> Any:
         """What a scope, or for want of it the global one, has for a control now, parsed; None for off.
 

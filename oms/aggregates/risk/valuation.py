@@ -1,6 +1,7 @@
 """Valuation: what a unit of an asset is worth in USD.
 
-By a fixed rate, or by the mark of an instrument that prices the asset in another with a fixed rate, or the other way round.
+By a fixed rate, or by the mark of an instrument that prices the asset in another with a fixed rate, or the other way round. A fixed
+rate does not get old; one by a mark is as old as that mark.
 Events: ``ValuationSet``; the marks that instruments carry.
 """
 
