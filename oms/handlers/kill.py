@@ -7,6 +7,7 @@ from typing import Final
 from oms.aggregates.account import AccountKey
 from oms.aggregates.order import ADOPTED, Order
 from oms.aggregates.partition import Partition
+from oms.handlers import strategies
 from oms.handlers.accounts import check_person
 from oms.handlers.change import MAX_CANCELS
 from oms.handlers.limits import scope_of
@@ -27,10 +28,11 @@ def decide_kill(state: Partition, subject: Subject, command: k.Kill, now: int) -
     """Engage a scope's kill switch, whether it is engaged or not, and ask for a cancel of everything in it.
 
     Raises:
-        Refused: SCOPE_INVALID, SCOPE_UNKNOWN, SUBJECT_MISMATCH, PERSON_REQUIRED.
+        Refused: SCOPE_INVALID, SCOPE_UNKNOWN, SUBJECT_MISMATCH, PERSON_REQUIRED, STRATEGY_LIMIT.
     """
     scope = scope_of(state, subject, command.scope, each=False)
     check_person(command.by)
+    strategies.check_named(state, str(scope))
     return [
         k.KillSwitchEngaged(
             scope=str(scope),

@@ -6,6 +6,7 @@ from typing import Final
 from oms.aggregates.money import is_amount
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_together, parse, unknown
+from oms.handlers import strategies
 from oms.handlers.accounts import check_person
 from oms.messages import controls as k
 from oms.messages.codes import Code, Refused
@@ -54,11 +55,8 @@ def _known(state: Partition, scope: Scope) -> bool:
     if kind is ScopeKind.INSTRUMENT:
         exchange, market, symbol = name.split(".")
         return (exchange, market, symbol) in state.instruments
-    if not name or name in state.risk.strategies or str(scope) in state.risk.limits.said:
-        return True
-    return any(key[4] == name for key in state.books.by_key) or any(
-        key[4] == name and part.orders for key, part in state.risk.parts.items()
-    )
+    # What an order may call its strategy is free text: whatever it is, it can be limited and killed before it is used.
+    return True
 
 
 def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, now: int) -> list[Event]:
@@ -66,12 +64,13 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
 
     Raises:
         Refused: as :func:`scope_of`; PERSON_REQUIRED, LIMIT_UNKNOWN, LIMIT_INVALID, LIMIT_SCOPE, LIMIT_CONTRADICTION,
-            LIMIT_REQUIRED, INVALID_COMMAND.
+            LIMIT_REQUIRED, INVALID_COMMAND, STRATEGY_LIMIT.
     """
     scope = str(scope_of(state, subject, command.scope, each=True))
     check_person(command.by)
     if not command.limits and not command.clear:
         raise Refused(Code.INVALID_COMMAND, "nothing is set and nothing cleared")
+    strategies.check_named(state, scope)
     check_values(scope, command.limits)
     known = state.risk.limits.said
     before = known.get(scope, {})
@@ -122,6 +121,7 @@ def decide_override(state: Partition, subject: Subject, command: k.OverrideLimit
     check_person(command.by)
     if not command.limits:
         raise Refused(Code.INVALID_COMMAND, "nothing is overridden")
+    strategies.check_named(state, scope)
     if not now < command.until <= now + MAX_OVERRIDE_NS:
         raise Refused(
             Code.OVERRIDE_END, f"until must be after {now} and within 7 days of it, was {command.until}"

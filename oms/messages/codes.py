@@ -49,7 +49,7 @@ class Code(StrEnum):
     SCOPE_INVALID = "SCOPE_INVALID", "The scope is not written as one; see the page of controls."
     SCOPE_UNKNOWN = (
         "SCOPE_UNKNOWN",
-        "The scope names an exchange, account, strategy or instrument that there is not.",
+        "The scope names an exchange, account or instrument that there is not.",
     )
     LIMIT_UNKNOWN = "LIMIT_UNKNOWN", "No control has this name."
     LIMIT_INVALID = (
@@ -69,7 +69,7 @@ class Code(StrEnum):
     OVERRIDE_UNKNOWN = "OVERRIDE_UNKNOWN", "No such override is in force."
     STRATEGY_LIMIT = (
         "STRATEGY_LIMIT",
-        "Orders were placed for, or accounts assigned to, as many strategies as may be.",
+        "Orders were placed for, accounts assigned to, or limits and kill switches said of, as many strategies as may be.",
     )
     GUARD_LIMIT = "GUARD_LIMIT", "The account has as many clients guarded against disconnection as it may."
     GUARD_UNKNOWN = (

@@ -997,6 +997,8 @@ SCENARIOS: Final[dict[str, str]] = {
         strategy            |  | works buy 1 @40000 by arb; killed strategy; stays                | cancel                                       | ok                         | a cancel is never refused
         strategy            |  | bought 1 @50000 by arb; killed strategy                          | place sell 1 @50000 by arb                   | KILL_SWITCH                | nothing reduces
         strategy reducing   |  | bought 1 @50000 by arb; killed strategy reducing-allowed         | place sell 1 @50000 by arb + place buy 1 @50000 by arb | ok + KILL_SWITCH           | but where that is allowed
+        strategy            |  | sent buy 1 @40000 by new; turned-down                            | kill strategy:new + place buy 1 @50000 by new | ok + KILL_SWITCH           | one is killed by its name, whatever became of its orders …
+        strategy            |  |                                                                  | kill strategy:new + place buy 1 @50000 by new | ok + KILL_SWITCH           | … and before it has any
         instrument          |  | works buy 1 @40000; works buy 1 @40000 on sub; works buy 1 @2500 of eth | kill instrument                              | ok, 2 to cancel            | all of an instrument, in all accounts
         instrument          |  | killed instrument                                                | place buy 1 @50000 + place buy 1 @2500 of eth | KILL_SWITCH + ok           | others trade on
         instrument          |  | holds main 50000 USDT of perp; killed instrument                 | place buy 0.5 @50000 of perp                 | ok                         | the same symbol of another market too

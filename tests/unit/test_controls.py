@@ -74,7 +74,7 @@ def test_a_control_cannot_be_left_out() -> None:
         ({"limits": {"main_floor": "2"}, "scope": "account:main"}, "LIMIT_SCOPE"),
         ({"limits": {"max_position": "1"}, "scope": "account:nobody"}, "SCOPE_UNKNOWN"),
         ({"limits": {"max_position": "1"}, "scope": "instrument:binance.spot.NONE"}, "SCOPE_UNKNOWN"),
-        ({"limits": {"max_position": "1"}, "scope": "strategy:nobody"}, "SCOPE_UNKNOWN"),
+        ({"limits": {"max_position": "1"}, "scope": "strategy:" + 33 * "x"}, "SCOPE_INVALID"),
         ({"limits": {}}, "INVALID_COMMAND"),
     ],
 )

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.desk import Desk
+from oms.aggregates import image
+from tests.unit.desk import Desk, check_same
 
 
 def decided(desk: Desk, verb: str, scope: str, **fields: Any) -> dict[str, Any]:
@@ -25,6 +26,53 @@ def test_what_is_killed_can_be_released_when_nothing_is_left_of_it() -> None:
     assert decided(desk, "release", "strategy:alpha", by="")["error"]["code"] == "PERSON_REQUIRED"
     assert decided(desk, "release", "strategy:alpha")["ok"]
     assert desk.place(strategy="alpha")["ok"]
+
+
+def test_a_strategy_is_killed_and_limited_by_its_name_alone() -> None:
+    """Whatever its orders came to, and before it has any: the next one is denied. A name that nobody traded under leaves nothing."""
+    desk = Desk()
+    rejected = desk.place(strategy="alpha")["order_id"]
+    desk.report("rejected", rejected)
+    for name in ("alpha", "never heard of"):
+        before = len(desk.state.risk.totals)
+        assert decided(desk, "kill", f"strategy:{name}")["ok"]
+        check_same(desk.state, desk.replica)
+        assert desk.place(strategy=name, price="101")["error"]["code"] == "KILL_SWITCH"
+        assert decided(desk, "release", f"strategy:{name}")["ok"]
+        assert decided(desk, "set_limits", f"strategy:{name}", limits={"restricted": "on"})["ok"]
+        assert desk.place(strategy=name, price="101")["error"]["code"] == "RESTRICTED"
+        assert decided(desk, "set_limits", f"strategy:{name}", clear=["restricted"])["ok"]
+        assert desk.place(strategy=name, price="101")["ok"]
+        assert len(desk.state.risk.totals) <= before + 1
+    check_same(desk.state, image.load(image.dump(desk.state)))
+
+
+def test_names_that_are_killed_leave_nothing_behind_when_they_are_released() -> None:
+    """However many a person or a program makes up."""
+    desk = Desk()
+    before = len(desk.state.risk.totals)
+    for number in range(50):
+        assert decided(desk, "kill", f"strategy:s{number}")["ok"]
+        assert decided(desk, "release", f"strategy:s{number}")["ok"]
+    assert len(desk.state.risk.totals) == before
+
+
+@pytest.mark.parametrize("verb", ["kill", "set_limits", "override_limits"])
+def test_strategies_that_only_have_a_name_are_bounded(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound no other name is kept; a strategy that trades or was named before is killed and limited all the same."""
+    monkeypatch.setattr("oms.handlers.strategies.MAX_STRATEGIES", 3)
+    desk = Desk()
+    assert desk.place(strategy="trades")["ok"]
+    fields: dict[str, Any] = {"limits": {"max_position": "5"}, "until": desk.now + 10**9}
+    fields = {} if verb == "kill" else fields if verb == "override_limits" else {"limits": fields["limits"]}
+    assert decided(desk, "kill", "strategy:s0")["ok"]
+    # strategy:market_making has a limit by default.
+    assert decided(desk, verb, "strategy:s1", **fields)["ok"]
+    assert decided(desk, verb, "strategy:s2", **fields)["error"]["code"] == "STRATEGY_LIMIT"
+    for name in ("s0", "s1", "trades", "", "external"):
+        assert decided(desk, verb, f"strategy:{name}", **fields)["ok"]
+    assert decided(desk, "release", "strategy:s0")["ok"]
+    assert decided(desk, "release", "strategy:s2")["error"]["code"] == "NOT_KILLED"
 
 
 def test_what_is_held_when_its_scope_is_killed_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -531,7 +531,10 @@ class Risk:
         del self.latches[event.scope]
         self.version += 1
         self.changes.latches[event.scope] = None
-        totals = self.total(event.scope)
+        totals = self.totals.get(event.scope)
+        if totals is None:
+            # A name that nobody ever traded under: nothing is kept of it.
+            return
         totals.peak = fewest_places(totals.carried + totals.day)
         totals.executions.clear()
         totals.rejects.clear()
