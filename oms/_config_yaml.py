@@ -1,23 +1,20 @@
-"""YAML for configuration: what `yaml.SafeLoader` reads, less what hides a mistake."""
+"""YAML for configuration: what `yaml.CSafeLoader` reads, less what hides a mistake: keys given twice, and aliases."""
+
+from typing import Any, Final
 
 import yaml
 
 from oms._config_values import ConfigError
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML without the two features that hide mistakes or blow up: keys given twice, and aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed here", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+DEPTH_MAX: Final = 50
+"""How deep mappings and lists may stand in each other; the configuration itself has six levels."""
 
 
 def parse_yaml(data: bytes, place: str) -> object:
     try:
-        loader = _Loader(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        _refuse_what_blows_up(text, place)
+        loader = yaml.CSafeLoader(text)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -27,13 +24,28 @@ def parse_yaml(data: bytes, place: str) -> object:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(place, f"is not valid YAML: {error.problem}{where}") from error
+        raise ConfigError(place, _invalid(str(error.problem), error.problem_mark)) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(place, f"is not valid YAML: {str(error)[:200]}") from error
-    except RecursionError:
-        raise ConfigError(place, "is nested too deeply") from None
+
+
+def _invalid(problem: str, mark: Any) -> str:
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"is not valid YAML: {problem}{where}"
+
+
+def _refuse_what_blows_up(text: str, place: str) -> None:
+    """Aliases hide what is meant, and a few of them stand for more than memory holds; nor is the reader made for any depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(place, _invalid("aliases are not allowed here", event.start_mark))
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise ConfigError(place, "is nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _refuse_keys_given_twice(node: yaml.Node, place: str) -> None:

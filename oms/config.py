@@ -450,7 +450,7 @@ def load_config(path: Path | str | None = None) -> Config:
 
 def dump_config(config: Config) -> str:
     """Return YAML that `load_config` reads back as an equal configuration."""
-    return yaml.safe_dump(v.plain(config), sort_keys=False)
+    return yaml.dump(v.plain(config), Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
 def override(
