@@ -6,7 +6,7 @@ trades. Events: ``OrderFilled``, ``TradeBusted``, ``FundingPaid``, ``PositionAdj
 Strategies of one account net apart, so that realised and unrealised of its books may differ from those of its position, while
 their sum does not. Funding is shared among the books as what they hold, so that a book that holds the other way receives what
 the others pay; while they hold nothing together it goes to the one that traded last. What the venue's position differs by
-belongs to the book of what is not ours (``external``).
+was traded by nobody here, and belongs to the book of what is not ours (``external``), as a trade of the venue's own does.
 """
 
 from decimal import Decimal
@@ -28,13 +28,14 @@ class Books:
 
     Args:
         traded: of the last trade its book, what it realised there before fees, and what it cost there in fees, both in the
-            settlement asset. ``funded``: the last funding payment by book. Neither is state: they are read right behind the
-            event that they are of.
+            settlement asset. ``adjusted``: of the last adoption its book, and what it realised there. ``funded``: the last funding
+            payment by book. None of them is state: they are read right behind the event that they are of.
     """
 
     by_key: dict[BookKey, Position] = attrs.field(factory=dict)
     of_position: dict[PositionKey, list[BookKey]] = attrs.field(factory=dict)
     traded: tuple[BookKey, Decimal, Decimal] | None = None
+    adjusted: tuple[BookKey, Decimal] | None = None
     funded: list[tuple[BookKey, Decimal]] = attrs.field(factory=list)
 
     def book(self, key: BookKey) -> Position:
@@ -65,10 +66,18 @@ class Books:
         return [*parts, (held[-1][0], rest)]
 
     def adjust(self, event: e.PositionAdjusted, at: int) -> BookKey:
-        """Give what the venue's position differs by to the book of what is not ours."""
+        """Give what the venue's position differs by to the book of what is not ours, at what it was taken as traded at."""
         key = (event.exchange, event.account, event.market, event.symbol, ADOPTED)
         book = self.book(key)
-        book.quantity += event.quantity - event.expected
-        book.cost += event.cost - event.expected_cost
+        change = event.quantity - event.expected
+        paid = event.cost - event.expected_cost - event.realised
+        realised = ZERO
+        if event.price is None:
+            # At no price: nothing can be realised by it.
+            book.quantity += change
+            book.cost += paid
+        else:
+            realised = book.trade(change, paid)
         book.updated_at = at
+        self.adjusted = (key, realised)
         return key

@@ -6,7 +6,8 @@ Events: ``OrderFilled``, ``FundingPaid``, ``PositionAdjusted``, ``PositionStated
 Cost is what is open was bought for (negative for a short: what it was sold for). A fill that closes takes its share of
 the cost, rounded once to 18 places, and leaves the rest, so that what is taken and what stays add up exactly. A fee in
 the base asset changes the quantity (a buy of 1 with a fee of 0.001 holds 0.999) and counts as a fee at the fill's price.
-At every moment, exactly: cash flow of the fills without fees in other assets = realised − cost − fees, plus funding.
+At every moment, exactly: cash flow of the fills without fees in other assets = realised − cost − fees, plus funding. What the
+venue's quantity differs by is taken as traded (:func:`adopt`), and moves no cash here: what came of it is in the venue's balance.
 
 Off spot what is open holds margin of the wallet: cost / leverage, or with isolated margin the amount that the venue last
 said is set aside, until a fill changes what is open.
@@ -26,6 +27,16 @@ PositionKey = tuple[str, str, str, str]
 """(exchange, account, market, symbol)"""
 
 ISOLATED: Final = MarginMode.ISOLATED
+
+
+@attrs.frozen
+class Adoption:
+    """What taking over a quantity comes to: see :class:`oms.messages.events.PositionAdjusted`."""
+
+    price: Decimal | None
+    entry_price: Decimal
+    cost: Decimal
+    realised: Decimal
 
 
 @attrs.define(slots=True)
@@ -94,21 +105,30 @@ class Position:
         return realised
 
     def _net(self, change: Decimal, unit_price: Decimal) -> Decimal:
+        closed = self._closes(change)
+        return self._move(change, change * unit_price, closed, closed * unit_price)
+
+    def _closes(self, change: Decimal) -> Decimal:
+        """How much of what is held a change closes, signed as that."""
+        held = self.quantity
+        if not held or (held > 0) == (change > 0):
+            return ZERO
+        return -change if abs(change) <= abs(held) else held
+
+    def _move(self, change: Decimal, paid: Decimal, closed: Decimal, brought: Decimal) -> Decimal:
+        """Net a quantity that cost ``paid`` all in all, in which what it ``closed`` brought so much; return the profit."""
         # What was set aside was for what was open.
         self.stated_margin = None
         held = self.quantity
-        if not held or (held > 0) == (change > 0):
-            self.quantity = held + change
-            self.cost += change * unit_price
-            return ZERO
-        closed = -change if abs(change) <= abs(held) else held
-        taken = share(self.cost, closed, held)
-        opened = change + closed
         self.quantity = held + change
-        self.cost = self.cost - taken + opened * unit_price
+        if not closed:
+            self.cost += paid
+            return ZERO
+        taken = share(self.cost, closed, held)
+        self.cost = self.cost - taken + (paid + brought)
         if closed == held:
             self.stated_entry = self.liquidation_price = None
-        return closed * unit_price - taken
+        return brought - taken
 
     def fund(self, amount: Decimal, asset: str, settle: str) -> None:
         """Apply a funding payment, or a share of one: received, or paid when negative."""
@@ -117,10 +137,18 @@ class Position:
         else:
             self.other_fees[asset] = self.other_fees.get(asset, ZERO) - amount
 
+    def trade(self, change: Decimal, paid: Decimal) -> Decimal:
+        """Net a quantity that cost so much all in all, each unit the same, and return the profit that it realised."""
+        closed = self._closes(change)
+        realised = self._move(change, paid, closed, -share(paid, closed, -change))
+        self.realised += realised
+        return realised
+
     def adjust(self, event: e.PositionAdjusted, at: int) -> None:
-        """Take over the venue's quantity. Nothing is realised."""
+        """Take over the venue's quantity, and what was lost or earned with what is gone."""
         self.quantity = event.quantity
         self.cost = event.cost
+        self.realised += event.realised
         self.stated_margin = None
         if not event.quantity:
             self.stated_entry = self.liquidation_price = None
@@ -171,3 +199,43 @@ class Position:
         if instrument.mark is None:
             return None
         return self.quantity * instrument.mark * instrument.contract_size - self.cost
+
+
+def adopt(
+    position: Position,
+    instrument: Instrument,
+    quantity: Decimal,
+    entry: Decimal | None,
+    mark: Decimal | None,
+) -> Adoption:
+    """What it comes to that the venue holds another quantity than we do, of trades that nobody told us.
+
+    What is gone is taken as traded at the mark, so that what it had lost by then stays lost; where no mark is known, which
+    values nothing, at what it had cost. What was opened, from flat or on the other side, is entered at the venue's entry price,
+    else at the mark, else as what we held was. What joined what we held is taken at what makes the venue's average, or at the mark
+    if that leaves less profit: in an average over both, a loss that is ours could vanish.
+
+    Args:
+        quantity: the venue's, not what we hold.
+        entry: the venue's average for all of it; None where it shows none.
+    """
+    held, size = position.quantity, instrument.contract_size
+    own = abs(share(position.cost, ONE, held * size)) if held else ZERO
+    closes = bool(held) and (held > 0) != (quantity - held > 0)
+    opens = bool(quantity) and (not held or (held > 0) != (quantity > 0))
+    if opens:
+        price = entry or mark or own
+        realised = ZERO if mark is None else held * mark * size - position.cost
+        return Adoption((mark if held else price) or None, price, quantity * price * size, realised)
+    if closes:
+        taken = share(position.cost, held - quantity, held)
+        realised = ZERO if mark is None else (held - quantity) * mark * size - taken
+        return Adoption(mark, own if quantity else ZERO, position.cost - taken, realised)
+    joined = (quantity - held) * size
+    stated = quantity * (entry or own) * size
+    if mark is None:
+        return Adoption(None, entry or own, stated, ZERO)
+    marked = position.cost + joined * mark
+    if entry is not None and stated > marked:
+        return Adoption(share(stated - position.cost, ONE, joined), entry, stated, ZERO)
+    return Adoption(mark, abs(share(marked, ONE, quantity * size)), marked, ZERO)

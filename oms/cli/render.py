@@ -262,6 +262,7 @@ PNL: Final = (
     Column("SYMBOL", lambda r: _dimension(r.symbol)),
     Column("DAY (UTC)", lambda r: _dimension(r.day)),
     Column("TRADES", lambda r: r.trades),
+    Column("ADJUSTED", lambda r: r.adjustments or ""),
     Column("REALISED", lambda r: r.realised, sign("realised")),
     Column("UNREALISED", lambda r: r.unrealised, sign("unrealised")),
     Column("FEES", lambda r: r.fees),
@@ -276,7 +277,8 @@ TOTALS: Final = (
     *(
         column
         for column in PNL
-        if column.name in ("TRADES", "REALISED", "UNREALISED", "FEES", "FUNDING", "NET", "NO MARK FOR")
+        if column.name
+        in ("TRADES", "ADJUSTED", "REALISED", "UNREALISED", "FEES", "FUNDING", "NET", "NO MARK FOR")
     ),
 )
 

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Final
 
 from oms.aggregates.instrument import Instrument
-from oms.aggregates.money import ONE, ZERO, share
+from oms.aggregates.money import ZERO
 from oms.aggregates.partition import Partition
-from oms.aggregates.position import ISOLATED, Position
+from oms.aggregates.position import ISOLATED, Position, adopt
 from oms.handlers.session import check_amount, check_ready, listed, of_session
 from oms.messages import commands as c
 from oms.messages import events as e
@@ -137,7 +137,7 @@ def _check(spec: c.PositionSpec) -> None:
 def _adjusted(position: Position, instrument: Instrument, spec: c.PositionSpec) -> list[e.Event]:
     if spec.quantity == position.quantity:
         return []
-    price = _entry(position, instrument, spec)
+    adopted = adopt(position, instrument, spec.quantity, spec.entry_price or None, instrument.mark)
     return [
         e.PositionAdjusted(
             exchange=position.exchange,
@@ -146,23 +146,13 @@ def _adjusted(position: Position, instrument: Instrument, spec: c.PositionSpec) 
             symbol=position.symbol,
             expected=position.quantity,
             quantity=spec.quantity,
-            entry_price=price,
+            entry_price=adopted.entry_price,
             expected_cost=position.cost,
-            cost=spec.quantity * price * instrument.contract_size,
+            cost=adopted.cost,
+            price=adopted.price,
+            realised=adopted.realised,
         )
     ]
-
-
-def _entry(position: Position, instrument: Instrument, spec: c.PositionSpec) -> Decimal:
-    """What the adopted quantity was entered at: as the venue says, or else at the mark, or else as what we held was."""
-    if not spec.quantity:
-        return ZERO
-    for price in (spec.entry_price, instrument.mark):
-        if price:
-            return price
-    if not position.quantity:
-        return ZERO
-    return abs(share(position.cost, ONE, position.quantity * instrument.contract_size))
 
 
 def _stated(position: Position, spec: c.PositionSpec, adjusted: bool) -> list[e.Event]:

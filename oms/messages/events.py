@@ -159,9 +159,11 @@ class FundingPaid(EventBase, frozen=True, kw_only=True, tag="FundingPaid.1"):
 
 
 class PositionAdjusted(EventBase, frozen=True, kw_only=True, tag="PositionAdjusted.1"):
-    """The venue's quantity differed from ours, ``expected``, and ours is now ``quantity``, entered at ``entry_price``.
+    """The venue's quantity differed from ours, ``expected``, and ours is now ``quantity``, entered at ``entry_price`` on average.
 
-    ``cost`` is what that makes, in the settlement asset, and ``expected_cost`` what it was; nothing is realised by it.
+    ``cost`` is what that makes, in the settlement asset, and ``expected_cost`` what it was. ``price`` is what is gone, or what
+    joined what we held, is taken as traded at, by trades that nobody told us; None where no mark was known, and in journals from
+    before it was recorded. ``realised``: what was earned or lost with what is gone, in the settlement asset.
     """
 
     exchange: str
@@ -173,6 +175,8 @@ class PositionAdjusted(EventBase, frozen=True, kw_only=True, tag="PositionAdjust
     entry_price: Decimal
     expected_cost: Decimal
     cost: Decimal
+    price: Decimal | None = None
+    realised: Decimal = Decimal(0)
 
 
 class PositionStated(EventBase, frozen=True, kw_only=True, tag="PositionStated.1"):

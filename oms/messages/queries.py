@@ -282,6 +282,8 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         day: UTC day; ``open`` is the row of what is open when days are told apart, ``earlier`` of the oldest days.
         realised, fees: before fees, and the fees. ``other_fees``: by asset, not valued. ``funding``: received, less paid.
+        adjustments: how often the venue's quantity was taken over, at a price that no trade told; what that realised is in
+            ``realised``.
         unrealised: of what is open, at the mark; None when a mark is not known, left out when a day was asked for.
         net: realised + unrealised − fees + funding, without other fees; None and left out as ``unrealised``.
         unmarked: symbols with something open and no mark.
@@ -298,6 +300,7 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
     fees: Decimal
     funding: Decimal
     trades: int
+    adjustments: int = 0
     unrealised: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     net: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     other_fees: dict[str, Decimal]

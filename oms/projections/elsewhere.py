@@ -37,7 +37,6 @@ NO_ORDER_AND_NO_TRADE: Final = frozenset(
         e.SessionClosed,
         e.BalanceAdjusted,  # money that came or went, not earned
         e.MarksRecorded,  # read from the instrument when asked
-        e.PositionAdjusted,  # changes a book, and earns nothing
         e.PositionStated,
         e.TermsRequested,
         e.TermsSet,

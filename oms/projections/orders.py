@@ -208,4 +208,4 @@ RULES: Final[dict[type, Any]] = {
     e.OrderReleased: Orders._changed,
 }
 
-IGNORED: Final = NO_ORDER_AND_NO_TRADE | {e.FundingPaid}
+IGNORED: Final = NO_ORDER_AND_NO_TRADE | {e.FundingPaid, e.PositionAdjusted}

@@ -3,9 +3,9 @@
 State: for each UTC day what each *book* realised and paid on it. The books are the partition's own
 (:mod:`oms.aggregates.books`), and what an event made in them is what the partition made of it.
 
-Events: ``OrderFilled``, ``TradeBusted``, ``FundingPaid``.
+Events: ``OrderFilled``, ``TradeBusted``, ``FundingPaid``, ``PositionAdjusted``.
 
-Rules: a trade falls on the UTC day of its commit, and so does funding. Figures are in the instrument's settlement asset;
+Rules: a trade falls on the UTC day of its commit, and so do funding, and what the venue's quantity differed by, which is counted apart. Figures are in the instrument's settlement asset;
 fees in any other asset are kept by asset and not valued. A trade taken back is undone on the day it is taken back, which
 counts one less. What is open is valued at the instrument's mark when asked, and belongs to no day. The days of a book add up to
 the book, exactly. Beyond :data:`MAX_DAYS` the oldest days are one, :data:`EARLIER`.
@@ -40,13 +40,17 @@ def utc_day(at: int) -> str:
 
 @attrs.define(slots=True)
 class Earned:
-    """What a book made on one day: before fees, fees in the settlement asset, fees in others by asset, trades, funding."""
+    """What a book made on one day: before fees, fees in the settlement asset, fees in others by asset, trades, funding.
+
+    ``adjustments``: how often the venue's quantity was taken over in it, at a price that no trade told.
+    """
 
     realised: Decimal = ZERO
     fees: Decimal = ZERO
     other_fees: dict[str, Decimal] = attrs.field(factory=dict)
     trades: int = 0
     funding: Decimal = ZERO
+    adjustments: int = 0
 
     def add(self, other: "Earned") -> None:
         """Add another's figures to these."""
@@ -54,6 +58,7 @@ class Earned:
         self.fees += other.fees
         self.trades += other.trades
         self.funding += other.funding
+        self.adjustments += other.adjustments
         for asset, fee in other.other_fees.items():
             self.other_fees[asset] = self.other_fees.get(asset, ZERO) + fee
 
@@ -82,7 +87,7 @@ class Pnl:
         """Take in what an event, which the partition has just applied, made in the books.
 
         Returns:
-            What a trade realised in its book, before fees; nothing else realises.
+            What a trade or an adjustment realised in its book, before fees; nothing else realises.
         """
         return RULES[type(event)](self, event, at)  # type: ignore[no-any-return]
 
@@ -110,6 +115,16 @@ class Pnl:
             else:
                 earned.other_fees[event.asset] = earned.other_fees.get(event.asset, ZERO) - amount
         return ZERO
+
+    def _adjusted(self, event: e.PositionAdjusted, at: int) -> Decimal:
+        adjusted = self.partition.books.adjusted
+        assert adjusted is not None, "the partition applies an adjustment first"
+        key, realised = adjusted
+        if event.price is not None:
+            earned = self._earned(key, at)
+            earned.realised += realised
+            earned.adjustments += 1
+        return realised
 
     def _earned(self, key: BookKey, at: int) -> Earned:
         if at // _DAY_NS != self._day_number:
@@ -147,6 +162,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderFilled: Pnl._filled,
     e.TradeBusted: Pnl._busted,
     e.FundingPaid: Pnl._funded,
+    e.PositionAdjusted: Pnl._adjusted,
 }
 
 IGNORED: Final = NO_ORDER_AND_NO_TRADE | {

@@ -105,5 +105,5 @@ def trade_row(trade: Trade, settle: str) -> TradeRow:
 
 RULES: Final[dict[type, Any]] = {e.OrderFilled: Trades._traded, e.TradeBusted: Trades._traded}
 
-IGNORED: Final = pnl.IGNORED | {e.FundingPaid}
+IGNORED: Final = pnl.IGNORED | {e.FundingPaid, e.PositionAdjusted}
 """Nothing but a fill is a trade."""

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from oms.aggregates import image
 from oms.aggregates.money import ZERO, share
 from oms.aggregates.partition import Partition
-from oms.aggregates.position import Position
+from oms.aggregates.position import Position, adopt
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL
 from oms.handlers.change import decide_amend
 from oms.handlers.place import decide_place
@@ -228,13 +229,18 @@ class World:
 
     def _position_adjusted(self, event: e.PositionAdjusted, at: int) -> bool:
         held = self._position(event)
-        moved = msgspec.structs.replace(
-            event,
-            quantity=held.quantity + event.quantity - event.expected,
-            cost=held.cost + event.cost - event.expected_cost,
-            expected=held.quantity,
-            expected_cost=held.cost,
-        )
+        if held.quantity == event.expected and held.cost == event.expected_cost:
+            return self._as_it_is(event, at)
+        quantity = held.quantity + event.quantity - event.expected
+        if event.price is None:
+            cost = held.cost + event.cost - event.expected_cost
+            moved = msgspec.structs.replace(event, quantity=quantity, cost=cost)
+        else:
+            instrument = self.state.instruments[event.exchange, event.market, event.symbol]
+            # Without an average of the venue's: what it shows is of what was held as recorded.
+            adopted = adopt(held, instrument, quantity, None, event.price)
+            moved = msgspec.structs.replace(event, quantity=quantity, **attrs.asdict(adopted))
+        moved = msgspec.structs.replace(moved, expected=held.quantity, expected_cost=held.cost)
         return self._as_it_is(moved, at)
 
     def _funded(self, event: e.FundingPaid, at: int) -> bool:

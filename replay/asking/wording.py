@@ -178,6 +178,11 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.PositionAdjusted: lambda x: (
         f"position {x.symbol} of {_place(x)} adjusted from {number(x.expected)} to {number(x.quantity)}, entered at"
         f" {number(x.entry_price)}"
+        + (
+            f", taken as traded at {number(x.price)}, realised {number(x.realised)}"
+            if x.price is not None
+            else ""
+        )
     ),
     e.PositionStated: lambda x: (
         f"position {x.symbol} of {_place(x)} as the venue shows it: {_shown(x) or 'nothing'}"

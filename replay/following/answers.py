@@ -197,6 +197,7 @@ class _Sum:
     fees: Decimal = ZERO
     funding: Decimal = ZERO
     trades: int = 0
+    adjustments: int = 0
     unrealised: Decimal = ZERO
     other_fees: dict[str, Decimal] = attrs.field(factory=dict)
     unmarked: set[str] = attrs.field(factory=set)
@@ -206,6 +207,7 @@ class _Sum:
         self.fees += one.fees
         self.funding += one.funding
         self.trades += one.trades
+        self.adjustments += one.adjustments
         for asset, fee in one.other_fees.items():
             self.other_fees[asset] = self.other_fees.get(asset, ZERO) + fee
 
@@ -295,6 +297,7 @@ def _pnl_row(group: _Group, total: _Sum, open_too: bool) -> q.PnlRow:
         fees=total.fees,
         funding=total.funding,
         trades=total.trades,
+        adjustments=total.adjustments,
         unrealised=unrealised,
         net=net,
         other_fees=total.other_fees,

@@ -36,14 +36,14 @@ COLUMNS: Final = (
     "other_fees",
     "funding",
     "trades",
+    "adjustments",
     "net",
     "final",
 )
 FINAL: Final = "yes"
 """In the column ``final`` of a row that never changes again."""
-_FUNDING: Final = COLUMNS.index("funding")
-_BEFORE_FUNDING: Final = tuple(name for name in COLUMNS if name != "funding")
-"""Columns of a report that was written before there was funding."""
+_LATER: Final = ("adjustments", "funding")
+"""Columns that came later, newest first: an earlier report has nothing in them."""
 _KEYS: Final = 7
 """How many columns name a row."""
 _TRADES: Final = COLUMNS.index("trades")
@@ -172,6 +172,7 @@ def _row(models: Projections, day: str, key: BookKey, earned: Earned, final: boo
         " ".join(f"{asset}={_text(fee)}" for asset, fee in sorted(earned.other_fees.items())),
         _text(earned.funding),
         str(earned.trades),
+        str(earned.adjustments),
         _text(net),
         FINAL if final else "no",
     )
@@ -232,11 +233,25 @@ def _read(path: Path) -> list[Row]:
         rows = [tuple(row) for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ReportBroken(f"{path} is no report: {error}. Move it away, and it is written again") from None
-    if rows and rows[0] == _BEFORE_FUNDING:
-        nothing = [(*row[:_FUNDING], "0", *row[_FUNDING:]) for row in rows[1:]]
-        rows = [COLUMNS, *nothing]
+    rows = _as_today(rows)
     wrong = [row for row in rows[1:] if len(row) != len(COLUMNS) or not row[_TRADES].isdecimal()]
     if not rows or rows[0] != COLUMNS or wrong:
         found = ",".join(wrong[0] if wrong else rows[0] if rows else ())
         raise ReportBroken(f"{path} is no report, was {found!r}. Move it away, and it is written again")
     return rows[1:]
+
+
+def _as_today(rows: list[Row]) -> list[Row]:
+    """Fill the columns that came later than a report with what had not been counted: nothing."""
+    for newest in range(1, len(_LATER) + 1):
+        known = tuple(name for name in COLUMNS if name not in _LATER[:newest])
+        if rows and rows[0] == known:
+            return [COLUMNS, *(_filled(known, row) for row in rows[1:])]
+    return rows
+
+
+def _filled(known: Row, row: Row) -> Row:
+    if len(row) != len(known):
+        return row
+    named = dict(zip(known, row, strict=True))
+    return tuple(named.get(name, "0") for name in COLUMNS)

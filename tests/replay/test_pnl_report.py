@@ -156,7 +156,7 @@ def test_state_that_is_replayed_takes_nothing_back(tmp_path: Path, maker: Maker)
     "change",
     [
         lambda text: text.replace(",yes", ",yes\n" + text.splitlines()[1].replace(",spot,", ",spot,X"), 1),
-        lambda text: text.replace(text.splitlines()[1].split(",")[12], "1000000", 1),
+        lambda text: text.replace(text.splitlines()[1].split(",")[13], "1000000", 1),
         lambda text: text.replace("net", "gross", 1),
         lambda text: text.replace(",yes", "", 1),
         lambda text: "\x00",

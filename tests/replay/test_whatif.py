@@ -354,6 +354,41 @@ def test_a_position_that_was_adopted_is_in_both_worlds() -> None:
     assert (account.actual.unrealised, account.whatif.unrealised, account.actual.realised) == (30, 30, 0)
 
 
+def test_what_is_gone_at_the_venue_is_gone_at_the_same_price_in_both_worlds() -> None:
+    """Of 5 that were held 4 are gone, of which what ours had lost stays lost; of 3 the same 4, and one is owed."""
+    maker = Maker()
+    maker.begin()
+    maker.ask("list_instruments.binance._.futures._", instruments=[{**BTC, "min_quantity": "0.001"}])
+    for ready in (False, True):
+        maker.ask("open_session.binance.main.futures._", session="f1", ready=ready)
+    maker.ask("report_balances.binance.main.futures._", session="f1", totals={"USDT": "1000000"})
+    maker.ask("report_marks.binance._.futures._", marks={"BTCUSDT": "100"})
+    shown = {"symbol": "BTCUSDT", "quantity": "3", "entry_price": "100"}
+    maker.ask("report_positions.binance.main.futures._", session="f1", positions=[shown])
+    terms = {"side": "buy", "type": "limit", "quantity": "2", "price": "100"}
+    order_id = maker.command("place.binance.main.futures.BTCUSDT", **terms).reply.order_id  # type: ignore[union-attr]
+    trade = {
+        "order_id": order_id,
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "trade_id": "f",
+        "quantity": "2",
+        "price": "100",
+    }
+    trade |= {"report": "filled", "fee": "0", "fee_asset": "USDT", "maker": True, "venue_time": maker.clock}
+    maker.ask("report.binance.main.futures._", session="f1", reports=[trade])
+    maker.ask("report_marks.binance._.futures._", marks={"BTCUSDT": "90"})
+    shown = {"symbol": "BTCUSDT", "quantity": "1", "entry_price": "100"}
+    maker.ask("report_positions.binance.main.futures._", session="f1", positions=[shown])
+    maker.cut()
+    found = report(maker, limits(max_order_value="1"))
+    [row] = [row for row in found.positions if row.market == "futures"]
+    assert (row.actual, row.whatif) == (1, -1)
+    [account] = [row for row in found.accounts if row.account == "main"]
+    assert (account.actual.realised, account.actual.unrealised) == (-40, -10)
+    assert (account.whatif.realised, account.whatif.unrealised) == (-30, 0)
+
+
 # -- properties
 
 _MADE: dict[int, Maker] = {}

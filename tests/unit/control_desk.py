@@ -429,6 +429,20 @@ def _liquidation(desk: ControlDesk, words: Words) -> None:
     desk.done(f"report_positions.binance.main.{market}._", {"session": "s1", "positions": told})
 
 
+def _shows(desk: ControlDesk, words: Words) -> None:
+    """The venue shows another quantity of one symbol, and of others what is held."""
+    entry, quantity = words.begins("@"), words.next()
+    market, symbol = PLACES[words.after("of", "perp")]
+    held = desk.state.positions_of.get(("binance", "main", market), {})
+    told = [
+        {"symbol": name, "quantity": str(each.quantity)}
+        for name, each in held.items()
+        if each.quantity and name != symbol
+    ]
+    shown = {"symbol": symbol, "quantity": quantity} | ({} if entry is None else {"entry_price": entry})
+    desk.done(f"report_positions.binance.main.{market}._", {"session": "s1", "positions": [*told, shown]})
+
+
 def _valued(desk: ControlDesk, words: Words) -> None:
     """At a rate, or ``by`` the mark of an instrument of spot."""
     symbol, asset = words.after("by"), words.next()
@@ -550,6 +564,7 @@ _STEPS: Final[dict[str, Callable[[ControlDesk, Words], None]]] = {
     "funding": _funding,
     "leverage": _leverage,
     "liquidation": _liquidation,
+    "shows": _shows,
     "valued": _valued,
     "assign": _assigned,
     "unassign": _unassigned,

@@ -264,10 +264,24 @@ class Model:
 
     def _PositionAdjusted(self, event: e.PositionAdjusted, at: int) -> None:
         place = (event.exchange, event.account, event.market, event.symbol)
-        for key in (place, (*place, "external")):
-            self.held[key].quantity += event.quantity - event.expected
+        terms = self._terms(place)
+        was, now, size = event.expected, event.quantity, terms.contract_size
+        if was * now < 0 and event.price is not None:
+            # Closed at one price, and opened the other way at another.
+            assert event.price == terms.mark
+            paid = (now * event.entry_price - was * event.price) * size
+        elif abs(now) < abs(was) and event.price is not None:
+            assert event.price == terms.mark
+            paid = (now - was) * event.price * size
+        else:
             # Nothing is earned by it: what is held more was paid for.
-            self.held[key].cash -= event.cost - event.expected_cost
+            paid = event.cost - event.expected_cost
+            if was and terms.mark is not None:
+                # Nor is any loss of what was held taken away by it.
+                assert paid >= (now - was) * terms.mark * size
+        for key in (place, (*place, "external")):
+            self.held[key].quantity += now - was
+            self.held[key].cash -= paid
 
     def _trade(self, event: e.OrderFilled | e.TradeBusted, way: int) -> None:
         place = (event.exchange, event.account, event.market, event.symbol)

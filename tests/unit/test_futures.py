@@ -460,11 +460,11 @@ def test_position_that_is_gone_at_the_venue(desk: FuturesDesk) -> None:
 
 @pytest.mark.parametrize(
     "mark, expected",
-    [("120", "360"), (None, "300")],
+    [("120", "340"), (None, "300")],
     ids=["at the mark", "as what was held"],
 )
 def test_adopted_quantity_without_an_entry_price(mark: str | None, expected: str) -> None:
-    """It is entered at the mark, and where none is known at what we held was entered at."""
+    """What joined what we held is entered at the mark, and where none is known at what we held was entered at."""
     desk = FuturesDesk()
     spec = {**SWAP, "symbol": "NEWUSDT", "base": "NEW"}
     desk.ask("list_instruments.bybit._.futures._", {"instruments": [spec]})
@@ -473,6 +473,70 @@ def test_adopted_quantity_without_an_entry_price(mark: str | None, expected: str
     desk.trade("buy", "1", "100", symbol="NEWUSDT")
     desk.positions({"symbol": "NEWUSDT", "quantity": "3"})
     assert desk.state.positions["bybit", "main", "futures", "NEWUSDT"].cost == D(expected)
+    desk.check()
+
+
+def amounts_of(event: Any) -> list[tuple[Decimal | None, ...]]:
+    """(price, entry price, cost, realised) of an adjustment."""
+    return [(event.price, event.entry_price, event.cost, event.realised)]
+
+
+ADOPTED = {
+    "gone at a loss": ("buy", "2", "90", "0", None, ("90", "0", "0", "-20")),
+    "gone at a profit": ("sell", "2", "90", "0", None, ("90", "0", "0", "20")),
+    "a part gone": ("buy", "4", "90", "1", None, ("90", "100", "100", "-30")),
+    "a part gone, of which the venue says another entry": (
+        "buy",
+        "4",
+        "90",
+        "1",
+        "93",
+        ("90", "100", "100", "-30"),
+    ),
+    "a part of a short gone": ("sell", "4", "110", "-1", "100", ("110", "100", "-100", "-30")),
+    "joined as the venue says": ("buy", "1", "90", "2", "99", ("98", "99", "198", "0")),
+    "joined at the mark, though the venue says less": ("buy", "1", "90", "2", "90", ("90", "95", "190", "0")),
+    "joined a short at the mark, though the venue says more": (
+        "sell",
+        "1",
+        "110",
+        "-2",
+        "110",
+        ("110", "105", "-210", "0"),
+    ),
+    "turned": ("buy", "1", "90", "-2", "95", ("90", "95", "-190", "-10")),
+    "turned, and the venue says no entry": ("buy", "1", "90", "-2", None, ("90", "90", "-180", "-10")),
+    "gone while no mark is known": ("buy", "2", None, "0", None, (None, "0", "0", "0")),
+    "a part gone while no mark is known": ("buy", "4", None, "1", "80", (None, "100", "100", "0")),
+    "joined while no mark is known": ("buy", "1", None, "2", "90", (None, "90", "180", "0")),
+    "turned while no mark is known": ("buy", "1", None, "-2", "90", (None, "90", "-180", "0")),
+    "from flat": ("", "", "90", "2", "95", ("95", "95", "190", "0")),
+    "from flat, without an entry": ("", "", "90", "2", None, ("90", "90", "180", "0")),
+    "from flat, without an entry or a mark": ("", "", None, "2", None, (None, "0", "0", "0")),
+}
+"""What we hold at 100: side, quantity; mark; what the venue shows: quantity, entry; price, entry, cost and realised of the event."""
+
+
+@pytest.mark.parametrize("side, held, mark, quantity, entry, expected", ADOPTED.values(), ids=ADOPTED)
+def test_what_the_venue_holds_otherwise_is_taken_as_traded(
+    side: str, held: str, mark: str | None, quantity: str, entry: str | None, expected: tuple[str | None, ...]
+) -> None:
+    """What was lost with what is gone stays lost, and no average of the venue's takes away what what we hold has lost."""
+    desk = FuturesDesk()
+    desk.ask(
+        "list_instruments.bybit._.futures._", {"instruments": [{**SWAP, "symbol": "NEWUSDT", "base": "NEW"}]}
+    )
+    if side:
+        desk.trade(side, held, "100", symbol="NEWUSDT")
+    if mark is not None:
+        desk.ask("report_marks.bybit._.futures._", {"marks": {"NEWUSDT": mark}})
+    total = desk.balance().total
+    desk.positions({"symbol": "NEWUSDT", "quantity": quantity} | ({"entry_price": entry} if entry else {}))
+    [adjusted] = [event for event in desk.last() if isinstance(event, e.PositionAdjusted)]
+    assert amounts_of(adjusted) == [tuple(None if each is None else D(each) for each in expected)]
+    position = desk.state.positions["bybit", "main", "futures", "NEWUSDT"]
+    assert (position.quantity, position.cost, position.realised) == (D(quantity), *map(D, expected[2:]))  # type: ignore[arg-type]
+    assert desk.balance().total == total, "the money is in the venue's balance"
     desk.check()
 
 

@@ -206,8 +206,12 @@ class Machine(RuleBasedStateMachine):
                 for commit in frame.commits:
                     for event in commit.events:
                         before = _totals(state)
+                        profit = _profit(event, state)
                         state.evolve(event, commit.at)
                         models.evolve(event, commit.at, frame.sequence)
+                        if isinstance(event, PositionAdjusted):
+                            _adjusted(event, profit, state, models)
+                            cash[event.symbol] = cash.get(event.symbol, ZERO) + event.realised
                         _moved(event, before, state, models, cash)
                     state.finish(commit, frame.sequence)
         with exactly():
@@ -235,6 +239,40 @@ def _totals(state: Partition) -> dict[str, Decimal]:
         for wallet in state.wallets.values()
         for asset, balance in wallet.balances.items()
     }
+
+
+def _profit(event: Any, state: Partition) -> Decimal | None:
+    """What trading of an adjusted symbol came to, what is open at the mark; None for other events, and before any trade."""
+    if not isinstance(event, PositionAdjusted):
+        return None
+    position = state.positions.get((event.exchange, event.account, event.market, event.symbol))
+    if position is None:
+        return ZERO
+    instrument = state.instruments[event.exchange, event.market, event.symbol]
+    assert instrument.mark is not None
+    worth = position.quantity * instrument.mark * instrument.contract_size
+    return position.realised + worth - position.cost
+
+
+def _adjusted(event: PositionAdjusted, before: Decimal | None, state: Partition, models: Projections) -> None:
+    """What is gone takes no loss with it and leaves none; what has joined brings no profit."""
+    after = _profit(event, state)
+    assert before is not None
+    assert after is not None
+    key = (event.exchange, event.account, event.market, event.symbol)
+    size = state.instruments[key[0], key[2], key[3]].contract_size
+    mark = state.instruments[key[0], key[2], key[3]].mark
+    assert mark is not None
+    if abs(event.quantity) < abs(event.expected) and event.quantity * event.expected >= 0:
+        assert after == before
+    elif event.quantity * event.expected > 0:
+        assert after <= before
+    else:
+        # Only what was opened is at the venue's entry price.
+        assert after - before == event.quantity * (mark - event.entry_price) * size
+    made = [state.positions[key].realised - state.positions[key].cost]
+    made.append(sum((b.realised - b.cost for name, b in models.pnl.books.items() if name[:4] == key), ZERO))
+    assert made[0] == made[1]
 
 
 def _moved(
