@@ -583,6 +583,7 @@ class Model:
                 yield "MAX_DIFFERENCES"
 
     def _losses_against(self, scopes: tuple[str, ...], now: int) -> Iterator[str]:
+        """What was lost, and what could not be told if it were."""
         sums = self.sums()
         for scope, most in self.limits(scopes, "max_daily_loss", now):
             if -sums[scope].day >= Decimal(most):
@@ -591,6 +592,9 @@ class Model:
             past = self.past[scope]
             if past.peak - past.carried - sums[scope].day >= Decimal(most):
                 yield "MAX_DRAWDOWN"
+        for control in ("max_daily_loss", "max_drawdown", "max_exposure"):
+            if any(sums[scope].unvalued for scope, _ in self.limits(scopes, control, now)):
+                yield "NO_VALUATION"
 
     def _margin_against(self, place: Place, scopes: tuple[str, ...], now: int) -> Iterator[str]:
         terms, position = self._terms(place), self.state.positions.get(place)
@@ -644,5 +648,5 @@ class Model:
             for scope, most, code in held:
                 if sums[scope].exposure > Decimal(most):
                     yield code
-                if sums[scope].unvalued:
+                if code == "CAPITAL" and sums[scope].unvalued:
                     yield "NO_VALUATION"

@@ -27,6 +27,7 @@ class Bounds:
         open_orders to differences: counts, :data:`NO_COUNT` for off.
         loss, drawdown, exposure: USD, :data:`NO_AMOUNT` for off.
         said: control → value in force, parsed; None for off. What nobody says is not in it.
+        priced: whether it limits a figure that is worth nothing without marks and rates: loss, drawdown, exposure.
         lowest: profit of the day at which loss or drawdown is at its limit, for the ``peak`` and ``carried`` that these are;
             :meth:`measure` brings it in line.
     """
@@ -41,6 +42,7 @@ class Bounds:
     drawdown: Decimal
     exposure: Decimal
     said: Mapping[str, Parsed]
+    priced: bool
     peak: Decimal | None = None
     carried: Decimal | None = None
     lowest: Decimal = ZERO
@@ -66,12 +68,6 @@ class Bounds:
             or (totals.differences and sum(totals.differences.values()) >= self.differences)
         )
 
-    @property
-    def priced(self) -> bool:
-        """Whether any of the figures is worth nothing without marks and rates."""
-        said = self.said
-        return any(said.get(name) is not None for name in ("max_exposure", "max_daily_loss", "max_drawdown"))
-
 
 def _bounds(totals: Totals, said: Mapping[str, Parsed]) -> Bounds:
     """The bounds of a scope, from what it says."""
@@ -95,6 +91,7 @@ def _bounds(totals: Totals, said: Mapping[str, Parsed]) -> Bounds:
         drawdown=amount("max_drawdown"),
         exposure=amount("max_exposure"),
         said=said,
+        priced=any(said.get(name) is not None for name in ("max_exposure", "max_daily_loss", "max_drawdown")),
     )
 
 

@@ -276,16 +276,17 @@ class Gate:
                 )
             if totals.peak is not bounds.peak or totals.carried is not bounds.carried:
                 bounds.measure()
-            # What of the past stands against an order lets through what reduces: it ends with the position.
+            # What stands against an order whatever it comes to lets through what reduces: that ends with the position.
             if (
                 len(totals.executions) >= bounds.executions
                 or len(totals.rejects) >= bounds.rejects
                 or totals.differences
                 or totals.day <= bounds.lowest
+                or (totals.unvalued and bounds.priced)
             ):
                 own = totals is self.part.totals[0]
                 if not self.nearer(own, side, quantity, reduce_only):
-                    _check_past(bounds, now)
+                    _check_scope(bounds, now)
         if self.instrument.market != "spot":
             self._check_margin(side, quantity, reduce_only)
 
@@ -401,8 +402,8 @@ def _told(figure: Decimal) -> str:
     return f"{fewest_places(figure):f}"
 
 
-def _check_past(bounds: Bounds, now: int) -> None:
-    """Hold what happened in a scope against its limits on that."""
+def _check_scope(bounds: Bounds, now: int) -> None:
+    """Hold what happened in a scope, and what it is worth, against its limits on that."""
     totals = bounds.totals
     if full(totals.executions, bounds.executions, now, MINUTE_NS):
         raise Refused(
@@ -418,14 +419,20 @@ def _check_past(bounds: Bounds, now: int) -> None:
             Code.MAX_DIFFERENCES,
             f"{totals.scope} differs from the venue in more than {bounds.differences} things",
         )
-    if totals.day > bounds.lowest:
-        return
+    if totals.day <= bounds.lowest:
+        raise _lost(bounds)
+    if totals.unvalued and bounds.priced:
+        raise _unvalued(totals)
+
+
+def _lost(bounds: Bounds) -> Refused:
+    totals = bounds.totals
     if -totals.day >= bounds.loss:
-        raise Refused(
+        return Refused(
             Code.MAX_DAILY_LOSS,
             f"{totals.scope} has lost {_told(-totals.day)} USD today, limit {bounds.loss:f}",
         )
-    raise Refused(
+    return Refused(
         Code.MAX_DRAWDOWN,
         f"{totals.scope} is {_told(totals.drawdown)} USD below its best, limit {bounds.drawdown:f}",
     )
@@ -436,8 +443,6 @@ def _check_exposures(scopes: tuple[Bounds, ...], added: Decimal) -> None:
         totals = bounds.totals
         if totals.exposure + added > bounds.exposure:
             raise _above(Code.MAX_EXPOSURE, totals, added, bounds.exposure)
-        if totals.unvalued:
-            raise _unvalued(totals)
 
 
 def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused:
