@@ -614,8 +614,9 @@ class Engine:
                 self._reconnects = reconnects
                 self._cancel_again()
                 self._wake.set()
-            if is_due(self.state, now):
-                self._internal("check_risk._._._._", CheckRisk())
+            since = self._watch.listening_since(now)
+            if is_due(self.state, now, since):
+                self._internal("check_risk._._._._", CheckRisk(since=since))
             self._drop_silent(self._watch.silent_clients(time.monotonic()))
             for key, order_ids in self._watch.overdue(now):
                 self._doubt(key, order_ids, "the venue did not answer in time")

@@ -30,6 +30,8 @@ SILENT_AFTER_S: Final = 5.0
 """A session without a heartbeat for this long is closed; heartbeats come every second."""
 LISTENING_STEP_S: Final = 0.5
 """A pause between two looks at the clients counts no more than this: while the engine stands still it hears nobody."""
+STOOD_STILL_NS: Final = 5 * 10**9
+"""After a pause of more than that between two looks marks get old anew: what was told in it is only now being read."""
 AT_ONCE: Final = 1_000
 """Orders taken up in one round, so that a flood of them never holds up commands."""
 
@@ -48,6 +50,7 @@ class Watch:
         self._guarded: dict[GuardKey, tuple[Guard, float]] = {}
         self._listened_s = 0.0
         self._looked_at: float | None = None
+        self._listening_since = self._listened_at = 0
 
     def heard(self, subject: str, payload: bytes) -> None:
         """Note a heartbeat of a session that is open, or of a client that is guarded; anything else is nobody's."""
@@ -74,6 +77,13 @@ class Watch:
             for ledger in self._state.ledgers.values()
             if ledger.session and monotonic - self._heard[ledger.session] > SILENT_AFTER_S
         ]
+
+    def listening_since(self, now: int) -> int:
+        """Since when the engine has looked without standing still, UTC ns; ``now`` the first time."""
+        if now - self._listened_at > STOOD_STILL_NS:
+            self._listening_since = now
+        self._listened_at = now
+        return self._listening_since
 
     def silent_clients(self, monotonic: float) -> list[Guard]:
         """Guards of clients that were silent for too long; the time of one counts from when this engine first saw it so."""

@@ -195,7 +195,7 @@ def _statement(
     elif isinstance(command, c.ReportMarks):
         decided = (venue.decide_marks(state, parts, command, now),)
     elif isinstance(command, k.CheckRisk):
-        decided = (risk_check.decide_check_risk(state, now),)
+        decided = (risk_check.decide_check_risk(state, now, command.since),)
     else:
         decided = (_STATEMENTS[type(command)](state, parts, command),)
     events: list[Event] = []

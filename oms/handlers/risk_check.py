@@ -32,17 +32,17 @@ MAX_EVENTS: Final = 1_000
 _ORDER: Final = {Level.CLEAR: 0, Level.NEAR: 1, Level.BREACHED: 2}
 
 
-def is_due(state: Partition, now: int) -> bool:
+def is_due(state: Partition, now: int, since: int) -> bool:
     """Whether there is anything to do now, for a watch that looks several times a second."""
     with exactly():
-        return bool(decide_check_risk(state, now))
+        return bool(decide_check_risk(state, now, since))
 
 
-def decide_check_risk(state: Partition, now: int) -> list[Event]:
+def decide_check_risk(state: Partition, now: int, since: int) -> list[Event]:
     """Everything that is due now; nothing for most of the time.
 
     Args:
-        now: UTC ns.
+        now: UTC ns. ``since``: since when the engine has listened; no mark is too old for a kill switch because of a time before.
     """
     day = trading_day(state, now)
     if day > state.risk.day:
@@ -54,7 +54,7 @@ def decide_check_risk(state: Partition, now: int) -> list[Event]:
     del found[MAX_EVENTS:]
     # What two scopes cover is asked for once: an order that is held ends by it, and ends but once.
     named: set[str] = set()
-    for event in _tripped(state, standings, now):
+    for event in _tripped(state, standings, now, since):
         more = cancels(state, parse_scope(event.scope), MAX_CANCELS - len(named), named)
         named.update(map(_name, more))
         found += [event, *more]
@@ -97,7 +97,9 @@ def _crossing(state: Partition, standing: Standing, now: int) -> k.LimitCrossed 
     return k.LimitCrossed(scope=scope, control=control, level=level, used=standing.used, limit=standing.limit)
 
 
-def _tripped(state: Partition, standings: list[Standing], now: int) -> Iterator[k.KillSwitchEngaged]:
+def _tripped(
+    state: Partition, standings: list[Standing], now: int, since: int
+) -> Iterator[k.KillSwitchEngaged]:
     """Kill switches that engage by themselves: on a figure at its limit, or else on stale marks."""
     risk = state.risk
     reasons: dict[str, tuple[str, str]] = {}
@@ -106,8 +108,8 @@ def _tripped(state: Partition, standings: list[Standing], now: int) -> Iterator[
             continue
         if each.control in (risk.bounds(each.scope, now).said.get("kill_on") or ()):
             reasons[each.scope] = (each.control, f"{each.control} is {each.used}, limit {each.limit}")
-    for scope, symbol in stale(risk, now).items():
-        reasons.setdefault(scope, ("max_price_age", f"the mark of {symbol} is too old"))
+    for scope, instrument in stale(state, now, since).items():
+        reasons.setdefault(scope, ("max_price_age", f"the mark of {instrument} is too old"))
     for scope, (cause, reason) in reasons.items():
         if scope not in risk.latches:
             allow = risk.holds(scope, "kill_reduce_only", now)

@@ -107,7 +107,13 @@ class BeginControls(Command, frozen=True, kw_only=True, tag="begin_controls.1"):
 
 
 class CheckRisk(Command, frozen=True, kw_only=True, tag="check_risk.1"):
-    """The engine's own: do what time and figures make due: roll the day, end overrides, tell crossings, trip, cancel."""
+    """The engine's own: do what time and figures make due: roll the day, end overrides, tell crossings, trip, cancel.
+
+    Args:
+        since: since when the engine has listened without a pause, UTC ns: what was not told before makes no mark old.
+    """
+
+    since: int = 0
 
 
 # -- events

@@ -228,6 +228,8 @@ class WhatIf:
         if place[:2] != self._open:
             self._finish()
             self._open = place[:2]
+            if isinstance(event, e.EngineStarted):
+                self.world.started(at)
             self.world.check(at)
         commit = self._commit()
         if isinstance(event, e.OrderPlaced | e.OrderDenied):

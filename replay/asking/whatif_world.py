@@ -62,7 +62,7 @@ class World:
         self._refused: dict[str, int] = {}
         self._frozen: set[str] = set()
         self._left_out: set[tuple[str, str]] = set()
-        self._checked = 0
+        self._checked = self._since = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -94,16 +94,20 @@ class World:
 
     # -- time
 
+    def started(self, at: int) -> None:
+        """An engine begins to listen; UTC ns."""
+        self._since = at
+
     def check(self, at: int) -> None:
         """Do what is due, as the engine's watch does; UTC ns."""
         if at - self._checked < CHECK_NS or not self.state.journal_id:
             return
         self._checked = at
         state = self.state
-        due = decide_check_risk(state, at)
+        due = decide_check_risk(state, at, self._since)
         if due and type(due[0]) is k.DayRolled:
             state.evolve(due[0], at)
-            due = decide_check_risk(state, at)
+            due = decide_check_risk(state, at, self._since)
         for event in due:
             if isinstance(event, e.OrderCancelRequested | e.OrderCanceled):
                 self._end(event.order_id, at)

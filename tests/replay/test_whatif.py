@@ -254,6 +254,19 @@ def test_a_kill_switch_that_trips_here_stays() -> None:
     assert not report(maker, limits("account:main", max_daily_loss="111", kill_on="max_daily_loss")).kills
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_pause_of_the_engine_makes_no_mark_old(restarted: bool) -> None:
+    """A position by a mark that nobody confirmed for an hour trips here; not where no engine was there to be told."""
+    maker = started()
+    traded(maker)
+    maker.clock += 3_600 * SECOND
+    if restarted:
+        maker.ask("start._._._._", instance="e2", version="0", journal_id="mtest2", partition="0")
+    mark(maker, ETHUSDT="10")
+    file = limits("account:main", max_price_age="15s", kill_on="max_price_age")
+    assert [each.cause for each in report(maker, file).kills] == ([] if restarted else ["max_price_age"])
+
+
 def test_a_switch_that_tripped_then_need_not_trip_here() -> None:
     """A recorded kill switch that tripped by itself counts only where it trips under these limits; one thrown by a person does."""
     maker = started()

@@ -426,11 +426,16 @@ class Model:
 
     def limit(self, scope: str, control: str, now: int) -> str | None:
         """What holds for a scope: its own, or that of each of its kind; None for nothing, and for off."""
-        for name in dict.fromkeys((scope, f"{scope.partition(':')[0]}:*")):
+        text = self._says((scope, f"{scope.partition(':')[0]}:*"), control, now)
+        return None if text == "off" else text
+
+    def _says(self, names: tuple[str, ...], control: str, now: int) -> str | None:
+        """The first of these scopes that says anything is who says it."""
+        for name in dict.fromkeys(names):
             over = self.overrides.get((name, control))
             text = over[0] if over is not None and now < over[1] else self.said[name].get(control)
             if text is not None:
-                return None if text == "off" else text
+                return text
         return None
 
     def limits(
@@ -439,6 +444,24 @@ class Model:
         """(scope, value) of every scope that has one."""
         found = ((scope, self.limit(scope, control, now)) for scope in scopes)
         return [(scope, value) for scope, value in found if value is not None]
+
+    def stale(self, now: int) -> set[str]:
+        """Scopes in which something is held, or an order is open, by a mark that is older than the scope takes it."""
+        orders = {
+            (o.exchange, o.account, o.market, o.symbol, o.strategy)
+            for o in self.state.orders.values()
+            if live(o)
+        }
+        parts = orders | {place[:4] for place in orders}  # type: ignore[operator]
+        parts |= {key for key, held in self.held.items() if held.quantity}
+        found = set()
+        for key in parts:
+            age = now - min(self.priced_at(self._terms(key)))
+            for scope in wide(key) if len(key) == 4 else (f"strategy:{key[4]}",):
+                text = self._says((scope, f"{scope.partition(':')[0]}:*", "global"), "max_price_age", now)
+                if text not in (None, "off") and age > DURATIONS[text]:
+                    found.add(scope)
+        return found
 
     # -- what stands against an order
 

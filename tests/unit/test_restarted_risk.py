@@ -20,7 +20,7 @@ def check_restart(desk: Desk) -> None:
     check_same(desk.state, loaded)
     assert kept(loaded) == kept(desk.state)
     with exactly():
-        assert decide_check_risk(loaded, desk.now) == decide_check_risk(desk.state, desk.now)
+        assert decide_check_risk(loaded, desk.now, 0) == decide_check_risk(desk.state, desk.now, 0)
 
 
 def valued(desk: Desk, asset: str, **by: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from oms.handlers.risk_check import decide_check_risk
 from oms.handlers.target import Target
 from oms.messages import codec
 from oms.messages.commands import PlaceOrder
+from oms.messages.controls import KillSwitchEngaged
 from oms.messages.enums import OrderType, Side
 from oms.messages.frames import decode_frame
 from oms.messages.scopes import parse_scope, scope_tokens
@@ -633,9 +634,14 @@ class Machine(RuleBasedStateMachine):
             self.ask("check_risk._._._._", {})
         now = self.desk.now
         with exactly():
-            sums = self.model.sums()
+            sums, stale = self.model.sums(), self.model.stale(now)
+        killed = {
+            e.scope for e in self.events if isinstance(e, KillSwitchEngaged) and e.cause == "max_price_age"
+        }
+        assert killed <= stale
         for scope in KILLABLE:
             causes = (self.model.limit(scope, "kill_on", now) or "").split(",")
+            assert "max_price_age" not in causes or scope not in stale or scope in self.model.latches
             loss = self.model.limit(scope, "max_daily_loss", now)
             if "max_daily_loss" in causes and loss is not None and 0 < -sums[scope].day >= Decimal(loss):
                 assert scope in self.model.latches
@@ -861,7 +867,7 @@ PROBES = [
 def probed(state: Partition, now: int) -> list[Any]:
     """What would be recorded of the probes everywhere, and of what is due, as it is written."""
     found = [decide_place(state, Target(*place), probe, now) for place in TRADED for probe in PROBES]
-    return [repr(events) for events in (*found, decide_check_risk(state, now))]
+    return [repr(events) for events in (*found, decide_check_risk(state, now, 0))]
 
 
 TestMachine = Machine.TestCase

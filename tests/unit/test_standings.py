@@ -15,7 +15,8 @@ from oms.handlers.risk_check import HELD_NS, decide_check_risk, is_due
 from oms.messages import codec
 from oms.messages.controls import KillSwitchEngaged, Level, LimitCrossed
 from oms.messages.events import OrderCanceled, OrderCancelRequested
-from tests.unit.desk import Desk
+from tests.unit.control_desk import ControlDesk
+from tests.unit.desk import SECOND, Desk
 from tests.unit.futures_desk import FuturesDesk
 
 
@@ -28,10 +29,10 @@ def limits(desk: Desk, scope: str, subject: str, **said: str) -> None:
 def crossings(desk: Desk) -> list[LimitCrossed]:
     """What a look finds, carried out; a state from a snapshot finds the same to the letter."""
     with exactly():
-        found = decide_check_risk(desk.state, desk.now)
-        again = decide_check_risk(image.load(image.dump(desk.state)), desk.now)
+        found = decide_check_risk(desk.state, desk.now, 0)
+        again = decide_check_risk(image.load(image.dump(desk.state)), desk.now, 0)
     assert codec.encode(again) == codec.encode(found)
-    assert is_due(desk.state, desk.now) is bool(found)
+    assert is_due(desk.state, desk.now, 0) is bool(found)
     desk.ask("check_risk._._._._", {})
     return [event for event in found if isinstance(event, LimitCrossed)]
 
@@ -191,3 +192,15 @@ def test_an_order_that_two_scopes_cover_is_cancelled_once() -> None:
     ]
     ended = [each.order_id for each in events if isinstance(each, OrderCancelRequested | OrderCanceled)]
     assert sorted(ended) == [works, held]
+
+
+@pytest.mark.parametrize("listened, killed", [(15 * SECOND, []), (15 * SECOND + 1, ["account:main"])])
+def test_time_before_the_engine_listened_makes_no_mark_old(listened: int, killed: list[str]) -> None:
+    """An engine that comes back after an hour, with a position held and an order open, kills nothing before it has listened for 15 s."""
+    desk = ControlDesk()
+    desk.limit("account:main", kill_on="max_price_age", max_price_age="15s")
+    desk.step("bought 1 @50000")
+    desk.step("works buy 1 @40000")
+    desk.now += 3_600 * SECOND + listened
+    desk.done("check_risk._._._._", {"since": desk.now - listened})
+    assert list(desk.state.risk.latches) == killed

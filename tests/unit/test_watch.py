@@ -5,7 +5,7 @@ import pytest
 from oms.engine import watch
 from oms.engine.watch import LOOK_UP_AGAIN_NS, Watch
 
-from .desk import Desk
+from .desk import SECOND, Desk
 
 
 def test_doubts_nobody_can_settle_hold_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +26,14 @@ def test_doubts_nobody_can_settle_hold_up_no_others(monkeypatch: pytest.MonkeyPa
     desk.reply("close_session.binance.main.spot._", {"session": "s1", "reason": "test"})
     due = list(Watch(desk.state).look_ups_again(desk.now + 2 * LOOK_UP_AGAIN_NS))
     assert [key[1] for key, _, _ in due] == ["sub_arb"] * 2
+
+
+def test_a_pause_makes_no_mark_old() -> None:
+    """An engine listens since it first looked, and after standing still for more than 5 s since it looks again."""
+    watching, at = Watch(Desk().state), 1_700_000_000 * SECOND
+    assert watching.listening_since(at) == at
+    for seconds in (1, 6, 11):
+        assert watching.listening_since(at + seconds * SECOND) == at
+    resumed = at + 16 * SECOND + 1
+    assert watching.listening_since(resumed) == resumed
+    assert watching.listening_since(resumed + SECOND) == resumed

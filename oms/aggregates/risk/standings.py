@@ -58,20 +58,35 @@ def _unlimited(scope: str, control: str, used: Decimal) -> Standing:
     return Standing(scope, control, fewest_places(used), None, Level.CLEAR)
 
 
-def stale(risk: "Risk", now: int) -> dict[str, str]:
-    """Scopes whose kill switch engages on it, with live orders on an instrument whose mark is too old → its symbol."""
+def stale(state: "Partition", now: int, since: int) -> dict[str, str]:
+    """Scopes whose kill switch engages on it, in which something depends on a mark that is too old → the instrument whose mark it is.
+
+    What depends on it: live orders, and positions held, whose profit stands still while the mark does. Of a rate that is taken from an
+    instrument the mark is that one's.
+
+    Args:
+        since: no mark counts as older than from then on (UTC ns): before, nobody could have told another one.
+    """
+    risk = state.risk
     after = risk.stale_after(now)
     found: dict[str, str] = {}
     shortest = min(after.values(), default=0)
     for leaves in risk.leaves_by_instrument() if after else ():
-        if not leaves or now - leaves[0].instrument.mark_at <= shortest:
+        if not leaves:
             continue
-        age, symbol = now - leaves[0].instrument.mark_at, leaves[0].instrument.symbol
+        oldest = leaves[0].instrument
+        pricing = risk.pricing(state, oldest.settle)
+        if pricing is not None and pricing.mark_at < oldest.mark_at:
+            oldest = pricing
+        age = now - max(oldest.mark_at, since)
+        if age <= shortest:
+            continue
+        name = ".".join(oldest.key)
         for leaf in leaves:
-            for totals in leaf.totals if leaf.orders else ():
+            for totals in leaf.totals if leaf.orders or leaf.position.quantity else ():
                 most = after.get(totals.scope)
                 if most is not None and age > most:
-                    found[totals.scope] = min(symbol, found.get(totals.scope, symbol))
+                    found[totals.scope] = min(name, found.get(totals.scope, name))
     return dict(sorted(found.items()))
 
 
