@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oms import _config_values as v
 from oms._config_values import ConfigError
-from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, check_together, parse
+from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, check_said, check_together
 from oms.messages.codes import Refused
 from oms.messages.scopes import Scope, ScopeKind, parse_scope
 
@@ -69,7 +69,7 @@ def _value(kind: str, control: str, value: object, place: str) -> str:
         raise ConfigError(
             place, f'must be text in quotes, such as "10000", "0.05" or "off", was {v.got(value)}'
         )
-    _held(place, parse, control, text)
+    _held(place, check_said, control, text)
     scopes = CONTROLS[control].scopes
     if kind not in scopes:
         raise ConfigError(place, f"cannot be set for the scope {kind}, only for {', '.join(scopes)}")

@@ -189,8 +189,8 @@ def assign(
     """Bind a strategy to an account, and give it capital. It trades on that account and no other.
 
     \b
-    oms accounts assign sub_spot_arb arbitrage --capital 10000 --by kim
-    oms accounts assign sub_spot_arb arbitrage --remove --by kim
+    oms accounts assign sub_arb demo --capital 10000 --by kim
+    oms accounts assign sub_arb demo --remove --by kim
     """
     if (capital is None) != remove:
         raise click.UsageError("give --capital or --remove")
@@ -243,9 +243,10 @@ def transfer(
     """Move funds between the MAIN account and another, on one exchange. AMOUNT is in units of ASSET.
 
     \b
-    oms transfer binance main sub_arb USDT 25000 --by kim
+    oms transfer binance sub_arb main USDT 25000 --by kim
     oms transfer bybit sub_arb main USDT 1000 --market futures --by kim
 
+    What leaves MAIN is held against main_floor, what reaches another account against sub_cap (`oms risk`).
     Prints the transfer's id once the request is durable; `oms watch accounts` shows what the venue makes of it.
     """
 

@@ -105,7 +105,7 @@ def override_limits(
     """Put other values in place of a scope's own for a while; then they end by themselves.
 
     \b
-    oms limits override strategy:arbitrage max_position=20000 --for 15m --by kim --reason "roll of the quarter"
+    oms limits override account:sub_arb max_position=20000 --for 15m --by kim --reason "roll of the quarter"
     """
     values = _once(settings)
     until = time.time_ns() + lifetime
@@ -137,7 +137,7 @@ def end_override(
     """End a scope's overrides now: those of the controls named, or all.
 
     \b
-    oms limits end-override strategy:arbitrage --by kim
+    oms limits end-override account:sub_arb --by kim
     """
 
     async def work(oms: OmsClient) -> Result:

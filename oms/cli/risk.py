@@ -128,7 +128,7 @@ def kill(
     oms kill account:sub_arb --by kim --allow-reduce-only
     oms kill strategy:market_making --by kim
     oms kill instrument:binance.spot.BTCUSDT --by kim
-    oms kill exchange:okx --by kim
+    oms kill exchange:binance --by kim
 
     Holds over every restart, until `oms release`. Cancels by hand are never blocked. Says so once it is durable; `oms
     orders` shows what still works at the venues.

@@ -1,11 +1,12 @@
 """Limits: setting, overriding and ending them, and valuations."""
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from oms.aggregates.money import is_amount
 from oms.aggregates.partition import Partition
-from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_together, parse, unknown
+from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_said, check_together, parse, unknown
 from oms.handlers import strategies
 from oms.handlers.accounts import check_person
 from oms.messages import controls as k
@@ -72,6 +73,7 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
         raise Refused(Code.INVALID_COMMAND, "nothing is set and nothing cleared")
     strategies.check_named(state, scope)
     check_values(scope, command.limits)
+    _check_assets(state, command.limits)
     known = state.risk.limits.said
     before = known.get(scope, {})
     for name in command.clear:
@@ -104,11 +106,23 @@ def check_values(scope: str, values: Mapping[str, str]) -> None:
     """
     kind = parse_scope(scope).kind
     for name, text in values.items():
-        parse(name, text)
+        check_said(name, text)
         if kind not in CONTROLS[name].scopes:
             raise Refused(
                 Code.LIMIT_SCOPE, f"{name} is set for {' or '.join(CONTROLS[name].scopes)}, not for {scope}"
             )
+
+
+def _check_assets(state: Partition, values: Mapping[str, str]) -> None:
+    """A limit on what no instrument is about would hold nothing."""
+    bases = {instrument.base for instrument in state.instruments.values()}
+    for name, text in values.items():
+        value = parse(name, text)
+        for asset in value if bases and isinstance(value, dict) else ():
+            if asset not in bases:
+                near = difflib.get_close_matches(asset.upper(), bases, 1)
+                hint = f": {near[0]} may be meant" if near else ""
+                raise Refused(Code.LIMIT_INVALID, f"{name}: no instrument has the base asset {asset!r}{hint}")
 
 
 def decide_override(state: Partition, subject: Subject, command: k.OverrideLimits, now: int) -> list[Event]:
@@ -127,6 +141,7 @@ def decide_override(state: Partition, subject: Subject, command: k.OverrideLimit
             Code.OVERRIDE_END, f"until must be after {now} and within 7 days of it, was {command.until}"
         )
     check_values(scope, command.limits)
+    _check_assets(state, command.limits)
     said = dict(state.risk.limits.said.get(scope, {}))
     for name in state.risk.limits.overrides.get(scope, {}):
         running = state.risk.limits.own(scope, name, now)

@@ -177,7 +177,7 @@ SCENARIOS: Final[dict[str, str]] = {
         at and above  | global 0.05    | 2 x works buy 1 @50000         | bulk amend #1 @52500.01 + amend #2 @52500    | PRICE_COLLAR + ok                  | in bulk each amend is looked at for itself
         at            | global 0       |                                | place buy 1 @50000                           | ok                                 | zero lets the mark through …
         above         | global 0       |                                | place buy 1 @50000.01                        | PRICE_COLLAR                       | … and nothing beside it
-        no mark       | global 9000000 |                                | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | without a mark no price is near it
+        no mark       | global 1       |                                | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | without a mark no price is near it
     """,
     "period_collar": """
         below         | global 0.1     |                                           | place buy 1 @54999.99                        | ok                                 | 4,999.99 USDT above the 50,000 that the period began with, of which 10 % are 5,000
@@ -201,7 +201,7 @@ SCENARIOS: Final[dict[str, str]] = {
         above         | global 0.1     | works buy 1 @50000; wait 300s; mark 60000 | cancel                                       | ok                                 | a cancel is never refused
         at and above  | global 0.1     |                                           | bulk place buy 1 @55000 + place buy 1 @55000.01 + place buy 1 @45000 + place buy 1 @44999.99 | ok + PERIOD_COLLAR + ok + PERIOD_COLLAR | in bulk each order is looked at for itself
         at and above  | global 0.1     | 2 x works buy 1 @50000                    | bulk amend #1 @55000.01 + amend #2 @55000    | PERIOD_COLLAR + ok                 | in bulk each amend is looked at for itself
-        no mark       | global 9000000 |                                           | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | without a mark no price is near it
+        no mark       | global 1       |                                           | place buy 1 @100 of new                      | NO_REFERENCE_PRICE                 | without a mark no price is near it
     """,
     "max_price_age": """
         below           | global 15s | wait 14.999999999s                     | place buy 1 @50000          | ok                 | a mark of nearly 15 s ago

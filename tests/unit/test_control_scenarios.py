@@ -22,7 +22,7 @@ NEVER_ON_AMEND: Final = {
 LOOSE: Final = {
     Kind.USD: "9000000",
     Kind.QUANTITY: "900",
-    Kind.RATIO: "9",
+    Kind.RATIO: "1",
     Kind.FACTOR: "900",
     Kind.COUNT: "10000",
     Kind.FLAG: "off",

@@ -68,6 +68,9 @@ def test_a_control_cannot_be_left_out() -> None:
         ({"limits": {"max_position": "-1"}}, "LIMIT_INVALID"),
         ({"limits": {"max_position": "NaN"}}, "LIMIT_INVALID"),
         ({"limits": {"max_position": ""}}, "LIMIT_INVALID"),
+        ({"limits": {"price_collar": "5"}}, "LIMIT_INVALID"),
+        ({"limits": {"max_inventory": "BTC=1,XYZ=2"}}, "LIMIT_INVALID"),
+        ({"limits": {"max_inventory": "1"}}, "LIMIT_INVALID"),
         ({"limits": {"max_fun": "1"}}, "LIMIT_UNKNOWN"),
         ({"limits": {"max_order_value": "2", "max_position": "1"}}, "LIMIT_CONTRADICTION"),
         ({"limits": {"max_order_value": "2"}, "by": " "}, "PERSON_REQUIRED"),
@@ -94,6 +97,15 @@ def test_a_refusal_names_what_may_be_meant() -> None:
     for fields in ({"limits": {"max_positon": "1"}}, {"clear": ["max_positon"]}):
         message = scoped(desk, "set_limits", "account:main", **fields)["error"]["message"]
         assert message == "no control is called 'max_positon': max_position may be meant"
+    for text, told in (
+        ("btc=1", "max_inventory: no instrument has the base asset 'btc': BTC may be meant"),
+        ("1", "max_inventory must be amounts by base asset such as BTC=1,ETH=20, or off, was '1'"),
+    ):
+        reply = scoped(desk, "set_limits", "account:main", limits={"max_inventory": text})
+        assert reply["error"]["message"] == told
+    reply = scoped(desk, "set_limits", "account:main", limits={"price_collar": "5"})
+    told = "price_collar must be a share of at most 1, such as 0.05 for 5 %, or off, was '5'"
+    assert reply["error"]["message"] == told
     assert scoped(desk, "kill", "account:main")["ok"]
     message = scoped(desk, "release", "global")["error"]["message"]
     assert message == "the kill switch of global is not engaged; engaged are account:main"

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
     USD = "amount of USD"
     QUANTITY = "quantity, in base units or contracts"
-    RATIO = "ratio, 0.05 is 5 %"
+    RATIO = "ratio of at most 1, 0.05 is 5 %"
     FACTOR = "factor"
     COUNT = "count"
     DURATION = "duration, such as 500ms, 5s or 1m"
@@ -381,6 +381,19 @@ def parse(name: str, text: str) -> Parsed:
     return _PARSE[control.kind](control, text)
 
 
+def check_said(name: str, text: str) -> None:
+    """Hold a value that somebody says now against the control, and against what can be meant by it.
+
+    Raises:
+        Refused: LIMIT_UNKNOWN, LIMIT_INVALID.
+    """
+    value = parse(name, text)
+    control = CONTROLS[name]
+    # Not in parse: a journal may hold one that was taken before.
+    if control.kind is Kind.RATIO and value is not None and value > 1:
+        raise _invalid(control, text, "a share of at most 1, such as 0.05 for 5 %")
+
+
 def unknown(name: str) -> Refused:
     """What names no control is refused with the control that may be meant."""
     near = difflib.get_close_matches(name[:64], CONTROLS, 1)
@@ -429,7 +442,7 @@ def _assets(control: Control, text: str) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for part in text.split(","):
         asset, _, amount = part.partition("=")
-        if not _ASSET(asset) or asset in found:
+        if not _ASSET(asset) or not amount or asset in found:
             raise _invalid(control, text, "amounts by base asset such as BTC=1,ETH=20")
         found[asset] = _amount(control, amount)
     return found
