@@ -564,10 +564,11 @@ class Model:
             middle = mark if trigger is None else trigger
             if price is not None and abs(price - middle) > Decimal(most) * middle:
                 yield "PRICE_COLLAR"
-        for _, most in self.limits(scopes, "period_collar", now):
+        for scope, most in self.limits(scopes, "period_collar", now):
             meant = mark if price is None else price
+            gets_out = price is None and self.reduces_for(scope, asked)
             # What a stop order will trade at is not about the period now.
-            if trigger is None and abs(meant - terms.anchor) > Decimal(most) * terms.anchor:
+            if trigger is None and not gets_out and abs(meant - terms.anchor) > Decimal(most) * terms.anchor:
                 yield "PERIOD_COLLAR"
 
     def _past_against(self, asked: Asked, scopes: tuple[str, ...], now: int) -> Iterator[str]:

@@ -97,7 +97,7 @@ _TABLE: Final = (
         default="0.1",
         code=Code.PERIOD_COLLAR,
         source="RTS 6 Art. 15(1)(a)",
-        meaning="Furthest that a limit price, or for an order without one the mark, may be from the mark at the beginning of the period of 5 minutes.",
+        meaning="Furthest that a limit price, or for an order without one the mark, may be from the mark at the beginning of the period of 5 minutes. An order at the market that brings a position nearer to zero, as with reduce_only, is let through.",
     ),
     Control(
         name="max_price_age",

@@ -157,7 +157,7 @@ class Gate:
         Raises:
             Refused: with the code of the control that stands against it.
         """
-        self._check_terms(side, quantity, price, trigger, now)
+        self._check_terms(side, quantity, quantity, price, trigger, reduce_only, now)
         window = self.duplicate_window
         if window is not None:
             at = recent.get((self.part.name, side, kind, quantity, price, trigger))
@@ -197,13 +197,20 @@ class Gate:
             Refused: as :meth:`check_place`.
         """
         if not lowers:
-            self._check_terms(side, quantity, price, trigger, now)
+            self._check_terms(side, quantity, more, price, trigger, reduce_only, now)
         self._check_figures(side, more, reduce_only or lowers, now)
         if more > 0:
             self._check_size(side, more)
 
     def _check_terms(
-        self, side: Side, quantity: Decimal, price: Decimal | None, trigger: Decimal | None, now: int
+        self,
+        side: Side,
+        quantity: Decimal,
+        more: Decimal,
+        price: Decimal | None,
+        trigger: Decimal | None,
+        reduce_only: bool,
+        now: int,
     ) -> None:
         instrument = self.instrument
         most = self.max_order_quantity
@@ -261,10 +268,28 @@ class Gate:
             anchor = instrument.anchor
             at = mark if price is None else price
             if anchor is None or abs(at - anchor) > collar * anchor:
-                raise Refused(
-                    Code.PERIOD_COLLAR,
-                    f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began{self._whose('period_collar', collar)}",
-                )
+                self._check_period(side, more, price, at, reduce_only)
+
+    def _check_period(
+        self, side: Side, more: Decimal, price: Decimal | None, at: Decimal, reduce_only: bool
+    ) -> None:
+        """Hold a price that is beyond the tightest period collar against every scope's, but for what gets out at the market:
+        it chooses no price, and the collar would hold it in a position while the market runs away.
+        """
+        anchor = self.instrument.anchor
+        beyond: list[tuple[Decimal, str]] = []
+        for bounds in self.scopes:
+            collar, totals = bounds.said.get("period_collar"), bounds.totals
+            if collar is None or (anchor is not None and abs(at - anchor) <= collar * anchor):
+                continue
+            if price is not None or not self.nearer(totals is self.part.totals[0], side, more, reduce_only):
+                beyond.append((collar, totals.scope))
+        if beyond:
+            collar, scope = min(beyond, key=lambda each: each[0])
+            raise Refused(
+                Code.PERIOD_COLLAR,
+                f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began ({scope})",
+            )
 
     def _check_figures(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
         for bounds in self.scopes:
