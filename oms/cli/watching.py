@@ -40,6 +40,9 @@ def watch(
 
     async def work(oms: OmsClient) -> None:
         left = count
+        if account != o.ANY or symbol != o.ANY:
+            # Of what is not known nothing ever comes: whoever answers questions says so.
+            await oms.positions(symbol=symbol, rows=1)
         click.echo("watching …", err=True)
         while left is None or left > 0:
             try:

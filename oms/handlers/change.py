@@ -11,7 +11,7 @@ from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition, margin_unit
 from oms.handlers.place import expected_price
 from oms.handlers.self_trade import check_amend_crosses
-from oms.handlers.target import check_trading, covers, find_order
+from oms.handlers.target import check_listed, check_trading, covers, find_order
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import AmendOrder, CancelAll, CancelOrder
 from oms.messages.enums import CancelReason, Side
@@ -33,7 +33,11 @@ def decide_cancel(state: Partition, subject: Subject, command: CancelOrder) -> l
 
 
 def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) -> list[Event]:
-    """Ask for a cancel of every live order covered, oldest first, up to :data:`MAX_CANCELS`; the last event says how many."""
+    """Ask for a cancel of every live order covered, oldest first, up to :data:`MAX_CANCELS`; the last event says how many.
+
+    Raises:
+        Refused: INSTRUMENT_UNKNOWN where nothing of what is named is listed: "no orders there" would be taken for true.
+    """
     meant = sorted(
         order.order_id
         for key, live in state.live.items()
@@ -41,6 +45,8 @@ def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) ->
         for order in live.values()
         if order.leaves and order.cancel_requested is None and covers(subject, command, order)
     )
+    if not meant:
+        check_listed(state, subject, command)
     events: list[Event] = []
     for order_id in meant[:MAX_CANCELS]:
         events += state.orders[order_id].decide_cancel(CancelReason.CLIENT)

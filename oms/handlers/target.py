@@ -1,6 +1,8 @@
 """Target: which exchange, account, market and symbol a command is about, from its subject and payload together."""
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from oms.aggregates.account import AccountKey
@@ -119,6 +121,28 @@ def covers(subject: Subject, command: Placed, order: Order) -> bool:
 
 def _fits(value: str, in_subject: str, in_payload: str | None) -> bool:
     return in_subject in (ANY, value) and in_payload in (None, ANY, value)
+
+
+def check_listed(state: Partition, subject: Subject, command: Placed) -> None:
+    """Hold what subject and payload name, each ``_`` or missing meaning any, against what is listed.
+
+    Raises:
+        Refused: INSTRUMENT_UNKNOWN.
+    """
+    places: Iterable[tuple[str, str, str]] = state.instruments
+    if subject.symbol == ANY and command.symbol in (None, ANY):
+        # A market is known by its session, too: nothing may be listed there yet.
+        places = chain(places, ((exchange, market, ANY) for exchange, _, market in state.ledgers))
+    listed = any(
+        _fits(symbol, subject.symbol, command.symbol)
+        and _fits(exchange, subject.exchange, command.exchange)
+        and _fits(market, subject.market, command.market)
+        for exchange, market, symbol in places
+    )
+    if not listed:
+        asked = ((subject[1], command.exchange), (subject[3], command.market), (subject[4], command.symbol))
+        where = ".".join((said or ANY) if token == ANY else token for token, said in asked)
+        raise Refused(Code.INSTRUMENT_UNKNOWN, f"nothing is listed as {where} (exchange.market.symbol)")
 
 
 def find_order(state: Partition, subject: Subject, command: Placed, order_id: str) -> Order:

@@ -3,6 +3,9 @@
 The subject says which exchange, account, market and symbol, ``_`` meaning any of them. The payload is a JSON object of
 filters; none at all is ``{}``. Rows come in a stated order; an answer that ends before the last row says ``more``, and
 asking again with ``after`` its ``next`` goes on from there. Decimals are strings, times UTC nanoseconds.
+
+A name that is not known is refused with those that are (ACCOUNT_UNKNOWN; INSTRUMENT_UNKNOWN for an exchange, market or
+symbol; LIMIT_UNKNOWN, SCOPE_UNKNOWN): no rows means that there are none.
 """
 
 from collections.abc import Iterable

@@ -1,15 +1,14 @@
 """Filters: which part of the answer is asked for. Pure."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
 from oms.aggregates.partition import Partition
+from oms.messages.codes import Refused
 from oms.messages.subjects import ANY, Subject
 from replay.following.answers import covers
-
-MOST_NAMED = 20
+from replay.following.known import check_names
 
 
 class UnknownName(ValueError):
@@ -58,18 +57,7 @@ class Filters:
         Raises:
             UnknownName: with those that are known.
         """
-        instruments = state.instruments
-        _known("account", self.account, state.accounts)
-        _known("exchange", self.exchange, (key[0] for key in instruments))
-        _known("market", self.market, (key[1] for key in instruments))
-        _known("symbol", self.symbol, (key[2] for key in instruments))
-
-
-def _known(what: str, name: str, known: Iterable[str]) -> None:
-    names = sorted(set(known))
-    if name == ANY or name in names:
-        return
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    raise UnknownName(
-        f"no {what} {name!r} at that moment, known: {', '.join(names[:MOST_NAMED]) or 'none'}{more}"
-    )
+        try:
+            check_names(state, self.subject, " at that moment")
+        except Refused as refused:
+            raise UnknownName(refused.message) from None

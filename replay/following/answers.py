@@ -16,6 +16,7 @@ from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
+from oms.aggregates.risk.controls import CONTROLS, unknown
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.controls import Level
@@ -30,6 +31,7 @@ from oms.projections.positions import position_row, positions
 from oms.projections.projections import Projections
 from oms.projections.trades import trade_row
 from replay.following.heartbeats import Heartbeats
+from replay.following.known import check_names
 
 MAX_LOOKED_AT: Final = 50_000
 OPEN_DAY: Final = "open"
@@ -57,8 +59,10 @@ def answer(
         now: UTC ns; what is used of limits within a second or a minute hangs on it.
 
     Raises:
-        Refused: INVALID_COMMAND when ``after`` is not from an answer to this kind of question.
+        Refused: INVALID_COMMAND when ``after`` is not from an answer to this kind of question; ACCOUNT_UNKNOWN,
+            INSTRUMENT_UNKNOWN, LIMIT_UNKNOWN, SCOPE_UNKNOWN for a name that is not known.
     """
+    check_names(models.partition, subject)
     if isinstance(query, q.ShowPnl):
         rows, totals = pnl(models, subject, query)
         taken, more, after = q.page(rows, query.limit)
@@ -154,10 +158,18 @@ def _balances(models: Projections, subject: Subject, query: q.ShowBalances) -> P
 def limits(
     models: Projections, subject: Subject, query: q.ShowLimits, now: int
 ) -> Iterator[tuple[str, q.LimitRow]]:
-    """Limits from the widest scope on, with their cursors; ``now`` in UTC ns."""
+    """Limits from the widest scope on, with their cursors; ``now`` in UTC ns.
+
+    Raises:
+        Refused: LIMIT_UNKNOWN, SCOPE_UNKNOWN.
+    """
+    if query.control is not None and query.control != q.KILL_SWITCH and query.control not in CONTROLS:
+        raise unknown(query.control)
+    begins = any(f"{kind.value}:".startswith(query.scope) for kind in ScopeKind)
     found: dict[str, q.LimitRow] = {}
     for row in limit_rows(models.partition, models.statements, now):
         scope = parse_scope(row.scope)
+        begins = begins or row.scope.startswith(query.scope)
         cursor = f"{_KINDS.index(scope.kind)}{row.scope} {row.control}"
         if (
             all(asked in (ANY, own) for asked, own in zip(subject[1:], scope_tokens(scope), strict=True))
@@ -168,6 +180,12 @@ def limits(
             and (not query.latched or row.latch is not None)
         ):
             found[cursor] = row
+    if not begins:
+        raise Refused(
+            Code.SCOPE_UNKNOWN,
+            f"no scope begins with {query.scope!r}: there are global, exchange:NAME, account:NAME, strategy:NAME and "
+            "instrument:EXCHANGE.MARKET.SYMBOL",
+        )
     yield from sorted(found.items())
 
 
@@ -309,8 +327,13 @@ def _pnl_row(group: _Group, total: _Sum, open_too: bool) -> q.PnlRow:
 
 
 def status(models: Projections, subject: Subject, heartbeats: Heartbeats, **known: Any) -> q.StatusRow:
-    """The status row; ``known`` is what the follower knows of journal, snapshots and public events."""
+    """The status row; ``known`` is what the follower knows of journal, snapshots and public events.
+
+    Raises:
+        Refused: ACCOUNT_UNKNOWN, INSTRUMENT_UNKNOWN for a name that is not known.
+    """
     state = models.partition
+    check_names(state, subject)
     return q.StatusRow(
         journal_id=state.journal_id,
         partition=state.partition,

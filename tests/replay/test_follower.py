@@ -14,6 +14,7 @@ from oms.aggregates import image
 from oms.journal.errors import JournalBroken
 from oms.journal.stream import STREAM, ensure_journal
 from oms.messages.public import STREAMS
+from oms.messages.queries import QUERIES
 from oms.nats_server import EmbeddedNats
 from replay.following import follower as follower_module
 from replay.rebuild import SnapshotRefused
@@ -60,8 +61,43 @@ async def test_subject_says_what_is_meant(nc: Client, following: Following) -> N
         ):
             rows = (await ask(nc, subject, limit=500))["rows"]
             assert rows == [row for row in everything if row[field] == value]
-        assert (await ask(nc, "show_orders.bybit._._._"))["rows"] == []
-        assert (await ask(nc, "show_orders._._.futures._"))["rows"] == []
+
+
+MISSPELT = [
+    # Subject behind the verb, code, what is told.
+    ("_.sub_ar._._", "ACCOUNT_UNKNOWN", "no account 'sub_ar', known: main, sub_arb"),
+    ("bybit._._._", "INSTRUMENT_UNKNOWN", "no exchange 'bybit', known: binance"),
+    ("_._.futures._", "INSTRUMENT_UNKNOWN", "no market 'futures', known: spot"),
+    ("_._._.BTCUSD", "INSTRUMENT_UNKNOWN", "no symbol 'BTCUSD', known: BTCUSDT, ETHUSDT"),
+    ("binance._.spot.BTCUSD", "INSTRUMENT_UNKNOWN", "no symbol 'BTCUSD', known: BTCUSDT, ETHUSDT"),
+]
+
+
+async def test_a_misspelt_name_is_no_empty_answer(nc: Client, following: Following) -> None:
+    """Whatever is asked, a name that is not known is refused with those that are: "nothing" would be taken for flat."""
+    await write(nc, busy(32, 20).payloads)
+    async with following():
+        for verb in QUERIES:
+            for place, code, told in MISSPELT:
+                found = await ask(nc, f"{verb}.{place}")
+                assert not found["ok"], (verb, place)
+                assert (found["error"]["code"], found["error"]["message"]) == (code, told), verb
+            assert (await ask(nc, f"{verb}.binance.sub_arb.spot.BTCUSDT"))["ok"], verb
+        for filters, code, told in (
+            ({"control": "max_positon"}, "LIMIT_UNKNOWN", "max_position may be meant"),
+            ({"scope": "acount:"}, "SCOPE_UNKNOWN", "no scope begins with 'acount:'"),
+            ({"scope": "account:nobody", "near": True}, "SCOPE_UNKNOWN", "account:nobody"),
+        ):
+            error = (await ask(nc, "show_limits._._._._", **filters))["error"]
+            assert error["code"] == code
+            assert told in error["message"]
+        for filters in (
+            {"control": "kill_switch"},
+            {"scope": "strat"},
+            {"scope": "account:sub"},
+            {"scope": "instrument:"},
+        ):
+            assert (await ask(nc, "show_limits._._._._", **filters))["ok"], filters
 
 
 async def test_filters_of_orders(nc: Client, following: Following) -> None:
