@@ -6,7 +6,9 @@ task goes on as if nothing had been. So a task is cancelled again until it has e
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 AGAIN_S: Final = 0.2
 AGAIN_AFTER_CLEANUP_S: Final = 5.0
@@ -22,6 +24,17 @@ async def end(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> N
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=again_s)
     await asyncio.gather(*everyone, return_exceptions=True)
+
+
+async def whole(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns, once every other task of its loop has ended too.
+
+    For what is given to ``asyncio.run``, which cancels what is left once, and then waits for it: for ever, where that was lost.
+    """
+    try:
+        return await work
+    finally:
+        await end(asyncio.all_tasks() - {asyncio.current_task()})
 
 
 async def together(works: Iterable[Coroutine[Any, Any, None]], again_s: float = AGAIN_S) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from oms.cli.params import SCOPE
 from oms.client import OmsClient
+from oms.tasks import whole
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,7 +124,7 @@ def with_client(url: str, account: str, work: Callable[[OmsClient], Awaitable[An
             return await work(oms)
 
     try:
-        return asyncio.run(run())
+        return asyncio.run(whole(run()))
     except (TypeError, ValueError) as error:
         # What the client refuses to send, such as a quantity that is no number.
         raise click.UsageError(str(error)) from error

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 
 from oms.cli.exits import Exit, StoppedError
 from oms.config import Config, load_config, override
+from oms.tasks import whole
 
 READY: Final = "ready "
 """What the line on standard output starts with that tells a supervisor that a process serves; JSON follows."""
@@ -45,9 +46,9 @@ def run(work: Work, *, fast: bool) -> None:
     if fast:
         import uvloop
 
-        uvloop.run(_until_stopped(work))
+        uvloop.run(whole(_until_stopped(work)))
     else:
-        asyncio.run(_until_stopped(work))
+        asyncio.run(whole(_until_stopped(work)))
 
 
 def _log_to_stderr() -> None:

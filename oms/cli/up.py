@@ -11,6 +11,7 @@ from oms.cli import service as s
 from oms.cli.exits import EPILOG
 from oms.cli.stack import Stack
 from oms.config import Config
+from oms.tasks import whole
 
 
 @click.command(epilog=EPILOG)
@@ -57,7 +58,7 @@ def up(
     config = s.configured(
         config_path, data_dir=data_dir, port=port, nats_url=nats_url, monitor_url=monitor_url
     )
-    asyncio.run(_up(config))
+    asyncio.run(whole(_up(config)))
 
 
 async def _up(config: Config) -> None:

@@ -24,6 +24,7 @@ from oms.client.client import without_password
 from oms.config import load_config
 from oms.encryption import EncryptionError, Keys
 from oms.journal.errors import JournalBroken
+from oms.tasks import whole
 from oms.vault import VaultError, storage_keys
 from replay.archive import Archive
 from replay.asking.asof import Unanswerable
@@ -197,7 +198,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         results.append(await work)
 
     try:
-        asyncio.run(keep())
+        asyncio.run(whole(keep()))
         return results[0]
     except (JournalBroken, SnapshotRefused) as error:
         raise Ended(Exit.JOURNAL_BROKEN, str(error)) from None

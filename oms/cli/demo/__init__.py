@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from oms.cli.exits import EPILOG, Exit, StoppedError
+from oms.tasks import whole
 
 LINES_ON_FAILURE = 30
 WIDTH = 110
@@ -36,7 +37,7 @@ def demo(exchange: str) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    asyncio.run(_demo(console, exchange))
+    asyncio.run(whole(_demo(console, exchange)))
 
 
 async def _demo(console: Console, exchange: str) -> None:
