@@ -98,6 +98,7 @@ class Order:
         reserve_asset, reserve_price: a unit of leaves reserves that much of that asset.
         reserved: what it holds locked in the account now.
         in_doubt: the outcome of a request is unknown; it is looked up until it is known.
+        refused_at: when the venue last did not cancel it though it was asked to, UTC ns; 0 for never.
         awaits: orders that have to be gone before it is sent. While there are any it is *held*: the venue knows nothing of it.
     """
 
@@ -135,6 +136,7 @@ class Order:
     reason: str = ""
     terms_at: int = 0
     awaits: tuple[str, ...] = ()
+    refused_at: int = 0
 
     # -- read
 
@@ -312,8 +314,8 @@ class Order:
 
     def evolve(self, event: Any, at: int) -> None:
         """Apply one event of this order's. The caller moves what it reserves."""
-        _EVOLVE[type(event)](self, event)
         self.updated_at = at
+        _EVOLVE[type(event)](self, event)
 
     def _next(self, event: EventKind) -> None:
         target = TRANSITIONS[self.base].get(event)
@@ -616,6 +618,7 @@ def _on_expired(order: Order, event: e.OrderExpired) -> None:
 
 def _on_cancel_rejected(order: Order, event: e.OrderCancelRejected) -> None:
     order.cancel_requested = None
+    order.refused_at = order.updated_at
     order.in_doubt = False
 
 

@@ -657,7 +657,7 @@ class Engine:
 def _commit_bound(subject: str) -> int:
     """What a commit may take in a frame: the command itself, and the events that can come of so long a command."""
     verb = subject.partition(".")[0]
-    if verb in codec.LIST_VERBS or verb in ("cancel_all", "kill"):
+    if verb in codec.LIST_VERBS or verb in ("cancel_all", "kill", "release"):
         return 3 * codec.MAX_LIST_BYTES
     return 4 * codec.MAX_COMMAND_BYTES
 

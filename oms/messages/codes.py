@@ -77,6 +77,10 @@ class Code(StrEnum):
         "The client is not guarded against disconnection, so there is nothing to disarm.",
     )
     NOT_KILLED = "NOT_KILLED", "The scope's own kill switch is not engaged."
+    CANCELS_LEFT = (
+        "CANCELS_LEFT",
+        "Orders of the killed scope are not asked to cancel yet: release it again in a second.",
+    )
     TRANSFER_ROUTE = (
         "TRANSFER_ROUTE",
         "Funds are moved between the MAIN account and another, on an exchange that can do it.",

@@ -324,6 +324,23 @@ def _filled(desk: ControlDesk, words: Words) -> None:
     desk.trade(order_id, words.next(), words.next()[1:])
 
 
+def _appeared(desk: ControlDesk, words: Words) -> None:
+    subject, fields = desk.terms(words)
+    _, exchange, account, market, symbol = subject.split(".")
+    desk.numbers += 1
+    found = {
+        "report": "found",
+        "order_id": f"web{desk.numbers}",
+        "venue_order_id": f"v{desk.numbers}",
+        "symbol": symbol,
+    }
+    told = {**fields, **found}
+    del told["command_id"]
+    before = set(desk.state.orders)
+    desk.done(f"report.{exchange}.{account}.{market}._", {"session": "s1", "reports": [told]})
+    desk.orders += [order_id for order_id in desk.state.orders if order_id not in before]
+
+
 def _gone(desk: ControlDesk, words: Words) -> None:
     desk.told("canceled", desk.order(words), reason="", venue_time=1)
 
@@ -550,6 +567,7 @@ _STEPS: Final[dict[str, Callable[[ControlDesk, Words], None]]] = {
     "bought": _traded("buy"),
     "sold": _traded("sell"),
     "filled": _filled,
+    "appeared": _appeared,
     "gone": _gone,
     "doubt": _doubt,
     "stays": _stays,

@@ -21,6 +21,7 @@ before
     ``sent buy 1 @50000``: an order that the venue has not answered; ``works …``: that it has accepted; ``bought 1 @50000``, ``sold …``: that
     filled at that price, with ``fee 5 USDT``. ``filled 0.5 @50000``, ``gone``, ``doubt`` (the answer is lost), ``stays`` (the venue does not cancel) are
     about the last order, or that of ``#1``. ``amended``, ``cancelled``, ``transferred``, ``killed``, ``released`` are as the verbs below, let through.
+    ``appeared sell 1 @50000``: an order that a person placed at the venue itself is found there.
     ``rejected 2``: so many orders that the venue rejected (``turned-down``: the last one); ``differences 2``: a reconciliation found so many.
     ``mark 50000``, ``leverage 5``, ``liquidation 47500``, ``shows 0`` (the venue holds so much, and we are not told why; ``@50000``: entered at), ``funding -5``,
     ``holds main 5 USDT``, ``valued BNB 500`` (or ``valued BTC by BTCUSDT``, its mark), ``arrived``, ``came-to-nothing`` (of
@@ -1060,6 +1061,16 @@ SCENARIOS: Final[dict[str, str]] = {
         left over           |  | works buy 1 @40000; killed account; stays; wait 2s               | watch                                        | quiet, 1 to cancel         | … it is asked to again, 2 s later
         left over           |  | works buy 1 @40000; killed account; stays; wait 2s               | watch + watch                                | quiet, 1 to cancel + quiet | and not twice at once
         left over           |  | works buy 1 @40000 on sub; killed account; wait 1h               | watch                                        | quiet                      | out of scope nothing is
+        left over           |  | works buy 1 @40000; killed account; stays; wait 1s; filled 0.1 @40000; wait 1s | watch                                        | quiet, 1 to cancel         | 2 s from the venue's refusal, whatever trades meanwhile
+        found               |  | appeared sell 1 @50000                                           | kill account                                 | ok, 1 to cancel            | what a person placed at the venue is cancelled like any order
+        found               |  | bought 1 @50000; killed account; appeared sell 1 @50000          | watch                                        | quiet, 1 to cancel         | what appears there since is found at once, and cancelled
+        found reducing      |  | bought 1 @50000; killed account reducing-allowed; wait 1s; appeared sell 1 @50000; wait 10s | watch                                        | quiet                      | but where reducing is allowed one that reduces stays: people close positions at the venue
+        found reducing      |  | bought 1 @50000; killed account reducing-allowed; wait 1s; appeared sell 1.001 @50000 | watch                                        | quiet, 1 to cancel         | of 1 BTC 1.001 is too much
+        found reducing      |  | bought 1 @50000; killed account reducing-allowed; wait 1s; appeared buy 0.1 @50000 | watch                                        | quiet, 1 to cancel         | and a buy is no way out of it
+        found reducing      |  | bought 1 @50000; killed account reducing-allowed; wait 1s; appeared sell 0.6 @50000; appeared sell 0.6 @50000 | watch                                        | quiet, 1 to cancel         | of two the older one stays, and what is left is 0.4 BTC
+        found reducing      |  | bought 1 @50000; works sell 1 @60000; killed account reducing-allowed; stays; wait 1s; appeared sell 1 @50000 | watch                                        | quiet                      | an order that is to be cancelled, and is not yet, does not count against it
+        found reducing      |  | bought 1 @50000; killed account reducing-allowed; killed global; wait 1s; appeared sell 1 @50000 | watch                                        | quiet, 1 to cancel         | every kill switch has to allow it
+        found reducing      |  | sold 1 @50000; killed account reducing-allowed; wait 1s; appeared buy 1 @50000                                          | watch                                        | quiet                      | as a buy does of what is short
         left over reducing  |  | bought 1 @50000; killed account reducing-allowed; wait 1s; works sell 1 @50000; wait 10s | watch                                        | quiet                      | nor is what was let through since
     """,
     "limits that change": """

@@ -103,3 +103,65 @@ def test_what_may_not_be_sent_yet_is_cancelled_first(monkeypatch: pytest.MonkeyP
     assert decided(desk, "kill", "global")["ok"]
     asked = [order_id for order_id in orders if desk.state.orders[order_id].cancel_requested]
     assert asked == orders[1:]
+
+
+def beyond(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let one commit ask for so many cancels."""
+    monkeypatch.setattr("oms.handlers.kill.MAX_CANCELS", most)
+    monkeypatch.setattr("oms.handlers.risk_check.MAX_CANCELS", most)
+
+
+def asked(desk: Desk) -> list[bool]:
+    """Of each order whether its cancel was asked for."""
+    return [order.cancel_requested is not None for order in desk.state.orders.values()]
+
+
+def test_what_a_kill_left_is_asked_for_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound of a commit nothing waits, whatever has become of the orders since: nobody asked for their cancels."""
+    beyond(monkeypatch, 2)
+    desk = Desk()
+    desk.ask("check_risk._._._._", {})
+    orders = [desk.place(quantity="0.5")["order_id"] for _ in range(5)]
+    for order_id in orders:
+        desk.report("accepted", order_id)
+    assert decided(desk, "kill", "global")["ok"]
+    assert asked(desk) == [True, True, False, False, False]
+    desk.fill(orders[2], "0.1")
+    desk.ask("check_risk._._._._", {})
+    assert asked(desk) == [True, True, True, True, False]
+    desk.ask("check_risk._._._._", {})
+    assert all(asked(desk))
+
+
+def test_a_release_asks_for_what_the_kill_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No order lives on because it was beyond the bound: a release asks for it, and waits for the watch where that is too many."""
+    beyond(monkeypatch, 2)
+    desk = Desk()
+    desk.ask("check_risk._._._._", {})
+    orders = [desk.place(quantity="0.5")["order_id"] for _ in range(6)]
+    for order_id in orders[1:]:
+        desk.report("accepted", order_id)
+    assert decided(desk, "kill", "global")["ok"]
+    error = decided(desk, "release", "global")["error"]
+    assert error["code"] == "CANCELS_LEFT"
+    assert error["message"].startswith("4 orders of global are not asked to cancel yet, 2 are at once")
+    assert asked(desk).count(True) == 2
+    desk.ask("check_risk._._._._", {})
+    assert asked(desk).count(True) == 4
+    assert decided(desk, "release", "global")["ok"]
+    assert all(asked(desk))
+    assert not desk.state.risk.latches
+    check_same(desk.state, desk.replica)
+
+
+def test_a_release_asks_for_nothing_twice() -> None:
+    """What the venue refused to cancel was asked for, and what was placed since is not meant."""
+    desk = Desk()
+    refused = desk.place()["order_id"]
+    desk.report("accepted", refused)
+    assert decided(desk, "kill", "global", allow_reduce_only=True)["ok"]
+    desk.now += 10**9
+    desk.report("cancel_rejected", refused)
+    desk.report("found", "web")
+    assert decided(desk, "release", "global")["ok"]
+    assert asked(desk) == [False, False]
