@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "release": "oms.cli.risk:release",
     "value": "oms.cli.risk:value",
     "accounts": "oms.cli.accounts:accounts",
-    "transfer": "oms.cli.accounts:transfer",
+    "transfer": "oms.cli.transferring:transfer",
     "status": "oms.cli.showing:status",
     "watch": "oms.cli.watching:watch",
     "replay": "replay.cli:replay",

@@ -1,4 +1,4 @@
-"""`oms accounts`, `oms transfer`: the accounts of the desk, their strategies, and funds between them."""
+"""`oms accounts`: the accounts of the desk and their strategies."""
 
 from typing import Final
 
@@ -209,60 +209,3 @@ def assign(
         f"{strategy} taken from {account}" if remove else f"{strategy} trades on {account} with {capital} USD"
     )
     r.say(o.with_client(url, o.ANY, work), as_json, done)
-
-
-@click.command()
-@click.argument("exchange")
-@click.argument("source", metavar="FROM")
-@click.argument("to", metavar="TO")
-@click.argument("asset")
-@click.argument("amount", type=AMOUNT)
-@click.option("--market", default="spot", show_default=True, help="Whose wallet the funds leave.")
-@click.option(
-    "--to-market", default="", metavar="MARKET", help="Whose wallet they reach.  [default: the same]"
-)
-@o.by_option
-@o.reason_option
-@o.id_option
-@o.json_option
-@o.nats_option
-def transfer(
-    exchange: str,
-    source: str,
-    to: str,
-    asset: str,
-    amount: object,
-    market: str,
-    to_market: str,
-    by: str,
-    reason: str,
-    command_id: str | None,
-    as_json: bool,
-    url: str,
-) -> None:
-    """Move funds between the MAIN account and another, on one exchange. AMOUNT is in units of ASSET.
-
-    \b
-    oms transfer binance sub_arb main USDT 25000 --by kim
-    oms transfer bybit sub_arb main USDT 1000 --market futures --by kim
-
-    What leaves MAIN is held against main_floor, what reaches another account against sub_cap (`oms risk`).
-    Prints the transfer's id once the request is durable; `oms watch accounts` shows what the venue makes of it.
-    """
-
-    async def work(oms: OmsClient) -> Result:
-        return await oms.transfer(
-            exchange,
-            source,
-            to,
-            asset,
-            amount,  # type: ignore[arg-type]
-            market=market,
-            to_market=to_market,
-            by=by,
-            reason=reason,
-            command_id=command_id,
-        )
-
-    result = o.with_client(url, o.ANY, work)
-    r.say(result, as_json, f"{result.transfer_id} {amount} {asset} from {source} to {to} requested")

@@ -18,6 +18,7 @@ from rich.text import Text
 from oms.client.asking import Result
 from oms.client.commands import plain
 from oms.messages import queries as q
+from oms.messages.public import TransferChanged
 
 WIDEST: Final = 1_000
 """Columns of text that a table may take; it is never cut to the terminal, so that ids can be copied."""
@@ -140,6 +141,20 @@ def latch_text(latch: q.LatchRow) -> str:
     reason = f": {latch.reason}" if latch.reason else ""
     through = "; what reduces a position is let through" if latch.allow_reduce_only else ""
     return f"engaged {time_text(latch.at)}, {who}{reason}{through}"
+
+
+def transfer_text(event: TransferChanged) -> str:
+    """A transfer as it is after an event, in a line."""
+    wallets = (event.source_wallet, event.target_wallet)
+    source, target = (
+        (event.source, event.target)
+        if wallets[0] == wallets[1]
+        else (f"{event.source} {wallets[0]}", f"{event.target} {wallets[1]}")
+    )
+    status = event.status.upper().replace("_", " ")
+    amount = f"{decimal_text(event.amount)} {event.asset}"
+    what = f"{event.transfer_id} {status} {amount} {source} → {target}"
+    return f"{what}: {event.note}" if event.note else what
 
 
 def _side(row: Any) -> str:

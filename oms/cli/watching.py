@@ -9,12 +9,20 @@ from rich.text import Text
 
 from oms.cli import options as o
 from oms.cli.exits import Exit
-from oms.cli.render import STATUS_STYLES, decimal_text, print_json, time_text
+from oms.cli.render import STATUS_STYLES, decimal_text, print_json, time_text, transfer_text
 from oms.client import OmsClient, OmsEventsLost, PublicEvent
 from oms.messages import public as p
 from oms.messages.controls import Level
+from oms.messages.enums import TransferStatus
 
 _LEVELS: Final = {Level.CLEAR: "dim", Level.NEAR: "yellow", Level.BREACHED: "bold red"}
+
+_TRANSFERS: Final = {
+    TransferStatus.REQUESTED: "dim",
+    TransferStatus.IN_DOUBT: "yellow",
+    TransferStatus.COMPLETED: "green",
+    TransferStatus.REJECTED: "bold red",
+}
 
 
 @click.command()
@@ -96,6 +104,10 @@ def _line(event: PublicEvent) -> tuple[str, str]:
         return f"position  {event.account} {event.symbol}  {d(event.quantity)}  {earned}", ""
     if isinstance(event, p.BalanceChanged):
         amounts = "  ".join(f"{row.asset} {d(row.total)} (locked {d(row.locked)})" for row in event.balances)
+        if isinstance(event, p.TransferChanged):
+            return f"transfer  {event.account} {transfer_text(event)}  {amounts}".rstrip(), _TRANSFERS[
+                event.status
+            ]
         return f"balance   {event.account}  {amounts}", "dim"
     if isinstance(event, p.AccountReconciled):
         found = len(event.differences) + event.more
@@ -109,8 +121,17 @@ def _line(event: PublicEvent) -> tuple[str, str]:
     if isinstance(event, p.ClientGuarded):
         return f"client    {event.account} {event.client}  {_guarded(event)}", "yellow"
     if isinstance(event, p.AccountKnown):
-        return f"account   {event.account} registered as {event.kind}", "yellow"
+        return f"account   {event.account} {_known(event)}", "yellow"
     return _of_risk(event)
+
+
+def _known(event: p.AccountKnown) -> str:
+    if event.event == "AccountRegistered":
+        return f"registered as {event.kind}"
+    who = f" by {event.by}" if event.by else ""
+    reason = f": {event.reason}" if event.reason else ""
+    what = f"is called {event.name}" if event.event == "AccountRenamed" else f"is {event.status}"
+    return f"{what}{who}{reason}"
 
 
 def _of_risk(
