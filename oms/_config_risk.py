@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oms import _config_values as v
 from oms._config_values import ConfigError
+from oms.aggregates.risk.causes import check_causes
 from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, check_said, check_together
 from oms.messages.codes import Refused
 from oms.messages.scopes import Scope, ScopeKind, parse_scope
@@ -51,6 +52,7 @@ def limits(value: object, place: str) -> Limits:
         found.setdefault(scope, {}).update(said)
     for scope, together in found.items():
         _held(v.below(place, scope), check_together, scope, together)
+        _held(v.below(place, scope), check_causes, scope, found, {})
     return {scope: said for scope, said in found.items() if said}
 
 

@@ -327,6 +327,13 @@ REFUSALS = [
         "risk.limits.global: global: max_order_value of 50001 is above max_position of 50000",
     ),
     (
+        _LIMIT % "'exchange:*': {kill_on: max_rejects}",
+        (
+            "risk.limits.exchange:*: exchange:*: kill_on names max_rejects, and exchange:* says nothing of it, so that it would"
+            " never trip: set max_rejects for exchange:* as well, to off if nothing shall"
+        ),
+    ),
+    (
         _LIMIT % "everywhere: {restricted: on}",
         (
             "risk.limits.everywhere: a scope is global, exchange:NAME, account:NAME, strategy:NAME or"

@@ -6,6 +6,7 @@ from typing import Final
 
 from oms.aggregates.money import is_amount
 from oms.aggregates.partition import Partition
+from oms.aggregates.risk.causes import check_causes
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL, check_said, check_together, parse, unknown
 from oms.handlers import strategies
 from oms.handlers.accounts import check_person
@@ -86,7 +87,9 @@ def decide_set_limits(state: Partition, subject: Subject, command: k.SetLimits, 
     if scope not in known and len(known) >= MAX_LIMITED:
         raise Refused(Code.LIMIT_SCOPE, f"{MAX_LIMITED:,} scopes have or had limits already")
     after = {name: value for name, value in before.items() if name not in command.clear}
-    check_together(scope, {**after, **command.limits})
+    after.update(command.limits)
+    check_together(scope, after)
+    check_causes(scope, {**known, scope: after}, known)
     return [
         k.LimitsSet(
             scope=scope,
@@ -148,6 +151,9 @@ def decide_override(state: Partition, subject: Subject, command: k.OverrideLimit
         if running is not None:
             said[name] = running
     check_together(scope, {**said, **command.limits})
+    # Against what scopes say themselves: another override may end before this one.
+    lasting = state.risk.limits.said
+    check_causes(scope, {**lasting, scope: {**lasting.get(scope, {}), **command.limits}}, lasting)
     return [
         k.LimitsOverridden(
             scope=scope,

@@ -17,6 +17,7 @@ from oms import _config_values as v
 from oms._config_values import ConfigError
 from oms._config_yaml import parse_yaml
 from oms.aggregates.partition import Partition
+from oms.aggregates.risk.causes import check_causes
 from oms.aggregates.risk.controls import check_together
 from oms.config import StrategyConfig
 from oms.messages.codes import Refused
@@ -76,7 +77,10 @@ def check_file(file: OtherLimits, state: Partition) -> None:
         if scope.kind is ScopeKind.INSTRUMENT and not scope.is_each and scope.name not in instruments:
             raise ConfigError(place, "is not listed: must be exchange.market.symbol of the history")
         try:
-            check_together(text, {**state.risk.limits.said.get(text, {}), **said})
+            known = state.risk.limits.said
+            together = {**known.get(text, {}), **said}
+            check_together(text, together)
+            check_causes(text, {**known, text: together}, known)
         except Refused as refused:
             raise ConfigError(place, refused.message) from None
     for asset, value in file.valuations.items():

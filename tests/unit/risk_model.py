@@ -438,6 +438,22 @@ class Model:
                 return text
         return None
 
+    def mute(self, said: dict[str, dict[str, str]]) -> set[tuple[str, str]]:
+        """What would never trip: (scope, control) where ``kill_on`` names what neither the scope nor its kind says anything of."""
+        found = set()
+        for scope in said:
+            both = {**said.get(f"{scope.partition(':')[0]}:*", {}), **said[scope]}
+            for cause in both.get("kill_on", "off").split(","):
+                # Of the age of marks the global scope's word holds where there is no other.
+                if cause not in ("off", "max_price_age", *both):
+                    found.add((scope, cause))
+        return found
+
+    def mutes(self, scope: str, limits: dict[str, str], *clear: str) -> bool:
+        """Whether a statement would leave something that never trips, and did before."""
+        own = {name: value for name, value in self.said[scope].items() if name not in clear}
+        return bool(self.mute({**self.said, scope: {**own, **limits}}) - self.mute(self.said))
+
     def limits(
         self, scopes: Iterator[str] | tuple[str, ...], control: str, now: int
     ) -> list[tuple[str, str]]:

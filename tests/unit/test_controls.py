@@ -91,6 +91,55 @@ def test_bad_limits_are_refused(fields: dict[str, Any], code: str) -> None:
     assert desk.digest() == before
 
 
+@pytest.mark.parametrize("verb", ["set_limits", "override_limits"])
+@pytest.mark.parametrize(
+    "limits, names",
+    [
+        ({"kill_on": "max_daily_loss"}, "max_daily_loss"),
+        ({"kill_on": "max_daily_loss,max_rejects", "max_rejects": "5"}, "max_daily_loss"),
+        ({"kill_on": "max_daily_loss", "max_daily_loss": "500"}, ""),
+        ({"kill_on": "max_daily_loss", "max_daily_loss": "off"}, ""),
+        # Of the age of marks the global scope's word holds.
+        ({"kill_on": "max_price_age"}, ""),
+        ({"kill_on": "max_differences"}, "max_differences"),
+        ({"kill_on": "off"}, ""),
+    ],
+)
+def test_what_kills_has_to_be_limited(verb: str, limits: dict[str, str], names: str) -> None:
+    """A kill_on that names what nobody says anything of for the scope would never trip, and nobody would know."""
+    desk = known(Desk())
+    more = {"until": desk.now + SECOND} if verb == "override_limits" else {}
+    reply = scoped(desk, verb, "instrument:binance.spot.BTCUSDT", limits=limits, **more)
+    if not names:
+        assert reply["ok"], reply
+        return
+    assert reply["error"]["code"] == "LIMIT_CONTRADICTION"
+    assert f"kill_on names {names}, " in reply["error"]["message"]
+    said = {**limits, names: "off"}
+    again = scoped(desk, verb, "instrument:binance.spot.BTCUSDT", limits=said, **more)
+    # What cannot be said of an instrument cannot be added.
+    assert again["ok"] is (names != "max_differences")
+
+
+def test_what_kills_stays_limited() -> None:
+    """A limit that a kill_on counts on is not cleared, neither of the scope nor of all of its kind; what never tripped can be."""
+    desk = known(Desk())
+    each, one = "exchange:*", "exchange:binance"
+    assert scoped(desk, "set_limits", each, limits={"max_daily_loss": "500"})["ok"]
+    assert scoped(desk, "set_limits", one, limits={"kill_on": "max_daily_loss"})["ok"]
+    refused = scoped(desk, "set_limits", each, clear=["max_daily_loss"])["error"]
+    assert refused["code"] == "LIMIT_CONTRADICTION"
+    assert refused["message"].startswith("exchange:binance: kill_on names max_daily_loss, and ")
+    assert "set max_daily_loss for exchange:binance as well, to off if nothing shall" in refused["message"]
+    assert scoped(desk, "set_limits", one, limits={"max_daily_loss": "400"})["ok"]
+    assert scoped(desk, "set_limits", each, clear=["max_daily_loss"])["ok"]
+    assert scoped(desk, "set_limits", one, clear=["max_daily_loss"])["error"]["code"] == "LIMIT_CONTRADICTION"
+    # A journal may hold such a statement from before: it stands in the way of nothing else.
+    del desk.state.risk.limits.said[one]["max_daily_loss"]
+    assert scoped(desk, "set_limits", one, limits={"max_order_value": "5"})["ok"]
+    assert scoped(desk, "set_limits", one, clear=["kill_on"])["ok"]
+
+
 def test_a_refusal_names_what_may_be_meant() -> None:
     """A control written wrongly is answered with the nearest one, a release of the wrong scope with what is engaged."""
     desk = known(Desk())

@@ -660,9 +660,16 @@ class Machine(RuleBasedStateMachine):
             if scope not in OF_SOME.get(name, SCOPES):
                 scope = "global"
             values = {name: [*VALUES[name], "off"][value % (len(VALUES[name]) + 1)]}
+            if name == "kill_on" and value % 3:
+                # What it names has to be limited, with which it is said in one.
+                said = self.model.said[scope]
+                causes = [each for each in values[name].split(",") if each in VALUES and each not in said]
+                values |= {each: VALUES[each][-1] for each in causes if scope in OF_SOME.get(each, SCOPES)}
             more = {"until": self.desk.now + seconds * SECOND} if verb == "override" else {}
+            mutes = self.model.mutes(scope, values)
             reply = self.limits("set_limits" if verb == "set" else "override_limits", scope, values, **more)
             assert reply["ok"] or reply["error"]["code"] == NOT_SAID, reply
+            assert not (reply["ok"] and mutes), reply
             return
         if verb == "clear":
             own = [(s, name) for s, said in self.model.said.items() for name in said if s in SCOPES[1:]]
@@ -672,7 +679,8 @@ class Machine(RuleBasedStateMachine):
             scope, name = own[control % len(own)]
             fields = {"clear": [name]} if verb == "clear" else {"controls": [name]}
             asked = "set_limits" if verb == "clear" else "end_override"
-            assert self.by_ann(f"{asked}.{tokens(scope)}", scope=scope, **fields)["ok"]
+            mutes = verb == "clear" and self.model.mutes(scope, {}, name)
+            assert self.by_ann(f"{asked}.{tokens(scope)}", scope=scope, **fields)["ok"] is not mutes
 
     @rule(
         scope=st.sampled_from(KILLABLE), reducing=st.sampled_from([True, True, False]), release=st.booleans()

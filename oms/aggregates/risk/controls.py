@@ -281,7 +281,7 @@ _TABLE: Final = (
         ),
         code=Code.KILL_SWITCH,
         source="RTS 6 Art. 12, 15(3)",
-        meaning="Controls whose breach in the scope engages the scope's kill switch. Stale marks (max_price_age) count where the scope has live orders or holds a position.",
+        meaning="Controls whose breach in the scope engages the scope's kill switch; each has to be limited in the scope or for all of its kind. Stale marks (max_price_age) count where the scope has live orders or holds a position.",
     ),
     Control(
         name="kill_reduce_only",
