@@ -449,6 +449,10 @@ def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
     state._remember_retired(event.order_id, event.strategy)
 
 
+def _order_amend_denied(state: Partition, event: e.OrderAmendDenied, at: int) -> None:
+    """Changes nothing: it was never sent, and the order is what it was."""
+
+
 def _order_adopted(state: Partition, event: e.OrderAdopted, at: int) -> None:
     instrument = state.instruments[event.exchange, event.market, event.symbol]
     price = event.reserve_price
@@ -682,6 +686,7 @@ _EVOLVE: Final[dict[type, Any]] = {
     d.TransferInDoubt: transfer.transfer_in_doubt,
     d.TransferCompleted: transfer.transfer_completed,
     d.TransferRejected: transfer.transfer_rejected,
+    d.TransferDenied: transfer.transfer_denied,
     e.VenueDeclared: _venue_declared,
     e.InstrumentListed: _instrument_listed,
     e.SessionOpened: _session_opened,
@@ -711,6 +716,7 @@ _EVOLVE: Final[dict[type, Any]] = {
     e.OrderAmendRequested: Partition._ask,
     e.OrderAmended: Partition._change,
     e.OrderAmendRejected: Partition._change,
+    e.OrderAmendDenied: _order_amend_denied,
     e.OrderRestated: Partition._change,
     e.OrderInDoubt: Partition._change,
     e.OrderDoubtResolved: Partition._change,

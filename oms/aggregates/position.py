@@ -220,7 +220,7 @@ def adopt(
         entry: the venue's average for all of it; None where it shows none.
     """
     held, size = position.quantity, instrument.contract_size
-    own = abs(share(position.cost, ONE, held * size)) if held else ZERO
+    own = _unit(position.cost, held * size) if held else ZERO
     closes = bool(held) and (held > 0) != (quantity - held > 0)
     opens = bool(quantity) and (not held or (held > 0) != (quantity > 0))
     if opens:
@@ -237,5 +237,9 @@ def adopt(
         return Adoption(None, entry or own, stated, ZERO)
     marked = position.cost + joined * mark
     if entry is not None and stated > marked:
-        return Adoption(share(stated - position.cost, ONE, joined), entry, stated, ZERO)
-    return Adoption(mark, abs(share(marked, ONE, quantity * size)), marked, ZERO)
+        return Adoption(_unit(stated - position.cost, joined), entry, stated, ZERO)
+    return Adoption(mark, _unit(marked, quantity * size), marked, ZERO)
+
+
+def _unit(cost: Decimal, size: Decimal) -> Decimal:
+    return fewest_places(share(cost, ONE, size))

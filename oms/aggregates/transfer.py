@@ -5,7 +5,8 @@ the venue has moved it, it leaves the one total and is in the other, by one even
 either wallet, is not taken over while that is under way, nor when it was read before it ended
 (:meth:`oms.aggregates.account.Wallet.comparable`): so nothing is counted twice or lost, in whatever order things are told.
 
-Events: ``TransferRequested``, ``TransferInDoubt``, ``TransferCompleted``, ``TransferRejected``.
+Events: ``TransferRequested``, ``TransferInDoubt``, ``TransferCompleted``, ``TransferRejected``; and ``TransferDenied``, of
+one that never was.
 """
 
 import re
@@ -195,6 +196,10 @@ def transfer_completed(state: "Partition", event: d.TransferCompleted, at: int) 
     state.transfers_done += 1
     state.wallets[transfer.source_key].transferred(transfer.asset, -transfer.amount, state.transfers_done)
     state.wallets[transfer.target_key].transferred(transfer.asset, transfer.amount, state.transfers_done)
+
+
+def transfer_denied(state: "Partition", event: d.TransferDenied, at: int) -> None:
+    """Changes nothing: there is no such transfer."""
 
 
 def transfer_rejected(state: "Partition", event: d.TransferRejected, at: int) -> None:

@@ -16,7 +16,7 @@ from oms.aggregates.transfer import is_transfer_id
 from oms.messages import events as e
 from oms.messages.codes import Code
 from oms.messages.controls import KillSwitchEngaged
-from oms.messages.desk import TransferRequested
+from oms.messages.desk import TransferDenied, TransferRequested
 from oms.messages.enums import OrderStatus
 from oms.messages.frames import Commit
 from oms.messages.replies import Done, ErrorBody, Failed
@@ -54,6 +54,8 @@ def outcome(commit: Commit, sequence: int) -> Remembered:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_NEW
     elif kind is e.OrderDenied:
         found.order_id, found.status = event.order_id, OrderStatus.DENIED
+        found.code, found.message = event.code, event.message
+    elif kind is e.OrderAmendDenied or kind is TransferDenied:
         found.code, found.message = event.code, event.message
     elif kind is e.OrderAmendRequested:
         found.order_id, found.status = event.order_id, OrderStatus.PENDING_REPLACE

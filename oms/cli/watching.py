@@ -88,7 +88,8 @@ def _line(event: PublicEvent) -> tuple[str, str]:
         terms = f"{event.side} {d(event.quantity)} {event.symbol} @ {price}"
         doubt = " IN DOUBT" if event.in_doubt else ""
         reason = f"  ({event.reason})" if event.reason else ""
-        became = f"{event.status}{doubt}  filled {d(event.filled)}{reason}"
+        denied = f"  amend denied, {event.denied}" if event.denied else ""
+        became = f"{event.status}{doubt}  filled {d(event.filled)}{reason}{denied}"
         return f"order     {event.account} {event.order_id}  {terms}  {became}", STATUS_STYLES.get(
             event.status, ""
         )
@@ -109,6 +110,9 @@ def _line(event: PublicEvent) -> tuple[str, str]:
                 event.status
             ]
         return f"balance   {event.account}  {amounts}", "dim"
+    if isinstance(event, p.TransferStopped):
+        moved = f"{d(event.amount)} {event.asset} to {event.target}"
+        return f"transfer  {event.account}  {moved} denied, {event.code}: {event.message}", "yellow"
     if isinstance(event, p.AccountReconciled):
         found = len(event.differences) + event.more
         return (

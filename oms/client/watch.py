@@ -26,6 +26,7 @@ PublicEvent = (
     | p.AccountKnown
     | p.ClientGuarded
     | p.TransferChanged
+    | p.TransferStopped
     | p.LimitsChanged
     | p.LimitReached
     | p.KillSwitchChanged
@@ -55,6 +56,7 @@ _ACCOUNTS: Final[dict[str, Callable[[bytes], PublicEvent]]] = {
         ("TransferRequested", "TransferInDoubt", "TransferCompleted", "TransferRejected"),
         msgspec.json.Decoder(p.TransferChanged).decode,
     ),
+    "TransferDenied": msgspec.json.Decoder(p.TransferStopped).decode,
     "SessionOpened": msgspec.json.Decoder(p.SessionChanged).decode,
     "SessionClosed": msgspec.json.Decoder(p.SessionChanged).decode,
     "DisconnectGuardSet": msgspec.json.Decoder(p.ClientGuarded).decode,

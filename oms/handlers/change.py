@@ -15,7 +15,7 @@ from oms.handlers.target import check_listed, check_trading, covers, find_order
 from oms.messages.codes import Code, Refused
 from oms.messages.commands import AmendOrder, CancelAll, CancelOrder
 from oms.messages.enums import CancelReason, Side
-from oms.messages.events import CancelAllRequested, Event, OrderAmendRequested
+from oms.messages.events import CancelAllRequested, Event, OrderAmendDenied, OrderAmendRequested
 from oms.messages.subjects import Subject
 from oms.messages.venues import Feature
 
@@ -64,14 +64,40 @@ def decide_cancel_all(state: Partition, subject: Subject, command: CancelAll) ->
 
 
 def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: int) -> list[Event]:
-    """Ask the venue for other terms, held against the instrument and the funds as a new order would be.
+    """Decide an amend, held against the instrument and the funds as a new order would be: ``OrderAmendRequested``, or
+    ``OrderAmendDenied`` when a control stands against it.
 
     Raises:
-        Refused: ORDER_UNKNOWN, ORDER_FINISHED, ORDER_PENDING, AMEND_BELOW_FILLED, AMEND_NO_CHANGE, NOT_POSITIVE,
-            TICK_SIZE, STEP_SIZE, QUANTITY_…, NOTIONAL_…, NO_REFERENCE_PRICE, INSUFFICIENT_FUNDS, REDUCE_ONLY, NOT_SUPPORTED,
-            VENUE_DOWN.
+        Refused: ORDER_UNKNOWN, ORDER_FINISHED, ORDER_PENDING, SUBJECT_MISMATCH, AMEND_BELOW_FILLED, AMEND_NO_CHANGE,
+            NOT_POSITIVE: the command makes no sense, or not for this order now, and leaves no trace.
     """
     order = find_order(state, subject, command, command.order_id)
+    for name, amount in (("quantity", command.quantity), ("price", command.price)):
+        if amount is not None and amount <= 0:
+            raise Refused(Code.NOT_POSITIVE, f"{name} must be above zero, was {amount:f}")
+    try:
+        return [_check_amend(state, order, command, now)]
+    except Refused as refused:
+        if refused.code in _OF_THE_ORDER:
+            raise
+        return [
+            OrderAmendDenied(
+                order_id=order.order_id,
+                quantity=command.quantity,
+                price=command.price,
+                code=refused.code,
+                message=refused.message,
+            )
+        ]
+
+
+_OF_THE_ORDER: Final = frozenset(
+    {Code.ORDER_FINISHED, Code.ORDER_PENDING, Code.AMEND_BELOW_FILLED, Code.AMEND_NO_CHANGE}
+)
+"""Codes of what no control of ours denies: the order itself does not take such an amend."""
+
+
+def _check_amend(state: Partition, order: Order, command: AmendOrder, now: int) -> OrderAmendRequested:
     check_trading(state, order.account)
     place = (order.exchange, order.account, order.market, order.symbol)
     gate = state.risk.gate(state, place, order.strategy, now)
@@ -81,12 +107,8 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: i
     gate.check_open(order.side, more, order.reduce_only)
     instrument = state.instruments[order.exchange, order.market, order.symbol]
     if quantity is not None:
-        if quantity <= 0:
-            raise Refused(Code.NOT_POSITIVE, f"quantity must be above zero, was {quantity:f}")
         quantity = instrument.check_quantity(quantity)
     if price is not None:
-        if price <= 0:
-            raise Refused(Code.NOT_POSITIVE, f"price must be above zero, was {price:f}")
         price = instrument.check_price("price", price)
     declared = state.venues.get((order.exchange, order.market))
     if declared is not None:
@@ -112,7 +134,7 @@ def decide_amend(state: Partition, subject: Subject, command: AmendOrder, now: i
     needs = (event.quantity - order.cumulative) * unit - order.reserved
     state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)
     check_amend_crosses(state, gate.self_trade, order, event.price)
-    return [event]
+    return event
 
 
 def _unit_off_spot(

@@ -17,12 +17,11 @@ from oms.messages.venues import Feature
 
 
 def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds, now: int) -> list[Event]:
-    """Decide a transfer: ``TransferRequested``, which locks the amount.
+    """Decide a transfer: ``TransferRequested``, which locks the amount, or ``TransferDenied`` when a control stands against it.
 
     Raises:
         Refused: PERSON_REQUIRED, SUBJECT_INVALID, INVALID_DECIMAL, NOT_POSITIVE, TRANSFER_ROUTE, ACCOUNT_UNKNOWN,
-            ACCOUNT_CLOSED, NOT_SUPPORTED, VENUE_DOWN, INSUFFICIENT_FUNDS, MAIN_FLOOR, SUB_CAP, NO_VALUATION, STALE_PRICE,
-            NO_REFERENCE_PRICE, LIMIT_MISSING, OVERLOADED.
+            ACCOUNT_CLOSED, NOT_SUPPORTED, OVERLOADED: the command makes no sense, or not now, and leaves no trace.
     """
     check_person(command.by)
     if ANY in (subject.exchange, subject.market) or subject.symbol != ANY:
@@ -36,17 +35,34 @@ def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds
     main_market = _check_route(state, subject, command.to, to_market)
     exchange, account = subject.exchange, subject.account
     main = account if state.accounts[account].kind is AccountKind.MAIN else command.to
-    session_market = _session_market(state, exchange, main, main_market)
     if len(state.transfers_under_way) >= MAX_UNDER_WAY:
         raise Refused(
             Code.OVERLOADED, f"{MAX_UNDER_WAY:,} transfers wait for their venues: ask again in a while"
         )
-    state.funds_seen((exchange, account, subject.market)).check_funds(command.asset, command.amount)
+    try:
+        session_market = _session_market(state, exchange, main, main_market)
+        state.funds_seen((exchange, account, subject.market)).check_funds(command.asset, command.amount)
+        if main == account:
+            check_cap(state, command.to, command.asset, command.amount, now)
+            check_floor(state, main, command.asset, command.amount, now)
+    except Refused as refused:
+        return [
+            d.TransferDenied(
+                exchange=exchange,
+                account=account,
+                market=subject.market,
+                to=command.to,
+                to_market=to_market,
+                asset=command.asset,
+                amount=command.amount,
+                code=refused.code,
+                message=refused.message,
+                by=command.by,
+                reason=command.reason,
+            )
+        ]
     rate = state.risk.rate(command.asset)
     value = ZERO if rate is None else command.amount * rate
-    if main == account:
-        check_cap(state, command.to, command.asset, command.amount, now)
-        check_floor(state, main, command.asset, command.amount, now)
     return [
         d.TransferRequested(
             transfer_id=state.transfer_id(),

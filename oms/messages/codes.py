@@ -86,8 +86,6 @@ class Code(StrEnum):
         "Funds are moved between the MAIN account and another, on an exchange that can do it.",
     )
     TRANSFER_UNKNOWN = "TRANSFER_UNKNOWN", "No such transfer is under way."
-    MAIN_FLOOR = "MAIN_FLOOR", "The transfer would leave the MAIN account with less than it has to keep."
-    SUB_CAP = "SUB_CAP", "The transfer would give a sub-account more than it may hold."
     VALUATION_INVALID = (
         "VALUATION_INVALID",
         "An asset is valued by a positive rate, or by an instrument that prices it in an asset with a fixed rate.",
@@ -104,7 +102,7 @@ class Code(StrEnum):
         "AMEND_NO_CHANGE",
         "The amend changes neither quantity nor price, or the type has no price.",
     )
-    # Our own controls. An order denied by one of these is recorded as OrderDenied.
+    # Our own controls. What is denied by one of these is recorded: OrderDenied, OrderAmendDenied, TransferDenied.
     INSTRUMENT_HALTED = "INSTRUMENT_HALTED", "The venue does not trade this instrument now."
     TICK_SIZE = "TICK_SIZE", "A price is not a multiple of the instrument's tick."
     STEP_SIZE = "STEP_SIZE", "The quantity is not a multiple of the instrument's step."
@@ -121,7 +119,7 @@ class Code(StrEnum):
     EXPIRES_AT_PAST = "EXPIRES_AT_PAST", "expires_at is not in the future."
     NOT_SUPPORTED = "NOT_SUPPORTED", "The venue cannot do this; see what it declares in the page of venues."
     VENUE_DOWN = "VENUE_DOWN", "No connector session is ready for the account on that exchange and market."
-    # Risk controls. An order denied by one of these is recorded as OrderDenied.
+    # Risk controls. What is denied by one of these is recorded likewise.
     KILL_SWITCH = (
         "KILL_SWITCH",
         "A kill switch that covers the order is engaged, until a named person releases it.",
@@ -181,6 +179,8 @@ class Code(StrEnum):
         "The mark is nearer to the liquidation price than the limit allows.",
     )
     SELF_TRADE = "SELF_TRADE", "The order would trade with one of ours."
+    MAIN_FLOOR = "MAIN_FLOOR", "The transfer would leave the MAIN account with less than it has to keep."
+    SUB_CAP = "SUB_CAP", "The transfer would give a sub-account more than it may hold."
     # Connectors and queries.
     SESSION_STALE = (
         "SESSION_STALE",

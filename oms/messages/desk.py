@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from oms.messages.base import ClientCommand, Command, EventBase, Label, Nanoseconds, Person, Text, Token
+from oms.messages.codes import Code
 
 AccountName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -204,6 +205,22 @@ class TransferInDoubt(EventBase, frozen=True, kw_only=True, tag="TransferInDoubt
 
     transfer_id: str
     reason: str
+
+
+class TransferDenied(EventBase, frozen=True, kw_only=True, tag="TransferDenied.1"):
+    """A control of ours stood against a transfer; it was never sent, and nothing is held for it."""
+
+    exchange: str
+    account: str
+    market: str
+    to: str
+    to_market: str
+    asset: str
+    amount: Decimal
+    code: Code
+    message: str
+    by: str
+    reason: str = ""
 
 
 class DisconnectGuardSet(EventBase, frozen=True, kw_only=True, tag="DisconnectGuardSet.1"):

@@ -441,6 +441,19 @@ class OrderAmendRejected(EventBase, frozen=True, kw_only=True, tag="OrderAmendRe
     venue_time: int
 
 
+class OrderAmendDenied(EventBase, frozen=True, kw_only=True, tag="OrderAmendDenied.1"):
+    """A control of ours stood against an amend; it was never sent, and the order is what it was.
+
+    ``quantity``, ``price``: as asked for; None for as it is.
+    """
+
+    order_id: str
+    quantity: Decimal | None
+    price: Decimal | None
+    code: Code
+    message: str
+
+
 class OrderRestated(EventBase, frozen=True, kw_only=True, tag="OrderRestated.1"):
     """The venue order has this total quantity and price, which we did not ask for."""
 
@@ -500,6 +513,7 @@ Event = (
     | OrderAmendRequested
     | OrderAmended
     | OrderAmendRejected
+    | OrderAmendDenied
     | OrderRestated
     | OrderInDoubt
     | OrderDoubtResolved
@@ -521,6 +535,7 @@ Event = (
     | d.TransferCompleted
     | d.TransferRejected
     | d.TransferInDoubt
+    | d.TransferDenied
     | d.DisconnectGuardSet
     | d.ClientDisconnected
 )

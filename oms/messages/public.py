@@ -12,7 +12,8 @@ ACCOUNTS   ``accounts.{exchange}.{account}.{wallet}._``        :class:`BalanceCh
 ACCOUNTS   ``accounts.{exchange}.{account}.{market}._``        :class:`SessionChanged`, :class:`AccountReconciled`,
                                                                :class:`AccountKnown`, :class:`ClientGuarded` (exchange
                                                                and market ``_``)
-ACCOUNTS   ``accounts.{exchange}.{account}.{wallet}._``        :class:`TransferChanged`, for the source and for the target
+ACCOUNTS   ``accounts.{exchange}.{account}.{wallet}._``        :class:`TransferChanged`, for the source and for the target;
+                                                               :class:`TransferStopped`, for the source
 RISK       ``risk.{exchange}.{account}.{market}.{symbol}``     :class:`LimitsChanged`, :class:`LimitReached`,
                                                                :class:`KillSwitchChanged`, :class:`TradingDayBegan`,
                                                                :class:`AssetValued`; tokens as the scope's
@@ -31,6 +32,7 @@ from typing import Final
 
 import msgspec
 
+from oms.messages.codes import Code
 from oms.messages.commands import Difference
 from oms.messages.controls import Level
 from oms.messages.enums import AccountKind, AccountStatus, TransferStatus
@@ -53,11 +55,12 @@ class _Public(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderChanged(OrderRow, frozen=True, kw_only=True):
-    """An order as it is after the event."""
+    """An order as it is after the event. ``denied``: why a control stood against an amend of it (``OrderAmendDenied``)."""
 
     event: str
     sequence: int
     at: int
+    denied: str = ""
 
 
 class TradeHappened(TradeRow, frozen=True, kw_only=True):
@@ -147,6 +150,25 @@ class TransferChanged(BalanceChanged, frozen=True, kw_only=True):
     reason: str
     venue_transfer_id: str = ""
     note: str = ""
+
+
+class TransferStopped(_Public, frozen=True, kw_only=True):
+    """A control of ours stood against a transfer (``TransferDenied``), told to the account that it would have left.
+
+    ``target``, ``target_wallet``: where it would have gone. ``code``, ``message``: what stood against it.
+    """
+
+    exchange: str
+    account: str
+    wallet: str
+    target: str
+    target_wallet: str
+    asset: str
+    amount: Decimal
+    code: Code
+    message: str
+    by: str
+    reason: str
 
 
 class ClientGuarded(_Public, frozen=True, kw_only=True):

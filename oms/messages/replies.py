@@ -49,7 +49,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The command was not done. ``order_id`` and ``sequence`` when the refusal is recorded (``OrderDenied``)."""
+    """The command was not done. ``sequence`` when the refusal is recorded, with the ``order_id`` of an ``OrderDenied``."""
 
     ok: bool = False
     command_id: str | None

@@ -31,6 +31,7 @@ NO_ORDER_AND_NO_TRADE: Final = frozenset(
         d.TransferCompleted,
         d.TransferRejected,
         d.TransferInDoubt,
+        d.TransferDenied,
         e.VenueDeclared,
         e.InstrumentListed,
         e.SessionOpened,

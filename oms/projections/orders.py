@@ -208,4 +208,8 @@ RULES: Final[dict[type, Any]] = {
     e.OrderReleased: Orders._changed,
 }
 
-IGNORED: Final = NO_ORDER_AND_NO_TRADE | {e.FundingPaid, e.PositionAdjusted}
+IGNORED: Final = NO_ORDER_AND_NO_TRADE | {
+    e.FundingPaid,
+    e.PositionAdjusted,
+    e.OrderAmendDenied,  # leaves the order as it is
+}

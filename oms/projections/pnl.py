@@ -178,6 +178,7 @@ IGNORED: Final = NO_ORDER_AND_NO_TRADE | {
     e.OrderAmendRequested,
     e.OrderAmended,
     e.OrderAmendRejected,
+    e.OrderAmendDenied,
     e.OrderRestated,
     e.OrderInDoubt,
     e.OrderDoubtResolved,

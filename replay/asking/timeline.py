@@ -14,6 +14,7 @@ import msgspec
 
 from oms.journal.reader import StoredFrame
 from oms.messages import controls as k
+from oms.messages import desk as d
 from oms.messages import events as e
 from oms.messages.frames import Commit
 from oms.messages.scopes import Scope, ScopeKind, parse_scope
@@ -151,7 +152,10 @@ class Timeline:
 
     def _of_transfer(self, event: Any) -> dict[str, Any]:
         """Where a transfer concerns the account: it leaves one and reaches another, and is told to both."""
-        transfer = self.history.partition.transfers.get(getattr(event, "transfer_id", ""))
+        transfers = self.history.partition.transfers
+        transfer = (
+            event if isinstance(event, d.TransferDenied) else transfers.get(getattr(event, "transfer_id", ""))
+        )
         if transfer is None:
             return {}
         if self.filters.account == transfer.to:

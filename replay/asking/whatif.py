@@ -123,7 +123,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         limits: what the file says.
         denied: orders and amends that were let through and would have been denied. ``denied_by``: by code. ``denials``: the
             first :data:`MAX_TOLD` of them.
-        passed: orders that were denied and would have been let through. ``passed_by``: by the code they were denied with.
+        passed: orders and amends that were denied and would have been let through. ``passed_by``: by the code they were denied with.
             ``passes``: the first :data:`MAX_TOLD` of them.
         kills: kill switches that would have engaged by themselves.
         unpriced: positions without a mark, which are taken at cost.
@@ -236,6 +236,8 @@ class WhatIf:
             self._placed(commit, event, place[0])
         elif isinstance(event, e.OrderAmendRequested):
             self._amended(commit, event, place[0])
+        elif isinstance(event, e.OrderAmendDenied):
+            self._amend_denied(commit, event, place[0])
         else:
             happened = self.world.apply(event, at)
             if isinstance(event, e.OrderFilled | e.TradeBusted):
@@ -283,6 +285,18 @@ class WhatIf:
             self._denied.add(_changed("amend", order, event, commit.at, sequence, verdict))
         elif there:
             self._whatif.count(order.account, settle).amends += 1
+
+    def _amend_denied(self, commit: Commit, event: e.OrderAmendDenied, sequence: int) -> None:
+        if not self.world.takes_amend(commit, event):
+            return
+        order = self._actual.state.orders[event.order_id]
+        asked = msgspec.structs.replace(
+            event,
+            quantity=order.quantity if event.quantity is None else event.quantity,
+            price=order.price if event.price is None else event.price,
+        )
+        verdict = (event.code, event.message)
+        self._passed.add(_changed("amend", order, asked, commit.at, sequence, verdict))
 
     def _traded(self, event: e.OrderFilled | e.TradeBusted, happened: bool) -> None:
         instrument = self._actual.state.instruments[event.exchange, event.market, event.symbol]

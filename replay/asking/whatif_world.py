@@ -166,10 +166,25 @@ class World:
         except Refused as refused:
             self._refused[event.order_id] = event.revision
             return refused.code, refused.message
+        if isinstance(made, e.OrderAmendDenied):
+            self._refused[event.order_id] = event.revision
+            return made.code, made.message
         self._refused.pop(event.order_id, None)
         assert isinstance(made, e.OrderAmendRequested), "an amend asks for one"
         self.state.evolve(msgspec.structs.replace(event, reserve_price=made.reserve_price), commit.at)
         return None
+
+    def takes_amend(self, commit: Commit, event: e.OrderAmendDenied) -> bool:
+        """Whether an amend that was denied as recorded is let through here. What it would have done is not known: it is not made."""
+        if event.order_id in self.gone or event.order_id not in self.state.orders:
+            return False
+        subject = parse_subject(commit.subject)
+        command = decode_command(subject.action, bytes(commit.command))
+        try:
+            (made,) = decide_amend(self.state, subject, command, commit.at)
+        except Refused:
+            return False
+        return isinstance(made, e.OrderAmendRequested)
 
     # -- what is applied
 

@@ -152,6 +152,10 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     ),
     d.TransferCompleted: lambda x: f"transfer {x.transfer_id} completed, at the venue {x.venue_transfer_id}",
     d.TransferRejected: lambda x: f"transfer {x.transfer_id} rejected{_because(x.reason)}",
+    d.TransferDenied: lambda x: (
+        f"transfer denied, {x.code}: {x.message}; {number(x.amount)} {x.asset} from {x.exchange}.{x.account}.{x.market} to"
+        f" {x.exchange}.{x.to}.{x.to_market}{_by(x)}{_because(x.reason)}"
+    ),
     d.TransferInDoubt: lambda x: f"transfer {x.transfer_id} in doubt{_because(x.reason)}",
     e.VenueDeclared: lambda x: (
         f"{x.exchange}.{x.market} takes {', '.join(x.order_types)}; {', '.join(x.times_in_force)};"
@@ -229,6 +233,7 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
         f"amended, {_to(x.quantity, x.price)}{_revision(x)}, venue order {x.venue_order_id}"
     ),
     e.OrderAmendRejected: lambda x: f"amend refused{_because(x.reason)}",
+    e.OrderAmendDenied: lambda x: f"amend {_to(x.quantity, x.price)} denied, {x.code}: {x.message}",
     e.OrderInDoubt: lambda x: f"in doubt{_because(x.reason)}",
     e.OrderDoubtResolved: lambda x: "doubt resolved: it is as believed",
     e.OrderReleased: lambda x: "released: what it waited for has ended",

@@ -41,7 +41,10 @@ def _name(event: Any) -> str:
 
 
 def _put_order(order: Order, event: Any, at: int, sequence: int, put: Put) -> None:
-    message = p.OrderChanged(event=_name(event), sequence=sequence, at=at, **order_fields(order))
+    denied = f"{event.code}: {event.message}" if isinstance(event, e.OrderAmendDenied) else ""
+    message = p.OrderChanged(
+        event=_name(event), sequence=sequence, at=at, denied=denied, **order_fields(order)
+    )
     subject = f"orders.{order.exchange}.{order.account}.{order.market}.{order.symbol}"
     put("ORDERS", subject, _encode(message))
 
@@ -210,6 +213,28 @@ def _transfer(models: Projections, event: Any, at: int, sequence: int, put: Put)
         put("ACCOUNTS", f"accounts.{exchange}.{account}.{name}._", _encode(message))
 
 
+def _transfer_denied(models: Projections, event: d.TransferDenied, at: int, sequence: int, put: Put) -> None:
+    partition = models.partition
+    exchange, account, wallet = partition.wallet_key((event.exchange, event.account, event.market))
+    message = p.TransferStopped(
+        event=_name(event),
+        sequence=sequence,
+        at=at,
+        exchange=exchange,
+        account=account,
+        wallet=wallet,
+        target=event.to,
+        target_wallet=partition.wallet_key((event.exchange, event.to, event.to_market))[2],
+        asset=event.asset,
+        amount=event.amount,
+        code=event.code,
+        message=event.message,
+        by=event.by,
+        reason=event.reason,
+    )
+    put("ACCOUNTS", f"accounts.{exchange}.{account}.{wallet}._", _encode(message))
+
+
 def _guarded(
     models: Projections, event: d.DisconnectGuardSet | d.ClientDisconnected, at: int, sequence: int, put: Put
 ) -> None:
@@ -230,6 +255,7 @@ RULES: Final[dict[type, Any]] = {
     d.TransferInDoubt: _transfer,
     d.TransferCompleted: _transfer,
     d.TransferRejected: _transfer,
+    d.TransferDenied: _transfer_denied,
     e.SessionOpened: _opened,
     e.SessionClosed: _closed,
     e.BalanceAdjusted: _adjusted,
@@ -255,6 +281,7 @@ RULES: Final[dict[type, Any]] = {
     e.OrderRestated: _order_and_funds,
     # These do not.
     e.OrderDenied: _order,
+    e.OrderAmendDenied: _order,
     e.OrderCancelRequested: _order,
     e.OrderCancelRejected: _order,
     e.OrderInDoubt: _order,

@@ -28,6 +28,7 @@ def history() -> Desk:
     desk.report("accepted", amended)
     desk.amend(amended, quantity="12", price="101")
     desk.report("amended", amended)
+    desk.amend(amended, quantity="100000", price="103")
     desk.amend(amended, price="102")
     desk.report("amend_rejected", amended, reason="too many", revision=2)
     desk.cancel(amended)
@@ -155,6 +156,15 @@ def people(desk: Desk) -> None:
         for state in states:
             told = {"session": "s1", "transfer_id": reply["transfer_id"], "state": state, "venue_time": 9}
             desk.ask("report_transfer.binance.main.spot._", told)
+    too_much = {
+        "command_id": "m2",
+        "to": "sub_arb",
+        "asset": "USDT",
+        "amount": "1000000",
+        "reason": "golden",
+        **by,
+    }
+    desk.ask("transfer.binance.main.spot._", too_much)
     guard = {"command_id": "g1", "client": "mm1", "timeout_ms": 1000}
     desk.ask("cancel_on_disconnect._.main._._", guard)
     desk.ask("drop_client._.main._._", {"client": "mm1"})

@@ -20,6 +20,7 @@ from oms.messages.frames import decode_frame
 from oms.messages.subjects import parse_subject
 from oms.projections.statements import RULES as RULES_OF_STATEMENTS
 from oms.projections.statements import Statements
+from replay.asking import wording
 from replay.asking.controls import RULES, Explained, explain_place
 from replay.asking.steps import Steps
 from replay.asking.story import Story, story
@@ -447,6 +448,25 @@ def test_a_denied_order_says_why() -> None:
     control = made.controls.denied_by
     assert control is not None
     assert (control.control, control.code, made.controls.free) == (RULES, "INSUFFICIENT_FUNDS", 99)
+
+
+def test_a_denied_amend_is_told() -> None:
+    """An order's story has the amend that a control stood against, with what was asked for and why, and goes on as it was."""
+    maker = Maker()
+    maker.begin(fund="150")
+    order_id = maker.place(quantity="1", price="100")
+    maker.accept(order_id)
+    maker.command("amend.binance.main.spot._", order_id=order_id, quantity="2")
+    maker.fill(order_id, "1", "100")
+    maker.cut()
+    life = told(maker, order_id)
+    assert (life.quantity, life.status) == (1, "FILLED")
+    [step] = [step for step in life.steps if step.verb == "amend"]
+    assert (step.by, [part.sent for part in step.parts]) == ("client", [[]])
+    [event] = [event for part in step.parts for event in part.events]
+    words = "amend to 2 denied, INSUFFICIENT_FUNDS: needs 100.0000000 USDT, free is 50.0000000"
+    assert wording.event(event) == words
+    assert "refused" not in " ".join(each.name for each in life.latencies)
 
 
 def test_an_adopted_order_says_so() -> None:

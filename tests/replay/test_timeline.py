@@ -150,6 +150,29 @@ def test_a_transfer_is_told_to_both_accounts_to_its_end() -> None:
         assert sorted(map(repr, found)) == sorted(map(repr, wanted))
 
 
+def test_a_denied_transfer_is_told_to_both_accounts() -> None:
+    """Who asked for it, and why it was not made, stands in the timelines of both; a denied amend in that of its account."""
+    maker = Maker()
+    maker.begin(fund="150")
+    order_id = maker.place()
+    maker.accept(order_id)
+    maker.command("amend.binance.main.spot._", order_id=order_id, quantity="2")
+    asked = {"to": "sub_arb", "asset": "USDT", "amount": "1000", "by": "Ada", "reason": "more"}
+    maker.command("transfer.binance.main.spot._", **asked)
+    maker.cut()
+    words = (
+        "transfer denied, INSUFFICIENT_FUNDS: needs 1000 USDT, free is 50.0000000; 1000 USDT from binance.main.spot to"
+        " binance.sub_arb.spot by Ada: more"
+    )
+    denied = {"main": ["OrderAmendDenied", "TransferDenied"], "sub_arb": ["TransferDenied"]}
+    for account, names in denied.items():
+        found = [line for line in lines(maker, account) if line.name.endswith("Denied")]
+        assert [line.name for line in found] == names
+        assert (found[-1].text, found[-1].account, found[-1].market) == (words, account, "spot")
+    [amend] = [line for line in lines(maker, symbol="BTCUSDT") if line.name == "OrderAmendDenied"]
+    assert (amend.order_id, amend.symbol) == (order_id, "BTCUSDT")
+
+
 def test_all_tells_the_rest() -> None:
     """Seals, instruments, marks and what connectors asked are told with ``everything`` alone."""
     maker = Maker()

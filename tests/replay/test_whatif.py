@@ -192,6 +192,29 @@ def test_what_was_denied_would_have_been_let_through() -> None:
     assert report(maker, limits("account:main", max_position="299")).passed == 0
 
 
+def test_an_amend_that_was_denied_would_have_been_let_through() -> None:
+    """Under wider limits it is told with what it was denied with, and the order stays what it was."""
+    maker = started()
+    set_limits(maker, "account:main", "_.main._._", max_position="250")
+    order_id = placed(maker, "2")
+    maker.command("amend.binance.main.spot._", order_id=order_id, quantity="3")
+    maker.fill(order_id, "2", "100")
+    maker.cut()
+    found = report(maker, limits("account:main", max_position="300"))
+    [one] = found.passes
+    assert (one.what, one.order_id, one.quantity, one.price, one.code) == (
+        "amend",
+        order_id,
+        3,
+        100,
+        "MAX_POSITION",
+    )
+    assert (found.passed, found.passed_by, found.denied) == (1, {"MAX_POSITION": 1}, 0)
+    [row] = [row for row in found.accounts if row.account == "main"]
+    assert (row.actual.amends, row.whatif.amends, row.whatif.fills, row.whatif.volume) == (0, 0, 1, 200)
+    assert report(maker, limits("account:main", max_position="299")).passed == 0
+
+
 def test_the_file_stands_in_place_of_what_is_said_and_overridden() -> None:
     """At its scope, of its control, whatever people set or override meanwhile; of all else what they say holds."""
     maker = started()

@@ -1,6 +1,7 @@
 """Bad input: every kind gets its documented code, and leaves no trace."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from oms.aggregates import image
 from oms.handlers.dispatch import handle
 from oms.messages import codec
 from oms.messages.codes import Code, Refused
+from oms.messages.events import OrderAmendDenied
 from tests import strategies as gen
 from tests.unit.desk import BTC, Desk, check_same
 
@@ -146,10 +148,6 @@ REFUSED: list[tuple[str, str, str, Any, Code]] = [
     ("amend to the same",        "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "quantity": "10"}, Code.AMEND_NO_CHANGE),
     ("amend of nothing",         "amend", VENUE, {"command_id": "x", "order_id": "LIVE"}, Code.AMEND_NO_CHANGE),
     ("amend to zero",            "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "quantity": "0"}, Code.NOT_POSITIVE),
-    ("amend off the step",       "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "quantity": "5.0001"}, Code.STEP_SIZE),
-    ("amend off the tick",       "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "price": "99.999"}, Code.TICK_SIZE),
-    ("amend beyond the funds",   "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "price": "90000"}, Code.INSUFFICIENT_FUNDS),
-    ("amend beyond the maximum", "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "quantity": "1001"}, Code.QUANTITY_TOO_LARGE),
     ("amend with NaN",           "amend", VENUE, {"command_id": "x", "order_id": "LIVE", "price": "NaN"}, Code.INVALID_DECIMAL),
     ("amend of an unacknowledged", "amend", VENUE, {"command_id": "x", "order_id": "PENDING", "quantity": "5"}, Code.ORDER_PENDING),
     ("a second main account",    "register_account", "_.other._._", {"command_id": "x", "kind": "MAIN"}, Code.ACCOUNT_LIMIT),
@@ -280,6 +278,47 @@ def test_escaped_key_hides_no_bad_amount(desk: Desk) -> None:
     reply = desk.ask(f"report.{VENUE}", raw).reply
     assert reply.refused[0].error.code is Code.INVALID_DECIMAL  # type: ignore[union-attr]
     assert image.dump(desk.state) == before
+
+
+AMENDS_DENIED = {
+    "off the step": ({"quantity": "5.0001"}, Code.STEP_SIZE),
+    "off the tick": ({"price": "99.999"}, Code.TICK_SIZE),
+    "beyond the funds": ({"price": "90000"}, Code.INSUFFICIENT_FUNDS),
+    "beyond the maximum": ({"quantity": "1001"}, Code.QUANTITY_TOO_LARGE),
+    "of both": ({"quantity": "1001", "price": "99"}, Code.QUANTITY_TOO_LARGE),
+    "without a session": ({"quantity": "5"}, Code.VENUE_DOWN),
+    "of a disabled account": ({"quantity": "5"}, Code.ACCOUNT_DISABLED),
+    "under a kill switch": ({"quantity": "5"}, Code.KILL_SWITCH),
+}
+BEFORE = {
+    Code.VENUE_DOWN: ("close_session." + VENUE, {"session": "s1", "reason": ""}),
+    Code.ACCOUNT_DISABLED: ("disable_account._.main._._", {"command_id": "d", "by": "ann"}),
+    Code.KILL_SWITCH: ("kill._.main._._", {"command_id": "k", "scope": "account:main", "by": "ann"}),
+}
+
+
+@pytest.mark.parametrize("asked, code", AMENDS_DENIED.values(), ids=AMENDS_DENIED)
+def test_a_denied_amend_is_recorded(asked: dict[str, str], code: Code) -> None:
+    """What our own controls deny is recorded as OrderAmendDenied, with what was asked for; the order is what it was."""
+    desk = Desk()
+    order_id = desk.place(quantity="10")["order_id"]
+    desk.report("accepted", order_id)
+    if code in BEFORE:
+        desk.ask(*BEFORE[code])
+    order = image._encode(desk.state.orders[order_id])
+    funds = image._encode(desk.state.wallets["binance", "main", "spot"])
+    outcome = desk.ask(f"amend.{VENUE}", {"command_id": "x", "order_id": order_id, **asked})
+    assert outcome.commit is not None
+    [event] = outcome.commit.events
+    assert isinstance(event, OrderAmendDenied)
+    assert (event.order_id, event.code, event.message) == (order_id, code, outcome.reply.error.message)  # type: ignore[union-attr]
+    told = {name: amount for name in ("quantity", "price") if (amount := getattr(event, name)) is not None}
+    assert told == {name: Decimal(amount) for name, amount in asked.items()}
+    assert outcome.reply.error.code is code  # type: ignore[union-attr]
+    assert not outcome.instructions
+    assert image._encode(desk.state.orders[order_id]) == order
+    assert image._encode(desk.state.wallets["binance", "main", "spot"]) == funds
+    check_same(desk.state, desk.replica)
 
 
 @pytest.mark.parametrize("payload, code", [pytest.param(*row[1:], id=row[0]) for row in DENIED])

@@ -22,20 +22,25 @@ def restarted(desk: Desk) -> Desk:
 
 
 def commands(desk: Desk) -> list[tuple[str, dict[str, Any]]]:
-    """One command of every kind, and one that our controls deny."""
+    """One command of every kind, and those that our controls deny."""
     order_id = desk.place(command_id="first")["order_id"]
     desk.report("accepted", order_id)
+    desk.register("other", "SUB")
+    desk.open("other", "spot", {})
+    too_much = {"to": "other", "asset": "USDT", "amount": "1000000", "by": "ann"}
     return [
         (f"place.{SPOT}", PLACE),
         (f"place.{SPOT}", {**PLACE, "command_id": "p2", "quantity": "100000"}),
         ("amend.binance.main.spot._", {"command_id": "a1", "order_id": order_id, "quantity": "2"}),
+        ("amend.binance.main.spot._", {"command_id": "a2", "order_id": order_id, "quantity": "100000"}),
+        ("transfer.binance.main.spot._", {"command_id": "t1", **too_much}),
         ("cancel.binance.main.spot._", {"command_id": "x1", "order_id": order_id}),
         ("cancel_all._.main._._", {"command_id": "x2"}),
         ("register_account._.sub._._", {"command_id": "r1", "kind": "SUB"}),
     ]
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(8))
 @pytest.mark.parametrize("restart", [False, True])
 def test_again_is_the_same_answer(number: int, restart: bool) -> None:
     """The same command again: the first answer with duplicate true, no commit, nothing changed; also after a restart."""

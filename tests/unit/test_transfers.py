@@ -14,8 +14,9 @@ from oms.aggregates.transfer import FINISHED_KEPT_NS, Transfer
 from oms.engine.watch import ANSWER_WITHIN_NS, LOOK_UP_AGAIN_NS, Watch
 from oms.messages import instructions as i
 from oms.messages.codes import Code
-from oms.messages.desk import TransferState
+from oms.messages.desk import TransferDenied, TransferState
 from oms.messages.enums import TransferStatus
+from oms.messages.frames import decode_frame
 from tests.unit.desk import Desk, check_same
 
 ADA = {"by": "Ada"}
@@ -232,9 +233,6 @@ def test_finished_transfers_are_bounded_by_number(desk: Desk, monkeypatch: pytes
         (Code.TRANSFER_ROUTE, {"place": "kraken.main.spot._"}),
         (Code.NOT_SUPPORTED, {"to_market": "plain"}),
         (Code.NOT_SUPPORTED, {"place": "binance.main.plain._"}),
-        (Code.INSUFFICIENT_FUNDS, {"amount": "100000.01"}),
-        (Code.INSUFFICIENT_FUNDS, {"asset": "DOGE"}),
-        (Code.INSUFFICIENT_FUNDS, {"place": "binance.arb.spot._", "to": "main"}),
     ],
 )
 def test_transfers_that_make_no_sense(desk: Desk, expected: Code, fields: dict[str, Any]) -> None:
@@ -243,6 +241,46 @@ def test_transfers_that_make_no_sense(desk: Desk, expected: Code, fields: dict[s
     before = desk.digest()
     assert code(move(desk, **fields)) == expected
     assert desk.digest() == before
+
+
+@pytest.mark.parametrize(
+    "expected, fields",
+    [
+        (Code.INSUFFICIENT_FUNDS, {"amount": "100000.01"}),
+        (Code.INSUFFICIENT_FUNDS, {"asset": "DOGE"}),
+        (Code.INSUFFICIENT_FUNDS, {"place": "binance.arb.spot._", "to": "main"}),
+        (Code.MAIN_FLOOR, {"amount": "60000"}),
+        (Code.SUB_CAP, {"amount": "60000"}),
+        (Code.VENUE_DOWN, {"amount": "1"}),
+    ],
+)
+def test_a_denied_transfer_is_recorded(desk: Desk, expected: Code, fields: dict[str, Any]) -> None:
+    """What a control stands against is recorded with who asked for what, and holds and moves nothing."""
+    if expected is Code.MAIN_FLOOR:
+        limit(desk, main_floor="100000")
+    if expected is Code.SUB_CAP:
+        limit(desk, sub_cap="50000")
+    if expected is Code.VENUE_DOWN:
+        for ledger in list(desk.state.ledgers.values()):
+            place = f"{ledger.exchange}.{ledger.account}.{ledger.market}._"
+            desk.ask(f"close_session.{place}", {"session": ledger.session, "reason": ""})
+    wallets = image._encode(list(desk.state.wallets.values()))
+    reply = move(desk, reason="more", **fields)
+    assert code(reply) == expected
+    [event] = decode_frame(desk.frames[-1]).commits[-1].events
+    assert isinstance(event, TransferDenied)
+    asked = {"account": "main", "to": "arb", "asset": "USDT", "amount": "100", **ADA}
+    if "place" in fields:
+        asked["account"] = fields["place"].split(".")[1]
+    asked |= {name: value for name, value in fields.items() if name != "place"}
+    told = {
+        name: f"{value:f}" if isinstance(value := getattr(event, name), Decimal) else value for name in asked
+    }
+    assert told == asked
+    assert (event.code, event.message, event.reason) == (expected, reply["error"]["message"], "more")
+    assert image._encode(list(desk.state.wallets.values())) == wallets
+    assert not desk.state.transfers
+    check_same(desk.state, desk.replica)
 
 
 def test_what_orders_hold_cannot_be_moved(desk: Desk) -> None:
