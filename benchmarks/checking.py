@@ -271,7 +271,7 @@ def _looks(size: Size) -> Iterator[Figure]:
                 state.evolve(_moved(desk, number), desk.now)
             desk.now += 250 * 10**6
             started = clock()
-            due = is_due(state, desk.now)
+            due = is_due(state, desk.now, 0)
             some.append(clock() - started)
             assert not due
     gc.unfreeze()

@@ -683,6 +683,11 @@ SCENARIOS: Final[dict[str, str]] = {
         no rate     | account 9000000 | works buy 1 @45000; bought 1 @50000 fee 1 BNB                    | amend #1 @45001 + amend #1 0.5               | NO_VALUATION + ok                  | another price is another order, and less of it is less
         no rate     | strategy 9000000 | bought 0.1 @50000 fee 1 BNB by arb; bought 1 @50000              | place sell 0.101 @50000 by arb + place sell 0.1 @50000 by arb | NO_VALUATION + ok                  | of a strategy its own part of it
         no rate     | strategy 9000000 | bought 1 @50000 fee 1 BNB                                        | place buy 1 @50000 by arb                    | ok                                 | and another's is not its own
+        no rate | account 9000000 | bought 1 @0.05 of ethbtc; sold 1 @0.04 of ethbtc; limits | place buy 1 @50000 | NO_VALUATION | 0.01 BTC were lost, and nobody says what that is worth …
+        no rate | account 9000000 | bought 1 @0.05 of ethbtc; sold 1 @0.04 of ethbtc; clock tomorrow 12:00:00; watch; mark 50000; limits | place buy 1 @50000 | NO_VALUATION | … nor has anybody a day later: it was never counted …
+        at | account 500 | bought 1 @0.05 of ethbtc; sold 1 @0.04 of ethbtc; limits; valued BTC 50000 | place buy 1 @50000 | MAX_DAILY_LOSS | … until somebody does: 500 USD
+        below | account 500.01 | bought 1 @0.05 of ethbtc; sold 1 @0.04 of ethbtc; limits; valued BTC 50000 | place buy 1 @50000 | ok | and a cent more than that
+        no rate | account 9000000 | bought 1 @0.05 of ethbtc; sold 1 @0.05 of ethbtc; limits | place buy 1 @50000 | ok | what came out even is nothing, whatever it is worth
         no rate     | account off     | bought 1 @50000 fee 1 BNB                                        | place buy 1 @50000                           | ok                                 | where no loss is limited none has to be known
         told        | account 1000    | bought 1 @50000; mark 49200.01                                   | look                                         | quiet                              | 799.99 USD lost: four fifths of 1,000 are 800
         told        | account 1000    | bought 1 @50000; mark 49200                                      | look                                         | near account:main                  | 800 USD lost are near

@@ -402,8 +402,11 @@ class Model:
             # Everything on one side trades, and nothing on the other.
             size.worst = max(abs(held.quantity + size.buys), abs(held.quantity - size.sells))
             size.value = size.worst * (size.unit or ZERO)
+            profit = self._profit(key, held)
             size.unvalued = bool(held.owed) or (size.unit is None and size.worst != 0)
-            size.day = (self._profit(key, held) - held.base) * (rate or ZERO)
+            # Of days before as well: it was never counted.
+            size.unvalued |= rate is None and profit != 0
+            size.day = (profit - held.base) * (rate or ZERO)
         return found
 
     def sums(self, asked: Asked | None = None) -> dict[str, Sums]:

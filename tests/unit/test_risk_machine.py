@@ -1029,3 +1029,20 @@ def test_what_was_taken_away_is_not_begun_again() -> None:
     assert not machine.events
     machine.start("account:arb", 0, 0, "beta")
     assert machine.told == ["LimitsSet", "StrategyAssigned"]
+
+
+def test_what_nobody_could_value_stays_unknown() -> None:
+    """A loss in TRY while nobody knows what that is worth: over the end of the day, over a restart, and until somebody does."""
+    machine = started()
+    place = ("binance", "main", "spot", "BTCTRY")
+    for quantity in (1, -1):
+        machine.trade(place, Decimal(quantity), "0.01", "settle")
+    machine.totals_are_recomputed()
+    assert machine.desk.state.risk.total("account:main").unvalued == 1
+    machine.check_risk(day=True)
+    machine.restart()
+    machine.totals_are_recomputed()
+    assert machine.desk.state.risk.total("account:main").unvalued == 1
+    machine.price(("binance", "spot", "USDTTRY"), 0)
+    machine.totals_are_recomputed()
+    assert machine.desk.state.risk.total("account:main").unvalued == 0

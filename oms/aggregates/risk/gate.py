@@ -479,5 +479,5 @@ def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused
 def _unvalued(totals: Totals) -> Refused:
     return Refused(
         Code.NO_VALUATION,
-        f"{totals.scope} has {totals.unvalued} positions whose mark, or rate in USD of the asset that they settle in or paid fees in, is not known: set a valuation",
+        f"{totals.scope} has {totals.unvalued} positions, held or closed, whose mark, or rate in USD of the asset that they settle in or paid fees in, is not known: set a valuation",
     )

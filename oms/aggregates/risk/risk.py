@@ -664,7 +664,11 @@ def _reckon(
     if purse is not None and open_profit != leaf.unrealised:
         purse.unrealised += open_profit - leaf.unrealised
         leaf.unrealised = open_profit
-    day = ZERO if rate is None else (leaf.settled + open_profit) * rate
+    if rate is None:
+        # Of all days: what nobody could value was never counted.
+        leaf.unrated, day = bool(position.earned + open_profit), ZERO
+    else:
+        leaf.unrated, day = False, (leaf.settled + open_profit) * rate
     change = day - leaf.day
     if change:
         leaf.day = day
@@ -686,7 +690,7 @@ def _revalue(leaf: Leaf, unit: Decimal | None) -> None:
     """Bring what that size is worth in line with what a unit is."""
     leaf.unit = unit
     worst = leaf.worst
-    unvalued = bool(leaf.position.unpriced) or (unit is None and bool(worst))
+    unvalued = leaf.unrated or bool(leaf.position.unpriced) or (unit is None and bool(worst))
     if unvalued is not leaf.unvalued:
         leaf.unvalued = unvalued
         for totals in leaf.totals:

@@ -58,7 +58,7 @@ class Totals:
 
     Args:
         exposure: of its positions, working orders counted; see :class:`Leaf`.
-        unvalued: positions in it that cannot be valued, because a mark or a rate is not known.
+        unvalued: positions in it that cannot be valued, or whose profit cannot, because a mark or a rate is not known.
         open_orders: live ones.
         day: profit since the trading day began; negative for a loss.
         carried: profit of the days before. ``peak``: the best that ``carried + day`` has been.
@@ -128,6 +128,7 @@ class Leaf:
         unit: USD that a unit of quantity is worth at the mark; None while that is not known.
         value: ``worst × unit``. ``day``: profit since the trading day began; ``settled``: of that, in the settlement asset, what
             is no longer open, less what was open as the day began.
+        unrated: whether it has ever earned or lost anything that nobody could value: no rate of the settlement asset is known.
         totals: of the scopes that it counts in.
         purse: of its wallet, off spot; None on spot and for a strategy's part. ``unrealised``: what it has in there.
     """
@@ -145,6 +146,7 @@ class Leaf:
     value: Decimal = ZERO
     day: Decimal = ZERO
     settled: Decimal = ZERO
+    unrated: bool = False
     unvalued: bool = False
     orders: int = 0
     purse: Purse | None = None
