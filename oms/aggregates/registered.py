@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_MAIN: Final = 1
 MAX_SUB_ACCOUNTS: Final = 200
 """Accounts beside the MAIN account, of kind SUB and STRATEGY together; closed ones do not count."""
+MAX_REGISTERED: Final = 1_000
+"""Accounts that may ever be registered: a closed one is known for good."""
 
 
 @attrs.frozen(slots=True)
@@ -50,6 +52,12 @@ def check_room(accounts: dict[str, Registered], kind: AccountKind) -> None:
     Raises:
         Refused: ACCOUNT_LIMIT.
     """
+    if len(accounts) >= MAX_REGISTERED:
+        raise Refused(
+            Code.ACCOUNT_LIMIT,
+            f"{MAX_REGISTERED:,} accounts were registered already, and closed ones are known for good:"
+            " rename one that is not used any more",
+        )
     open_kinds = [each.kind for each in accounts.values() if not each.closed]
     mains = open_kinds.count(AccountKind.MAIN)
     if kind is AccountKind.MAIN:

@@ -103,7 +103,7 @@ def _client(
         return Outcome(_repeat(command, known, fingerprint), None, [])
     if not isinstance(command, c.RegisterAccount | k.ScopedCommand | k.SetValuation):
         # What is about a scope says so itself, and has nobody's account in its subject.
-        check_account(state, parts.account)
+        check_account(state, parts.account, closed=isinstance(command, c.CancelOrder | c.CancelAll))
     events = _decide(state, parts, command, now)
     instructions: list[Addressed] = []
     _apply(state, events, now, instructions)

@@ -44,8 +44,11 @@ class Target(NamedTuple):
         return found
 
 
-def check_account(state: Partition, account: str) -> None:
+def check_account(state: Partition, account: str, closed: bool = False) -> None:
     """Hold an account against those registered.
+
+    Args:
+        closed: whether one that was closed will do: an order of it may come alive again, and a cancel is never refused for that.
 
     Raises:
         Refused: SUBJECT_INVALID for ``_``, ACCOUNT_UNKNOWN, ACCOUNT_CLOSED.
@@ -55,7 +58,7 @@ def check_account(state: Partition, account: str) -> None:
         if account == ANY:
             raise Refused(Code.SUBJECT_INVALID, "the subject must name the account, was '_'")
         raise Refused(Code.ACCOUNT_UNKNOWN, f"account {account!r} is not registered")
-    if found.status is CLOSED:
+    if found.status is CLOSED and not closed:
         raise Refused(Code.ACCOUNT_CLOSED, f"account {account} is closed for good")
 
 

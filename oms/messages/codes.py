@@ -37,8 +37,11 @@ class Code(StrEnum):
     # What the command speaks of. Nothing is appended.
     ACCOUNT_UNKNOWN = "ACCOUNT_UNKNOWN", "No such account is registered."
     ACCOUNT_EXISTS = "ACCOUNT_EXISTS", "The account is registered already with another kind."
-    ACCOUNT_LIMIT = "ACCOUNT_LIMIT", "There is one MAIN account and at most 200 SUB and STRATEGY accounts."
-    ACCOUNT_CLOSED = "ACCOUNT_CLOSED", "The account is closed for good."
+    ACCOUNT_LIMIT = (
+        "ACCOUNT_LIMIT",
+        "There is one MAIN account and at most 200 SUB and STRATEGY accounts, and 1,000 in all with those that were closed.",
+    )
+    ACCOUNT_CLOSED = "ACCOUNT_CLOSED", "The account is closed for good; only cancels are taken."
     ACCOUNT_NAME_TAKEN = "ACCOUNT_NAME_TAKEN", "Another account is called so."
     ACCOUNT_NOT_EMPTY = (
         "ACCOUNT_NOT_EMPTY",

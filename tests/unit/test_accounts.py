@@ -146,7 +146,7 @@ def test_a_disabled_account_cancels_and_nothing_else(desk: Desk) -> None:
 
 
 def test_a_closed_account_takes_no_command(desk: Desk) -> None:
-    """Whatever a client asks of a closed account is refused, but a command that was done is told to have been done."""
+    """Whatever a client asks of a closed account is refused, but for a cancel; what was done is told to have been done."""
     answer = ask(desk, "close_account", "arb", command_id="close", reason="wound up", **ADA)
     assert answer["ok"]
     assert desk.state.accounts["arb"].closed
@@ -156,8 +156,6 @@ def test_a_closed_account_takes_no_command(desk: Desk) -> None:
     for subject, fields in {
         "place.binance.arb.spot.BTCUSDT": order,
         "amend.binance.arb.spot._": {"order_id": "x", "quantity": "2"},
-        "cancel.binance.arb.spot._": {"order_id": "x"},
-        "cancel_all._.arb._._": {},
         "rename_account._.arb._._": {"name": "other"},
         "disable_account._.arb._._": ADA,
         "enable_account._.arb._._": ADA,
@@ -172,6 +170,42 @@ def test_a_closed_account_takes_no_command(desk: Desk) -> None:
         answer = desk.reply(subject, {"command_id": desk.next_id(), **fields})
         assert code(answer) == Code.ACCOUNT_CLOSED, subject
     check(desk)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "cancel_all"])
+def test_an_order_that_comes_alive_in_a_closed_account_is_cancelled(desk: Desk, verb: str) -> None:
+    """The venue had shown an order as never there, and works it after the account was closed: nothing stands against its cancel."""
+    desk.open("arb", "spot", {"USDT": "5000"})
+    order = {"side": "buy", "type": "limit", "quantity": "1", "price": "100", "command_id": desk.next_id()}
+    order_id = desk.reply("place.binance.arb.spot.BTCUSDT", order)["order_id"]
+
+    def told(report: str, **fields: Any) -> None:
+        said = {"report": report, "order_id": order_id, "venue_time": 1, **fields}
+        assert desk.reply("report.binance.arb.spot._", {"session": "s1", "reports": [said]})["count"] == 1
+
+    told("rejected", reason="not found")
+    desk.open("arb", "spot", {})
+    assert ask(desk, "close_account", "arb", **ADA)["ok"]
+    told("accepted", venue_order_id="v")
+    fields = {"order_id": order_id} if verb == "cancel" else {}
+    answer = desk.reply(f"{verb}.binance.arb.spot._", {"command_id": desk.next_id(), **fields})
+    assert answer["ok"], answer
+    assert desk.state.orders[order_id].status == "PENDING_CANCEL"
+    unknown = desk.reply("cancel.binance.arb.spot._", {"command_id": desk.next_id(), "order_id": "x"})
+    assert code(unknown) == Code.ORDER_UNKNOWN
+    check(desk)
+
+
+def test_accounts_that_were_ever_registered_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed account is known for good, so that there is an end to registering and closing."""
+    monkeypatch.setattr("oms.aggregates.registered.MAX_REGISTERED", len(desk.state.accounts) + 3)
+    for number in range(3):
+        assert ask(desk, "register_account", f"t{number}", kind="SUB")["ok"]
+        assert ask(desk, "close_account", f"t{number}", **ADA)["ok"]
+    refused = ask(desk, "register_account", "more", kind="SUB")
+    assert code(refused) == Code.ACCOUNT_LIMIT
+    assert "closed ones are known for good" in refused["error"]["message"]
+    assert ask(desk, "register_account", "arb", kind="SUB")["ok"]
 
 
 def test_what_the_venue_says_of_a_closed_account_is_still_taken(desk: Desk) -> None:
