@@ -35,6 +35,8 @@ from oms.messages.subjects import parse_subject
 clock = time.perf_counter
 SAME: Final = {"scope": "global", "limits": {"max_position": "100000000000"}, "by": "bench"}
 """A change of limits that changes nothing, so that every check begins anew."""
+MARGIN: Final = Decimal("0.01")
+"""What an order is taken to reserve: finding that out is no part of the check."""
 
 
 @attrs.frozen
@@ -169,6 +171,7 @@ def _check_one(state: Partition, subject: str, raw: bytes, now: int) -> float:
         command.quantity,
         command.price,
         command.trigger_price,
+        MARGIN,
         command.reduce_only,
         now,
         state.risk.recent,

@@ -128,10 +128,18 @@ def _check_amend(state: Partition, order: Order, command: AmendOrder, now: int) 
     else:
         unit = order.unit_at(event.price)
     lowers = event.price == order.price and event.quantity < order.quantity
-    gate.check_amend(
-        order.side, event.quantity, more, event.price, order.trigger_price, order.reduce_only, now, lowers
-    )
     needs = (event.quantity - order.cumulative) * unit - order.reserved
+    gate.check_amend(
+        order.side,
+        event.quantity,
+        more,
+        event.price,
+        order.trigger_price,
+        needs,
+        order.reduce_only,
+        now,
+        lowers,
+    )
     state.funds_seen(ledger.key).check_funds(order.reserve_asset, needs)
     check_amend_crosses(state, gate.self_trade, order, event.price)
     return event

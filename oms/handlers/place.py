@@ -155,11 +155,20 @@ def _check(
         reserve_price = unit_off_spot(
             state, target, instrument, command.side, quantity, reserve_price, command.reduce_only
         )
-    gate.check_place(
-        command.side, command.type, quantity, price, trigger, command.reduce_only, now, state.risk.recent
-    )
     asset, unit = reservation(instrument, command.side, reserve_price)
-    state.funds_seen(target.account_key).check_funds(asset, quantity * unit)
+    needs = quantity * unit
+    gate.check_place(
+        command.side,
+        command.type,
+        quantity,
+        price,
+        trigger,
+        needs,
+        command.reduce_only,
+        now,
+        state.risk.recent,
+    )
+    state.funds_seen(target.account_key).check_funds(asset, needs)
     return quantity, price, trigger, reserve_price, gate.self_trade
 
 

@@ -176,7 +176,7 @@ class Code(StrEnum):
         "The last reconciliation found more differences than the limit allows.",
     )
     MAX_LEVERAGE = "MAX_LEVERAGE", "The symbol's leverage at the venue is above the limit."
-    MARGIN_RATIO = "MARGIN_RATIO", "Margin takes up more of the wallet's equity than the limit allows."
+    MARGIN_RATIO = "MARGIN_RATIO", "Margin would take up more of the wallet's equity than the limit allows."
     LIQUIDATION_DISTANCE = (
         "LIQUIDATION_DISTANCE",
         "The mark is nearer to the liquidation price than the limit allows.",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 from oms.aggregates.order import Order
@@ -87,6 +88,7 @@ class Asked(NamedTuple):
         more: what may trade beyond what counts already; of a new order its quantity.
         amends: whether it is an amend. ``lowers``: one that leaves less quantity at the same price, which is held against
             nothing but what stands against any order here.
+        margin: what it would hold, off spot, beyond what it does already.
     """
 
     place: Place
@@ -100,6 +102,7 @@ class Asked(NamedTuple):
     more: Decimal
     amends: bool = False
     lowers: bool = False
+    margin: Decimal = ZERO
 
 
 def live(order: Order) -> bool:
@@ -425,6 +428,33 @@ class Model:
                     found[scope].open_orders += 1
         return found
 
+    def margin(self, asked: Asked, order: Order | None = None) -> Decimal:
+        """What an order would hold as margin, or what an amended one would hold more; nothing on spot."""
+        terms, position = self._terms(asked.place), self.state.positions.get(asked.place)
+        if asked.place[2] == "spot":
+            return ZERO
+        traded, reserved, closes = ZERO, ZERO, ZERO
+        if order is not None:
+            traded, reserved, closes = order.cumulative, order.reserved, order.reducing
+        rest, leverage = asked.quantity - traded, Decimal(1)
+        unit = ZERO
+        price = asked.price
+        if price is None:
+            # What it will cost is not known: 5 % more than it should.
+            price = (asked.trigger or terms.mark or ZERO) * Decimal("1.05")
+        if position is not None:
+            leverage = position.leverage or leverage
+            against = position.quantity < 0 if asked.side == "buy" else position.quantity > 0
+            only_closes = against and rest <= position.closable + closes
+        else:
+            only_closes = False
+        if not asked.reduce_only and not only_closes:
+            exact = Fraction(price * terms.contract_size) * (
+                1 / Fraction(leverage) + Fraction(terms.taker_fee)
+            )
+            unit = Decimal(ceil(exact * 10**18)).scaleb(-18)
+        return rest * unit - reserved
+
     # -- what limits say
 
     def limit(self, scope: str, control: str, now: int) -> str | None:
@@ -535,7 +565,7 @@ class Model:
             yield from self._done_against(held_to, now)
             yield from self._losses_against(held_to, now)
             if asked.place[2] != "spot" and not self.reduces(asked):
-                yield from self._margin_against(asked.place, scopes, now)
+                yield from self._margin_against(asked, scopes, now)
         if asked.more > 0:
             yield from self._sizes_against(asked, scopes, now)
 
@@ -639,7 +669,8 @@ class Model:
             if any(sums[scope].unvalued for scope, _ in self.limits(scopes, control, now)):
                 yield "NO_VALUATION"
 
-    def _margin_against(self, place: Place, scopes: tuple[str, ...], now: int) -> Iterator[str]:
+    def _margin_against(self, asked: Asked, scopes: tuple[str, ...], now: int) -> Iterator[str]:
+        place = asked.place
         terms, position = self._terms(place), self.state.positions.get(place)
         if position is not None and position.leverage is not None:
             for _, most in self.limits(scopes, "max_leverage", now):
@@ -656,14 +687,23 @@ class Model:
         balance = wallet.balances.get(terms.settle)
         if balance is None:
             return
-        equity = balance.total
+        # What is on its way out is locked, and neither margin nor anything to trade with.
+        leaving = sum(
+            (
+                transfer.amount
+                for transfer in self.state.transfers_under_way.values()
+                if (transfer.source_key, transfer.asset) == (wallet.key, terms.settle)
+            ),
+            ZERO,
+        )
+        equity = balance.total - leaving
         for key, found in self.state.positions.items():
             other = self._terms(key)
             same = self.state.wallet_key(key[:3]) == wallet.key and other.settle == terms.settle
             if same and key[2] != "spot" and other.mark is not None:
                 equity += found.quantity * other.mark * other.contract_size - found.cost
         for _, most in self.limits(scopes, "max_margin_ratio", now):
-            used = balance.locked + balance.margin
+            used = balance.locked + balance.margin - leaving + asked.margin
             if used and used > Decimal(most) * equity:
                 yield "MARGIN_RATIO"
 

@@ -73,7 +73,7 @@ VALUES = {
     "reduce_only": ["on"],
     "self_trade": ["cancel_incoming", "cancel_resting", "cancel_both"],
     "max_leverage": ["2"],
-    "max_margin_ratio": ["0", "0.0001"],
+    "max_margin_ratio": ["0", "0.00002", "0.0001"],
     "min_liquidation_distance": ["0.1"],
     "max_position": ["0", "100", "200", "309", "500"],
     "max_inventory": ["BTC=2", "ETH=3,BTC=0.3"],
@@ -397,6 +397,8 @@ class Machine(RuleBasedStateMachine):
         terms |= {} if at is None else {"trigger_price": f"{at:f}"}
         amount = Decimal(quantity)
         asked = Asked(place, strategy, side, kind, amount, price, at, reduce_only, amount)
+        with exactly():
+            asked = asked._replace(margin=self.model.margin(asked))
         reply = self.decide(asked, f"place.{'.'.join(place)}", terms)
         if not reply["ok"] or not then or place[:3] not in self.sessions:
             return
@@ -434,6 +436,8 @@ class Machine(RuleBasedStateMachine):
             amends=True,
             lowers=amount < order.quantity and price == order.price,
         )
+        with exactly():
+            asked = asked._replace(margin=self.model.margin(asked, order))
         reply = self.decide(asked, f"amend.{order.exchange}.{order.account}.{order.market}._", fields)
         if reply["ok"] and then and place[:3] in self.sessions:
             assert order.amend is not None
@@ -852,7 +856,11 @@ def kept(state: Partition) -> dict[str, Any]:
             )
     found |= {"day": state.risk.day, "recent": list(state.risk.recent.items())}
     found["rates"] = {asset: rate for asset, rate in state.risk.rates.items() if rate is not None}
-    found["purses"] = {key: purse.unrealised for key, purse in state.risk.purses.items() if purse.unrealised}
+    found["purses"] = {
+        key: (purse.unrealised, purse.leaving)
+        for key, purse in state.risk.purses.items()
+        if purse.unrealised or purse.leaving
+    }
     return found
 
 

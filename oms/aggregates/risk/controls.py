@@ -165,7 +165,7 @@ _TABLE: Final = (
         default="0.8",
         code=Code.MARGIN_RATIO,
         source="practice",
-        meaning="Largest share of a wallet's equity (total and unrealised profit, of the settlement asset) that positions and orders may hold as margin; above it futures orders have to bring a position nearer to zero.",
+        meaning="Largest share of a wallet's equity (total and unrealised profit, of the settlement asset) that positions and orders may hold as margin, a new order's or an amend's own included; beyond it futures orders have to bring a position nearer to zero. What a transfer under way takes is neither margin nor equity.",
     ),
     Control(
         name="min_liquidation_distance",

@@ -148,11 +148,15 @@ class Gate:
         quantity: Decimal,
         price: Decimal | None,
         trigger: Decimal | None,
+        margin: Decimal,
         reduce_only: bool,
         now: int,
         recent: Mapping[Likeness, int],
     ) -> None:
         """Hold a new order against every control but those of :meth:`check_open`.
+
+        Args:
+            margin: what it reserves, off spot of the settlement asset.
 
         Raises:
             Refused: with the code of the control that stands against it.
@@ -173,7 +177,7 @@ class Gate:
                     Code.MAX_OPEN_ORDERS,
                     f"{totals.scope} has {totals.open_orders} open orders, limit {bounds.open_orders}",
                 )
-        self._check_figures(side, quantity, reduce_only, now)
+        self._check_figures(side, quantity, margin, reduce_only, now)
         self._check_size(side, quantity)
 
     def check_amend(
@@ -183,6 +187,7 @@ class Gate:
         more: Decimal,
         price: Decimal | None,
         trigger: Decimal | None,
+        margin: Decimal,
         reduce_only: bool,
         now: int,
         lowers: bool,
@@ -190,7 +195,7 @@ class Gate:
         """Hold an amend against the controls: its quantity in all as an order's, and what it adds as a position's.
 
         Args:
-            more: beyond what the order counts with already; zero or less for none.
+            more: beyond what the order counts with already; zero or less for none. ``margin``: beyond what it reserves already.
             lowers: whether it leaves less quantity at the same price, and nothing else: no term of it is looked at.
 
         Raises:
@@ -198,7 +203,7 @@ class Gate:
         """
         if not lowers:
             self._check_terms(side, quantity, more, price, trigger, reduce_only, now)
-        self._check_figures(side, more, reduce_only or lowers, now)
+        self._check_figures(side, more, margin, reduce_only or lowers, now)
         if more > 0:
             self._check_size(side, more)
 
@@ -291,7 +296,9 @@ class Gate:
                 f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began ({scope})",
             )
 
-    def _check_figures(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
+    def _check_figures(
+        self, side: Side, quantity: Decimal, margin: Decimal, reduce_only: bool, now: int
+    ) -> None:
         for bounds in self.scopes:
             totals = bounds.totals
             moments, most = totals.messages, bounds.messages
@@ -313,9 +320,9 @@ class Gate:
                 if not self.nearer(own, side, quantity, reduce_only):
                     _check_scope(bounds, now)
         if self.instrument.market != "spot":
-            self._check_margin(side, quantity, reduce_only)
+            self._check_margin(side, quantity, margin, reduce_only)
 
-    def _check_margin(self, side: Side, quantity: Decimal, reduce_only: bool) -> None:
+    def _check_margin(self, side: Side, quantity: Decimal, margin: Decimal, reduce_only: bool) -> None:
         leaf = self.leaf
         position = leaf.position
         most = self.max_leverage
@@ -337,12 +344,12 @@ class Gate:
         wallet = self.wallets.get(self.wallet)
         balance = None if wallet is None else wallet.balances.get(self.instrument.settle)
         if found is None and most is not None and balance is not None and leaf.purse is not None:
-            held = balance.locked + balance.margin
-            equity = balance.total + leaf.purse.unrealised
+            held, equity = leaf.purse.margin(balance)
+            held += margin
             if held and held > most * equity:
                 found = Refused(
                     Code.MARGIN_RATIO,
-                    f"{held:f} {self.instrument.settle} are held as margin, of an equity of {_told(equity)}: limit {most:f} of it{self._whose('max_margin_ratio', most)}",
+                    f"{_told(held)} {self.instrument.settle} would be held as margin, of an equity of {_told(equity)}: limit {most:f} of it{self._whose('max_margin_ratio', most)}",
                 )
         if found is not None and not self.reduces(side, quantity, reduce_only):
             raise found

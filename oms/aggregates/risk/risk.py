@@ -275,10 +275,18 @@ class Risk:
         position = leaf.position
         key = (position.exchange, position.account, position.market)
         wallet = (state.wallet_key(key), leaf.instrument.settle)
-        leaf.purse = self.purses.get(wallet)
-        if leaf.purse is None:
-            leaf.purse = self.purses[wallet] = Purse()
+        leaf.purse = self._purse(wallet)
         leaf.purse.leaves.append(leaf)
+
+    def _purse(self, key: tuple[WalletKey, str]) -> Purse:
+        found = self.purses.get(key)
+        if found is None:
+            found = self.purses[key] = Purse()
+        return found
+
+    def sends(self, wallet: WalletKey, asset: str, amount: Decimal) -> None:
+        """A transfer takes an amount out of a wallet, or takes it no longer when negative."""
+        self._purse((wallet, asset)).leaving += amount
 
     def attach(self, place: PositionKey, position: Position) -> None:
         """A position has come to be held."""
@@ -637,6 +645,8 @@ class Risk:
         for live in state.live.values():
             for order in live.values():
                 self.counts(state, order)
+        for transfer in state.transfers_under_way.values():
+            self.sends(transfer.source_key, transfer.asset, transfer.amount)
 
 
 def _open_profit(leaf: Leaf) -> Decimal:

@@ -169,8 +169,8 @@ def _strained(wallet: Wallet | None, asset: str, purse: Purse, limit: Decimal) -
     balance = None if wallet is None else wallet.balances.get(asset)
     if balance is None:
         return False
-    held = balance.locked + balance.margin
-    return bool(held and held >= limit * NEAR * (balance.total + purse.unrealised))
+    held, equity = purse.margin(balance)
+    return bool(held and held >= limit * NEAR * equity)
 
 
 def _close(purse: Purse, limit: Decimal) -> bool:
@@ -186,7 +186,7 @@ def _ratio(wallet: Wallet | None, asset: str, purse: Purse) -> Decimal | None:
     balance = None if wallet is None else wallet.balances.get(asset)
     if balance is None:
         return None
-    held, equity = balance.locked + balance.margin, balance.total + purse.unrealised
+    held, equity = purse.margin(balance)
     if not held:
         return ZERO
     return NO_EQUITY if equity <= 0 else min(share(held, ONE, equity), NO_EQUITY)

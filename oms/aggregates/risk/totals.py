@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from oms.aggregates.account import Balance
 from oms.aggregates.instrument import Instrument
 from oms.aggregates.money import ZERO
 from oms.aggregates.position import Position
@@ -111,10 +112,22 @@ class Totals:
 
 @attrs.define(slots=True, eq=False)
 class Purse:
-    """What the positions of one wallet have not realised, in one settlement asset, and those positions."""
+    """What the positions of one wallet have not realised, in one settlement asset, and those positions.
+
+    Args:
+        leaving: what transfers under way take out of the wallet, of that asset. It is locked there until it is known to be gone.
+    """
 
     unrealised: Decimal = ZERO
+    leaving: Decimal = ZERO
     leaves: list["Leaf"] = attrs.field(factory=list)
+
+    def margin(self, balance: Balance) -> tuple[Decimal, Decimal]:
+        """What positions and orders hold as margin, and the equity that it is of: what a transfer takes is neither."""
+        return (
+            balance.locked - self.leaving + balance.margin,
+            balance.total - self.leaving + self.unrealised,
+        )
 
 
 @attrs.define(slots=True, eq=False)
