@@ -18,6 +18,7 @@ from rich.text import Text
 from oms.client.asking import Result
 from oms.client.commands import plain
 from oms.messages import queries as q
+from oms.messages.enums import CancelReason
 from oms.messages.public import TransferChanged
 
 WIDEST: Final = 1_000
@@ -140,7 +141,7 @@ def latch_text(latch: q.LatchRow) -> str:
     who = f"{latch.cause} tripped it" if latch.cause else f"by {latch.by}"
     reason = f": {latch.reason}" if latch.reason else ""
     through = "; what reduces a position is let through" if latch.allow_reduce_only else ""
-    return f"engaged {time_text(latch.at)}, {who}{reason}{through}"
+    return f"since {time_text(latch.at)}, {who}{reason}{through}"
 
 
 def transfer_text(event: TransferChanged) -> str:
@@ -185,6 +186,19 @@ def _leverage(row: q.PositionRow) -> str:
     return f"{decimal_text(row.leverage)}x" + (f" {row.margin_mode}" if row.margin_mode else "")
 
 
+def _reason(row: q.OrderRow) -> str:
+    # What once was doubtful about an order that works is over.
+    said = row.reason if row.in_doubt or not row.open else ""
+    return ", ".join(filter(None, [said, asked_text(row)]))
+
+
+def asked_text(row: q.OrderRow) -> str:
+    """Why we asked for a cancel that nobody ordered; empty otherwise."""
+    if row.cancel_reason in (None, CancelReason.CLIENT):
+        return ""
+    return f"cancel asked for: {row.cancel_reason.replace('_', '-')}"
+
+
 def _order_type(row: q.OrderRow) -> str:
     flags = [
         "" if row.time_in_force == "GTC" else row.time_in_force,
@@ -219,8 +233,7 @@ ORDERS: Final = (
     Column("STRATEGY", lambda r: r.strategy),
     Column("REF", lambda r: r.client_order_id),
     Column("UPDATED (UTC)", lambda r: time_text(r.updated_at)),
-    # What once was doubtful about an order that works is over.
-    Column("REASON", lambda r: r.reason if r.in_doubt or not r.open else "", lambda _: DIM),
+    Column("REASON", _reason, lambda _: DIM),
 )
 TRADES: Final = (
     Column("TIME (UTC)", lambda r: time_text(r.venue_time)),

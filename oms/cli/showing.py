@@ -13,6 +13,7 @@ from oms.messages import queries as q
 from oms.messages.enums import OrderStatus
 
 _FAULT: Final = "fault"
+_KILLED: Final = "KILLED"
 
 
 def _query(
@@ -202,7 +203,7 @@ def status(account: str, as_json: bool, url: str) -> None:
         return
     console = o.console()
     for name, text in status_lines(row):
-        label = Text(f"{name:<12} ", style="red" if name == _FAULT else "dim")
+        label = Text(f"{name:<12} ", style="red" if name in (_FAULT, _KILLED) else "dim")
         console.print(label.append(text, style="default"), crop=False, no_wrap=True, overflow="ignore")
     r.show(console, r.SESSIONS, row.sessions, "no connector has served any account yet")
 
@@ -215,6 +216,10 @@ def status_lines(row: q.StatusRow) -> Iterator[tuple[str, str]]:
     yield "journal", f"{row.journal_id} partition {row.partition}, sequence {_count(row.journal_sequence)}"
     yield "last commit", f"{r.time_text(row.at)} by engine {row.engine}"
     yield "follower", behind
+    for latch in row.latches:
+        yield _KILLED, f"{latch.scope} {r.latch_text(latch)}"
+    if row.latched > len(row.latches):
+        yield _KILLED, f"… and {row.latched - len(row.latches):,} more scopes: `oms risk --killed`"
     yield "snapshot", _snapshot(row)
     yield "archive", _archive(row)
     for code, text in sorted(row.faults.items()):

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from oms.cli import options as o
 from oms.cli.exits import Exit
-from oms.cli.render import STATUS_STYLES, decimal_text, print_json, time_text, transfer_text
+from oms.cli.render import STATUS_STYLES, asked_text, decimal_text, print_json, time_text, transfer_text
 from oms.client import OmsClient, OmsEventsLost, PublicEvent
 from oms.messages import public as p
 from oms.messages.controls import Level
@@ -87,7 +87,8 @@ def _line(event: PublicEvent) -> tuple[str, str]:
         price = "market" if event.price is None else d(event.price)
         terms = f"{event.side} {d(event.quantity)} {event.symbol} @ {price}"
         doubt = " IN DOUBT" if event.in_doubt else ""
-        reason = f"  ({event.reason})" if event.reason else ""
+        said = ", ".join(filter(None, [event.reason, asked_text(event)]))
+        reason = f"  ({said})" if said else ""
         denied = f"  amend denied, {event.denied}" if event.denied else ""
         became = f"{event.status}{doubt}  filled {d(event.filled)}{reason}{denied}"
         return f"order     {event.account} {event.order_id}  {terms}  {became}", STATUS_STYLES.get(

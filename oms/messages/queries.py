@@ -19,6 +19,7 @@ from oms.messages.controls import Level
 from oms.messages.enums import (
     AccountKind,
     AccountStatus,
+    CancelReason,
     MarginMode,
     OrderStatus,
     OrderType,
@@ -32,6 +33,7 @@ from oms.messages.replies import ErrorBody
 MAX_QUERY_BYTES: Final = 8 * 1024
 MAX_ROWS: Final = 500
 MAX_ANSWER_BYTES: Final = 900 * 1024
+LATCHES_SHOWN: Final = 20
 TRANSFERS_SHOWN: Final = 20
 """Rows beyond this come in the next page, so that an answer stays below 1 MiB."""
 
@@ -164,6 +166,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
         filled, leaves: what traded and what still may, of ``quantity``. ``cost``: sum of quantity × price of the trades.
         locked: what it holds of ``locked_asset``.
         reason: why it was denied, rejected, ended or doubted.
+        cancel_reason: why we asked the venue to cancel it; null while nothing is asked, and once it has answered.
         placed_at, updated_at: commit times.
     """
 
@@ -193,6 +196,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     venue_order_id: str
     reason: str
+    cancel_reason: CancelReason | None = None
     placed_at: int
     updated_at: int
 
@@ -430,7 +434,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
             ``unvalued``: assets that it holds and nobody has valued.
         exposure: of its positions, with all that works or is in doubt. ``open_orders``: live ones.
         pnl_day: since the trading day began: realised, unrealised, fees and funding. ``drawdown``: below its best.
-        latches: kill switches that hold for all of it: its own and the global one.
+        latches: kill switches that hold for it: its own, the global one, and those of exchanges that it is on.
         under_way: how many transfers from or to it are. ``transfers``: the oldest of them, at most :data:`TRANSFERS_SHOWN`.
     """
 
@@ -484,6 +488,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
         published: stream → id of its last public event (``sequence.commit.event``), empty for none.
         archived: last frame that is on disk in the archive; None while this follower does not write it.
         trimmed: what the last trimming of the journal did, and why it went no further; empty before the first.
+        latched: how many kill switches are engaged. ``latches``: of them the widest, and then the oldest, at most
+            :data:`LATCHES_SHOWN`; a question about one account leaves those of other accounts out of both.
         faults: what does not work now → why: ``ARCHIVE``, ``TRADE_LOG``, ``REPORTS``, ``TRIM``. Nothing is trimmed meanwhile.
     """
 
@@ -508,6 +514,8 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     archived: int | None
     trimmed: str
     faults: dict[str, str]
+    latched: int = 0
+    latches: list[LatchRow] = []
 
 
 # -- answers

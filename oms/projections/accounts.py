@@ -41,6 +41,7 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
     latches = partition.risk.latches
     for name in sorted(names):
         account, scope = partition.accounts[name], f"account:{name}"
+        exchanges = dict.fromkeys(f"exchange:{venue.exchange}" for venue in venues.get(name, ()))
         totals = partition.risk.totals.get(scope) or Totals(scope)
         value, unvalued = ZERO, set()
         for asset, amount in equity[name].items():
@@ -62,7 +63,7 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
             pnl_day=totals.day,
             drawdown=totals.drawdown,
             strategies=strategies.get(name, []),
-            latches=[latch_row(latches[each]) for each in (scope, GLOBAL) if each in latches],
+            latches=[latch_row(latches[each]) for each in (scope, GLOBAL, *exchanges) if each in latches],
             under_way=len(transfers.get(name, ())),
             transfers=[_transfer_row(each) for each in transfers.get(name, ())[:TRANSFERS_SHOWN]],
         )

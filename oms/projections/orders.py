@@ -173,6 +173,7 @@ def order_fields(order: Order) -> dict[str, Any]:
         "client_order_id": order.client_order_id,
         "venue_order_id": order.venue_order_id,
         "reason": order.reason,
+        "cancel_reason": order.cancel_requested,
         "placed_at": order.placed_at,
         "updated_at": order.updated_at,
     }

@@ -9,7 +9,7 @@ import msgspec
 from oms.aggregates.money import ONE, ZERO, share
 from oms.messages import events as e
 from oms.messages.codes import Code
-from oms.messages.enums import FINAL_STATUSES, OrderStatus
+from oms.messages.enums import FINAL_STATUSES, CancelReason, OrderStatus
 from replay.asking.steps import Step
 
 PLACED: Final = "placed"
@@ -98,6 +98,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         steps: every commit that speaks of it; the first has what was known when it was made.
         average: of the trades' prices, to 18 places; None before the first.
         realised: sum over its trades, in ``settle``. ``fees``: by asset.
+        cancel_reason: why we last asked for a cancel, unless the venue refused it; None when we did not.
         looked_at: the sequence up to which history was read.
     """
 
@@ -107,6 +108,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     status: OrderStatus | None
     in_doubt: bool
     reason: str
+    cancel_reason: CancelReason | None
     quantity: Decimal | None
     price: Decimal | None
     filled: Decimal
@@ -142,10 +144,15 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
     quantity, price = (None, None) if terms is None else (terms.quantity, terms.price)
     venue_order_ids: dict[str, None] = {}
     reason = ""
+    asked: CancelReason | None = None
     for _, event in _events(steps):
         venue_order_ids |= dict.fromkeys(filter(None, [getattr(event, "venue_order_id", "")]))
         if isinstance(event, _REASONED):
             reason = event.reason
+        if isinstance(event, e.OrderCancelRequested):
+            asked = event.reason
+        elif isinstance(event, e.OrderCancelRejected):
+            asked = None
         if isinstance(event, e.OrderAmended | e.OrderRestated):
             quantity, price = event.quantity, event.price
     last = steps[-1].parts[-1]
@@ -156,6 +163,7 @@ def story(order_id: str, steps: list[Step], bounds: tuple[int, int]) -> Story:
         status=None if origin == STRANGER else last.status,
         in_doubt=last.in_doubt,
         reason=reason,
+        cancel_reason=asked,
         quantity=quantity,
         price=price,
         filled=filled,

@@ -116,7 +116,7 @@ def _revision(thing: Any) -> str:
     return f" (revision {thing.revision})" if thing.revision else ""
 
 
-_CANCELED_BECAUSE: Final = {
+CANCELED_BECAUSE: Final = {
     CancelReason.CLIENT: "",
     CancelReason.EXPIRED: ", its time is over",
     CancelReason.KILL: ", a kill switch is engaged",
@@ -220,7 +220,7 @@ _EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     e.OrderFilled: lambda x: f"filled: {_trade(x)}",
     e.TradeBusted: lambda x: f"taken back: {_trade(x)}{_because(x.reason)}",
     e.OrderRestated: lambda x: f"changed at the venue {_to(x.quantity, x.price)}{_because(x.reason)}",
-    e.OrderCancelRequested: lambda x: f"cancel requested{_CANCELED_BECAUSE[x.reason]}",
+    e.OrderCancelRequested: lambda x: f"cancel requested{CANCELED_BECAUSE[x.reason]}",
     e.CancelAllRequested: lambda x: (
         f"cancel of all on {x.exchange}.{x.market}.{x.symbol} requested: {x.count}"
         + (f", {x.left} are left" if x.left else "")

@@ -154,7 +154,9 @@ def _summary(told: Story) -> Iterator[str]:
         yield f"{told.denied.code}: {told.denied.message}. {told.denied.meaning}"
     elif told.status is not None:
         doubt = ", in doubt" if told.in_doubt else ""
-        yield f"{told.status}{doubt}" + (f": {told.reason}" if told.reason else "")
+        asked = "" if told.cancel_reason is None else wording.CANCELED_BECAUSE[told.cancel_reason]
+        because = f" (cancel requested{asked})" if asked else ""
+        yield f"{told.status}{doubt}" + (f": {told.reason}" if told.reason else "") + because
     if told.average is not None:
         fees = ", ".join(f"{wording.number(fee)} {asset}" for asset, fee in sorted(told.fees.items()))
         yield (

@@ -17,6 +17,7 @@ from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.aggregates.position import Position
 from oms.aggregates.risk.controls import CONTROLS, unknown
+from oms.aggregates.risk.latches import Latch
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.controls import Level
@@ -24,7 +25,7 @@ from oms.messages.scopes import ScopeKind, parse_scope, scope_tokens
 from oms.messages.subjects import ANY, Subject
 from oms.projections.accounts import account_rows
 from oms.projections.balances import balance_row, balances, serves
-from oms.projections.limits import limit_rows
+from oms.projections.limits import latch_row, limit_rows
 from oms.projections.orders import order_row
 from oms.projections.pnl import Earned
 from oms.projections.positions import position_row, positions
@@ -334,6 +335,7 @@ def status(models: Projections, subject: Subject, heartbeats: Heartbeats, **know
     """
     state = models.partition
     check_names(state, subject)
+    latches = _latches(state, subject.account)
     return q.StatusRow(
         journal_id=state.journal_id,
         partition=state.partition,
@@ -363,5 +365,17 @@ def status(models: Projections, subject: Subject, heartbeats: Heartbeats, **know
             for key, ledger in sorted(state.ledgers.items())
             if covers(subject, *key)
         ],
+        latched=len(latches),
+        latches=[latch_row(latch) for latch in latches[: q.LATCHES_SHOWN]],
         **known,
     )
+
+
+def _latches(state: Partition, account: str) -> list[Latch]:
+    """Engaged kill switches, the widest first, and then the oldest; those of accounts other than this one left out."""
+    found = [
+        (_KINDS.index(scope.kind), latch.at, latch.scope, latch)
+        for latch in state.risk.latches.values()
+        if (scope := parse_scope(latch.scope)).kind is not ScopeKind.ACCOUNT or account in (ANY, scope.name)
+    ]
+    return [each[-1] for each in sorted(found, key=lambda each: each[:3])]

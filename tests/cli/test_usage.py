@@ -3,6 +3,7 @@
 import socket
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,8 +14,11 @@ from oms.cli.exits import Exit, exit_of
 from oms.cli.render import decimal_text, time_text
 from oms.cli.showing import status_lines
 from oms.cli.supervisor import Child, Program
+from oms.cli.watching import _line
 from oms.journal.errors import JournalBroken, JournalFault
-from oms.messages.queries import StatusRow
+from oms.messages.enums import AccountKind
+from oms.messages.public import AccountKnown
+from oms.messages.queries import LatchRow, StatusRow
 
 from .conftest import run_oms
 
@@ -90,8 +94,8 @@ async def test_a_process_that_never_gets_ready_says_why() -> None:
         await child.ready()
 
 
-def test_the_status_tells_how_far_the_archive_is_and_what_fails() -> None:
-    """People see what ``--json`` has: the archive's end, what was trimmed, each fault; and that another follower archives."""
+def status(**fields: Any) -> StatusRow:
+    """A system of which nothing is known, but for these."""
     row = StatusRow(
         journal_id="mabcde",
         partition="0",
@@ -111,10 +115,16 @@ def test_the_status_tells_how_far_the_archive_is_and_what_fails() -> None:
         snapshot_sequence=0,
         snapshot_at=0,
         published={},
-        archived=1_999,
+        archived=None,
         trimmed="",
-        faults={"TRIM": "no right to", "ARCHIVE": "the disk is full"},
+        faults={},
     )
+    return msgspec.structs.replace(row, **fields)
+
+
+def test_the_status_tells_how_far_the_archive_is_and_what_fails() -> None:
+    """People see what ``--json`` has: the archive's end, what was trimmed, each fault; and that another follower archives."""
+    row = status(archived=1_999, faults={"TRIM": "no right to", "ARCHIVE": "the disk is full"})
     lines = list(status_lines(row))
     assert ("archive", "up to sequence 1,999") in lines
     assert [text for name, text in lines if name == "fault"] == [
@@ -126,3 +136,32 @@ def test_the_status_tells_how_far_the_archive_is_and_what_fails() -> None:
     assert "fault" not in other
     trimmed = dict(status_lines(msgspec.structs.replace(row, trimmed="9 frames")))
     assert trimmed["archive"] == "up to sequence 1,999; trimmed 9 frames"
+
+
+def test_what_is_killed_stands_where_one_looks() -> None:
+    """`oms status` has a line for each engaged kill switch that it is told of, and says how many there are beyond."""
+    latch = LatchRow(scope="global", by="ann", reason="odd", cause="", at=10**18, allow_reduce_only=False)
+    lines = [text for name, text in status_lines(status(latched=3, latches=[latch])) if name == "KILLED"]
+    assert lines == [
+        "global since 2001-09-09 01:46:40.000Z, by ann: odd",
+        "… and 2 more scopes: `oms risk --killed`",
+    ]
+    assert "KILLED" not in dict(status_lines(status()))
+
+
+@pytest.mark.parametrize(
+    "name, fields, said",
+    [
+        ("AccountRegistered", {}, "registered as SUB"),
+        ("AccountRenamed", {"name": "Arb", "by": "kim"}, "is called Arb by kim"),
+        (
+            "AccountDisabled",
+            {"status": "disabled", "by": "kim", "reason": "keys"},
+            "is disabled by kim: keys",
+        ),
+    ],
+)
+def test_watching_says_what_became_of_an_account(name: str, fields: dict[str, Any], said: str) -> None:
+    """A disabled account is not told of as registered."""
+    event = AccountKnown(event=name, sequence=1, at=1, account="sub", kind=AccountKind.SUB, **fields)
+    assert _line(event)[0] == f"account   sub {said}"

@@ -286,6 +286,9 @@ def test_an_account_shows_why_it_does_not_trade(maker: Maker) -> None:
     assert [(each.scope, each.by) for each in row.latches] == [("account:sub_arb", "lee"), ("global", "kim")]
     (other,) = accounts(maker, "show_accounts._.sub_mm._._")
     assert [each.scope for each in other.latches] == ["global"]
+    maker.command("kill.binance._._._", scope="exchange:binance", by="kim")
+    (row,) = accounts(maker, "show_accounts._.sub_arb._._")
+    assert [each.scope for each in row.latches] == ["account:sub_arb", "global", "exchange:binance"]
 
 
 def test_accounts_come_page_by_page(maker: Maker) -> None:

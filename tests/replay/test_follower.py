@@ -244,6 +244,34 @@ async def test_status_tells_of_journal_engine_sessions_and_counts(nc: Client, fo
         assert set(row["published"]) == {"ORDERS", "TRADES", "POSITIONS", "ACCOUNTS", "RISK"}
 
 
+async def test_the_status_names_what_is_killed(nc: Client, following: Following) -> None:
+    """Each engaged kill switch, the widest first, at most twenty; of a question about an account not those of others. An order
+    that a kill switch waits to cancel says so."""
+    maker = busy(38, 10)
+    order_id = maker.place(price="9")
+    maker.accept(order_id)
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", by="lee")
+    maker.command("kill._._._._", scope="global", by="ann", reason="odd fills")
+    maker.command("kill._.main._._", scope="account:main", by="kim")
+    maker.cut()
+    await write(nc, maker.payloads)
+    async with following():
+        (row,) = (await ask(nc, "show_status._._._._"))["rows"]
+        assert row["latched"] == 3
+        assert [each["scope"] for each in row["latches"]] == ["global", "account:sub_arb", "account:main"]
+        assert (row["latches"][0]["by"], row["latches"][0]["reason"]) == ("ann", "odd fills")
+        (row,) = (await ask(nc, "show_status._.main._._"))["rows"]
+        assert [each["scope"] for each in row["latches"]] == ["global", "account:main"]
+        (order,) = (await ask(nc, "show_orders._._._._", order_id=order_id))["rows"]
+        assert (order["status"], order["cancel_reason"]) == ("PENDING_CANCEL", "kill")
+        since = maker.sequence
+        for number in range(30):
+            maker.command("kill._._._._", scope=f"strategy:s{number}", by="ann")
+        await append(nc, maker, since)
+        (row,) = (await ask(nc, "show_status._._._._", at_least=maker.sequence))["rows"]
+        assert (row["latched"], len(row["latches"])) == (33, 20)
+
+
 async def test_waits_for_the_journal_to_be_made(nc: Client, following: Following) -> None:
     """Started before any engine, it waits, and follows once there is a journal."""
     async with following(wait=False) as follower:

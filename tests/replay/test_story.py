@@ -24,6 +24,7 @@ from replay.asking import wording
 from replay.asking.controls import RULES, Explained, explain_place
 from replay.asking.steps import Steps
 from replay.asking.story import Story, story
+from replay.cli.order import _summary
 from replay.rebuild import new_history
 from tests import strategies as gen
 from tests.replay.journal import Maker
@@ -427,6 +428,25 @@ def test_a_life_from_command_to_end() -> None:
         ("cancel → canceled", step, 700),
         ("place → end", 4 * step, None),
     }
+
+
+def test_an_order_that_a_kill_switch_ended_says_so() -> None:
+    """The venue says "canceled"; the head of the story says why we asked. A cancel that it refused is no reason."""
+    maker = Maker()
+    maker.begin()
+    killed, free = maker.place(quantity="3", price="90"), maker.place("sub_arb", quantity="3", price="90")
+    maker.accept(killed)
+    maker.accept(free, "sub_arb")
+    maker.command("kill._.main._._", scope="account:main", by="ann")
+    maker.report({"report": "canceled", "order_id": killed, "reason": "canceled", "venue_time": 1})
+    maker.command("kill._.sub_arb._._", scope="account:sub_arb", by="ann")
+    refused = {"report": "cancel_rejected", "order_id": free, "reason": "busy", "venue_time": 1}
+    maker.report(refused, account="sub_arb")
+    maker.cut()
+    story = told(maker, killed)
+    assert (story.status, story.reason, story.cancel_reason) == ("CANCELED", "canceled", "kill")
+    assert "CANCELED: canceled (cancel requested, a kill switch is engaged)" in [*_summary(story)]
+    assert told(maker, free).cancel_reason is None
 
 
 def test_a_denied_order_says_why() -> None:
