@@ -11,6 +11,7 @@ from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.messages import queries as q
 from oms.messages.codes import Code
+from oms.messages.codes import Refused
 from oms.messages.controls import Level
 from oms.messages.subjects import parse_subject
 from oms.projections.accounts import account_rows
@@ -193,8 +194,6 @@ def test_a_kill_switch_shows_at_its_scope(maker: Maker) -> None:
         ("binance._._._", {"exchange:binance", "instrument:binance.spot.BTCUSDT"}),
         ("binance._.spot.BTCUSDT", {"instrument:binance.spot.BTCUSDT"}),
         ("binance.sub_arb._._", set()),
-        ("okx._._._", set()),
-        ("_.nobody._._", set()),
     ],
 )
 def test_a_subject_shows_the_scopes_that_it_names(maker: Maker, tokens: str, scopes: set[str]) -> None:
@@ -203,6 +202,13 @@ def test_a_subject_shows_the_scopes_that_it_names(maker: Maker, tokens: str, sco
     set_limits(maker, "instrument:binance.spot.BTCUSDT", "binance._.spot.BTCUSDT", price_collar="0.1")
     maker.place("sub_arb", quantity="0.1", price="100", strategy="arb")
     assert {row.scope for row in limits(maker, f"show_limits.{tokens}")} == scopes
+
+
+@pytest.mark.parametrize("tokens", ["okx._._._", "_.nobody._._"])
+def test_a_subject_that_names_nobody_is_refused(maker: Maker, tokens: str) -> None:
+    """No limits at all would be taken for nothing that is used of any."""
+    with pytest.raises(Refused, match="no (account|exchange) '(nobody|okx)', known: "):
+        limits(maker, f"show_limits.{tokens}")
 
 
 def test_scopes_come_from_the_widest_on_and_page_by_page(maker: Maker) -> None:
