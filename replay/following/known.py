@@ -25,6 +25,8 @@ def check_names(state: Partition, subject: Subject, when: str = "") -> None:
     if exchange == market == symbol == ANY:
         return
     places = {*state.venues, *((key[0], key[2]) for key in state.ledgers)}
+    # By the name of a wallet that markets share, too: balances are asked for by it.
+    places.update((key[0], key[2]) for key in state.wallets)
     _check(Code.INSTRUMENT_UNKNOWN, "exchange", exchange, (each for each, _ in places), when)
     markets = (each for at, each in places if exchange in (ANY, at))
     _check(Code.INSTRUMENT_UNKNOWN, "market", market, markets, when)

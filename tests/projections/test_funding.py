@@ -13,6 +13,7 @@ from oms.aggregates import image
 from oms.aggregates.money import EXACT
 from oms.aggregates.partition import Partition
 from oms.messages import queries as q
+from oms.messages.codes import Refused
 from oms.messages.frames import decode_frame
 from oms.messages.subjects import Subject
 from oms.projections.projections import Projections
@@ -161,7 +162,8 @@ def test_shared_wallet_is_told_once_and_found_by_either_market(desk: FuturesDesk
     ]
     for market in ("spot", "futures", "unified"):
         assert show(made, q.ShowBalances(), f"show.bybit._.{market}._") == rows
-    assert show(made, q.ShowBalances(), "show._._.options._") == []
+    with pytest.raises(Refused, match="no market 'options', known: futures, spot, unified"):
+        show(made, q.ShowBalances(), "show._._.options._")
 
 
 def test_public_events_tell_of_positions_and_wallets(desk: FuturesDesk) -> None:

@@ -10,8 +10,7 @@ import pytest
 from oms.aggregates.money import EXACT
 from oms.config import CacheConfig
 from oms.messages import queries as q
-from oms.messages.codes import Code
-from oms.messages.codes import Refused
+from oms.messages.codes import Code, Refused
 from oms.messages.controls import Level
 from oms.messages.subjects import parse_subject
 from oms.projections.accounts import account_rows
@@ -207,7 +206,7 @@ def test_a_subject_shows_the_scopes_that_it_names(maker: Maker, tokens: str, sco
 @pytest.mark.parametrize("tokens", ["okx._._._", "_.nobody._._"])
 def test_a_subject_that_names_nobody_is_refused(maker: Maker, tokens: str) -> None:
     """No limits at all would be taken for nothing that is used of any."""
-    with pytest.raises(Refused, match="no (account|exchange) '(nobody|okx)', known: "):
+    with pytest.raises(Refused, match=r"no (account|exchange) '(nobody|okx)', known: "):
         limits(maker, f"show_limits.{tokens}")
 
 
