@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from oms.aggregates.partition import Partition
+from oms.aggregates.risk.causes import never_trips
 from oms.config import RiskConfig
 from oms.handlers.beginning import unspoken
 from oms.messages.controls import BeginControls
@@ -23,7 +24,7 @@ def begin_controls(risk: RiskConfig) -> BeginControls:
 
 
 def otherwise(state: Partition, configured: BeginControls) -> Iterator[str]:
-    """A sentence for each thing that the configuration says and the journal says otherwise."""
+    """A sentence for each thing that the configuration says and the journal says otherwise, or that comes to nothing with both."""
     for scope, said in configured.limits.items():
         held, begun = state.risk.limits.said.get(scope, {}), unspoken(state, scope, said)
         for control, value in said.items():
@@ -33,6 +34,10 @@ def otherwise(state: Partition, configured: BeginControls) -> Iterator[str]:
                     f"risk.limits.{scope}.{control} is {value!r} in the configuration, and {own!r} in the journal,"
                     " which holds: set_limits changes it"
                 )
+    both = dict(state.risk.limits.said)
+    for scope, said in configured.limits.items():
+        both[scope] = {**both.get(scope, {}), **unspoken(state, scope, said)}
+    yield from never_trips(both)
     priced: dict[str, Decimal | str | None] = {**configured.valuations, **configured.priced_by}
     for asset, rate in priced.items():
         valuation = state.risk.valuations.get(asset)

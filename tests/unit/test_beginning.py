@@ -156,3 +156,28 @@ def test_scopes_whose_limits_were_cleared_count_among_them(
     more = {"command_id": "m", "scope": "exchange:*", "limits": {"restricted": "on"}, "by": "ann"}
     assert desk.reply("set_limits._._._._", more)["error"]["code"] == "LIMIT_SCOPE"
     ann(desk, "set_limits", "_.main._._", scope="account:main", limits=OF_MAIN)
+
+
+def test_a_start_names_what_would_never_trip(desk: Desk) -> None:
+    """A journal may hold it from before that was refused, or come to it with a scope that the file names for the first time."""
+    assert not list(otherwise(desk.state, FILE))
+    desk.state.risk.limits.said["exchange:binance"] = {"kill_on": "max_rejects"}
+    (line,) = otherwise(desk.state, FILE)
+    assert line.startswith(
+        "exchange:binance: kill_on names max_rejects, and exchange:binance and exchange:* say nothing"
+    )
+    each = {**FILE.limits, "exchange:*": {"max_rejects": "5"}}
+    assert not list(
+        otherwise(desk.state, BeginControls(limits=each, valuations={}, strategies=FILE.strategies))
+    )
+    ann(desk, "set_limits", "_._._._", scope="account:*", clear=["kill_on", "max_rejects"])
+    new = {**FILE.limits, "account:other": {"kill_on": "max_rejects"}}
+    said = [
+        line
+        for line in otherwise(desk.state, BeginControls(limits=new, valuations={}, strategies={}))
+        if "other" in line
+    ]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "account:other: kill_on names max_rejects, and account:other and account:* say nothing"
+    )

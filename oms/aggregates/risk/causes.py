@@ -30,6 +30,12 @@ def check_causes(scope: str, said: Said, before: Said) -> None:
                 raise Refused(Code.LIMIT_CONTRADICTION, _sentence(each, cause)[:256])
 
 
+def never_trips(said: Said) -> Iterator[str]:
+    """A sentence for each scope and cause of which that is so, as of journals from before it was refused."""
+    for scope in said:
+        yield from (_sentence(scope, cause) for cause in _unlimited(scope, said))
+
+
 def _concerned(scope: str, said: Said) -> Iterator[str]:
     yield scope
     kind, _, name = scope.partition(":")
