@@ -9,6 +9,7 @@ from rich.console import Console
 
 from oms.cli.params import SCOPE
 from oms.client import OmsClient
+from oms.messages.base import MAX_TEXT
 from oms.tasks import whole
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,7 +89,24 @@ def by_option(function: F) -> F:
 def reason_option(function: F) -> F:
     """``--reason TEXT``."""
     return click.option(
-        "--reason", default="", metavar="TEXT", help="Why; recorded, at most 256 characters."
+        "--reason",
+        default="",
+        metavar="TEXT",
+        callback=_within_bound,
+        help=f"Why; recorded, at most {MAX_TEXT} characters.",
+    )(function)
+
+
+def _within_bound(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if len(value) > MAX_TEXT:
+        raise click.UsageError(f"--reason: at most {MAX_TEXT} characters, was {len(value)}", ctx)
+    return value
+
+
+def kill_reason_option(function: F) -> F:
+    """``--reason TEXT`` of a kill, which nothing that is said of it may stop: what is too long is cut by the client."""
+    return click.option(
+        "--reason", default="", metavar="TEXT", help=f"Why; the first {MAX_TEXT} characters are recorded."
     )(function)
 
 

@@ -8,9 +8,13 @@ import click
 from oms.cli import options as o
 from oms.cli import render as r
 from oms.cli.params import AMOUNT
-from oms.client import OmsClient, Result
+from oms.client import OmsClient, OmsError, Result
 from oms.messages import queries as q
+from oms.messages.scopes import ScopeKind, parse_scope
 
+_NAMED: Final = 5
+"""Engaged scopes named to whoever releases another."""
+_KINDS: Final = list(ScopeKind)
 _LEVELS: Final = {"near": r.WAITING, "breached": r.BAD}
 
 # -- what is
@@ -108,7 +112,7 @@ def risk(
     "--allow-reduce-only", is_flag=True, help="Let orders through that bring a position nearer to zero."
 )
 @o.by_option
-@o.reason_option
+@o.kill_reason_option
 @o.id_option
 @o.json_option
 @o.nats_option
@@ -130,8 +134,8 @@ def kill(
     oms kill instrument:binance.spot.BTCUSDT --by kim
     oms kill exchange:binance --by kim
 
-    Holds over every restart, until `oms release`. Cancels by hand are never blocked. Says so once it is durable; `oms
-    orders` shows what still works at the venues.
+    Holds over every restart, until `oms release`. Cancels by hand are never blocked. Says how many orders it asked to
+    cancel once that is durable; `oms orders` shows what still works at the venues.
     """
 
     async def work(oms: OmsClient) -> Result:
@@ -140,7 +144,10 @@ def kill(
         )
 
     result = o.with_client(url, o.ANY, work)
-    r.say(result, as_json, f"{scope} killed; every order in it is being cancelled")
+    count = "no order in it was left to cancel"
+    if result.count:
+        count = f"{result.count:,} order{' is' if result.count == 1 else 's are'} being cancelled"
+    r.say(result, as_json, f"{scope} killed; {count}")
 
 
 @click.command()
@@ -156,15 +163,38 @@ def release(scope: str, by: str, reason: str, command_id: str | None, as_json: b
     \b
     oms release account:sub_arb --by kim --reason "found and mended"
 
-    Only what was killed is released: a kill switch of another scope that covers the same orders stays engaged, see
-    `oms risk --killed`. The scope's drawdown is measured anew from here.
+    Only what was killed is released: kill switches of other scopes that cover orders there stay engaged, and are named. The
+    scope's drawdown is measured anew from here.
     """
 
-    async def work(oms: OmsClient) -> Result:
-        return await oms.release(scope, by=by, reason=reason, command_id=command_id)
+    async def work(oms: OmsClient) -> None:
+        result = await oms.release(scope, by=by, reason=reason, command_id=command_id)
+        r.say(result, as_json, f"{scope} released")
+        if as_json:
+            return
+        try:
+            latched = await oms.limits(control=q.KILL_SWITCH)
+        except OmsError as error:
+            click.echo(f"oms: released, but what else is engaged is not known: {error}", err=True)
+            return
+        others = [row.latch for row in latched.rows if row.latch is not None and _meet(scope, row.scope)]
+        for latch in others[:_NAMED]:
+            click.echo(f"still killed for orders there: {latch.scope} {r.latch_text(latch)}")
+        if len(others) > _NAMED:
+            click.echo(f"… and {len(others) - _NAMED:,} more: `oms risk --killed`")
 
-    result = o.with_client(url, o.ANY, work)
-    r.say(result, as_json, f"{scope} released")
+    o.with_client(url, o.ANY, work)
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether an order may be in both scopes."""
+    scopes = sorted((parse_scope(one), parse_scope(other)), key=lambda scope: _KINDS.index(scope.kind))
+    (wider, name), (kind, named) = scopes
+    if wider is kind:
+        return name == named
+    if (wider, kind) == (ScopeKind.EXCHANGE, ScopeKind.INSTRUMENT):
+        return named.partition(".")[0] == name
+    return True
 
 
 # -- valuations

@@ -7,6 +7,7 @@ from oms.client.asking import ROWS, Asking, Result
 from oms.client.errors import OmsRefused
 from oms.messages import controls as m
 from oms.messages import queries as q
+from oms.messages.base import MAX_TEXT
 from oms.messages.codes import Refused
 from oms.messages.scopes import Scope, parse_scope, scope_tokens
 from oms.messages.subjects import ANY
@@ -96,13 +97,17 @@ class Controlling(Asking):
         """Latch a scope's kill switch and cancel every order in it. Answered once the latch is durable.
 
         Args:
+            reason: cut to what is recorded of it, 256 characters: no kill is refused for what is said of it.
             allow_reduce_only: orders that bring a position nearer to zero are still let through.
+
+        Returns:
+            In ``count`` how many orders it asked to cancel.
         """
         command = m.Kill(
             command_id=command_id or k.new_command_id(),
             scope=str(scope),
             by=by,
-            reason=reason,
+            reason=reason if len(reason) <= MAX_TEXT else f"{reason[: MAX_TEXT - 1]}…",
             allow_reduce_only=allow_reduce_only,
         )
         return await self._command(self._about("kill", scope), command)

@@ -1,6 +1,6 @@
 """What every command and every event is made of: base classes, and the bounded types of their fields."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -8,7 +8,8 @@ CommandId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Label = Annotated[str, msgspec.Meta(max_length=32)]
 Reference = Annotated[str, msgspec.Meta(max_length=64)]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+MAX_TEXT: Final = 256
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Person = Annotated[str, msgspec.Meta(max_length=64)]
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 

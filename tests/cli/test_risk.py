@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from oms.cli import cli
+from oms.cli.risk import _meet
 
 from .conftest import Ran, Up, run_oms
 
@@ -23,6 +24,10 @@ def oms(up: Up) -> Callable[..., Ran]:
         (["kill", "acount:main", "--by", "kim"], "a scope is global"),
         (["kill", "global"], "--by"),
         (["release", "global"], "--by"),
+        (
+            ["release", "global", "--by", "kim", "--reason", "x" * 300],
+            "--reason: at most 256 characters, was 300",
+        ),
         (["limits", "set", "global", "max_exposure", "--by", "kim"], "CONTROL=VALUE"),
         (["limits", "set", "global", "a=1", "a=2", "--by", "kim"], "once"),
         (["limits", "override", "global", "max_exposure=1", "--by", "kim"], "--for"),
@@ -57,9 +62,11 @@ def test_limits_are_set_overridden_and_seen(oms: Callable[..., Ran]) -> None:
 
 def test_a_killed_account_trades_again_once_released(oms: Callable[..., Ran]) -> None:
     """Killed: an order is denied with KILL_SWITCH and the table says by whom; released: nothing is killed any more."""
+    for _ in range(2):
+        assert oms("place", "buy", "0.001", "BTCUSDT", "-p", "40000", "-a", "sub_arb").code == 0
     killed = oms("kill", "account:sub_arb", "--by", "kim", "--reason", "looks odd")
     assert killed.code == 0, killed.err
-    assert killed.out == "account:sub_arb killed; every order in it is being cancelled\n"
+    assert killed.out == "account:sub_arb killed; 2 orders are being cancelled\n"
     denied = oms("place", "buy", "0.1", "BTCUSDT", "--price", "50000", "--account", "sub_arb")
     assert denied.code == 1
     assert "KILL_SWITCH" in denied.err
@@ -71,6 +78,43 @@ def test_a_killed_account_trades_again_once_released(oms: Callable[..., Ran]) ->
     again = oms("release", "account:sub_arb", "--by", "kim")
     assert again.code == 1
     assert "NOT_KILLED" in again.err
+
+
+def test_a_release_says_what_still_holds(oms: Callable[..., Ran]) -> None:
+    """Another kill switch that covers orders there is named; no kill is refused for a reason that is too long."""
+    long = oms("kill", "account:sub_arb", "--by", "kim", "--reason", "x" * 300)
+    assert (long.code, long.out) == (0, "account:sub_arb killed; no order in it was left to cancel\n"), (
+        long.err
+    )
+    assert "x" * 255 + "…" in oms("risk", "--killed").out
+    assert oms("kill", "global", "--by", "ann").code == 0
+    denied = oms("place", "buy", "0.1", "BTCUSDT", "--price", "50000", "--account", "main")
+    assert "the kill switch of global is engaged by ann, no reason given" in denied.err
+    released = oms("release", "account:sub_arb", "--by", "kim")
+    assert re.fullmatch(
+        r"account:sub_arb released\nstill killed for orders there: global since \S+ \S+Z, by ann\n",
+        released.out,
+    )
+    assert "KILLED       global since" in oms("status").out
+    assert oms("release", "global", "--by", "kim").out == "global released\n"
+
+
+@pytest.mark.parametrize(
+    "one, other, meet",
+    [
+        ("global", "account:main", True),
+        ("account:main", "account:sub", False),
+        ("account:main", "exchange:okx", True),
+        ("strategy:arb", "account:main", True),
+        ("instrument:okx.spot.BTC-USDT", "exchange:okx", True),
+        ("exchange:okx", "instrument:binance.spot.BTCUSDT", False),
+        ("instrument:okx.spot.A", "instrument:okx.spot.B", False),
+    ],
+)
+def test_scopes_that_meet(one: str, other: str, meet: bool) -> None:
+    """Scopes of one kind have no order together, nor an exchange and an instrument of another; all others may."""
+    assert _meet(one, other) is meet
+    assert _meet(other, one) is meet
 
 
 def test_accounts_are_kept_from_the_command_line(oms: Callable[..., Ran]) -> None:

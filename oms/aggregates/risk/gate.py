@@ -129,9 +129,8 @@ class Gate:
         ):
             found = self.latches[0]
             who = f"by {found.by}" if found.by else f"on {found.cause}"
-            raise Refused(
-                Code.KILL_SWITCH, f"the kill switch of {found.scope} is engaged {who}: {found.reason}"[:256]
-            )
+            why = f": {found.reason}" if found.reason else ", no reason given"
+            raise Refused(Code.KILL_SWITCH, f"the kill switch of {found.scope} is engaged {who}{why}"[:256])
         if self.refused is not None:
             raise Refused(self.refused.code, self.refused.message)
         if self.reduce_only and not self.nearer(self.own_reduce_only, side, quantity, reduce_only):
