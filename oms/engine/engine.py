@@ -493,7 +493,12 @@ class Engine:
             log.warning("refused a message on %s: %s", subject, refused)
             return codec.encode(failed(None, refused))
         with exactly():
-            answers = [self._decide_one(subject, part).reply for part in parts]
+            answers = []
+            for part in parts:
+                answers.append(self._decide_one(subject, part).reply)
+                if self.state.risk.alarm:
+                    # Before what comes next takes the loss back.
+                    self._check_risk(self._clock.now())
             if self._unsealed >= SEAL_COMMITS:
                 self._seal()
         return codec.encode(answers if bulk else answers[0])
@@ -538,6 +543,13 @@ class Engine:
         batch.seal = Seal(len(batch.commits) - 1, event.digest, commit.at)
         self._unsealed = 0
         self._sealed_at = time.monotonic()
+
+    def _check_risk(self, now: int) -> None:
+        """Do what is due of days, limits and kill switches."""
+        self.state.risk.alarm = False
+        since = self._watch.listening_since(now)
+        if is_due(self.state, now, since):
+            self._internal("check_risk._._._._", CheckRisk(since=since))
 
     def _doubt(self, key: AccountKey, order_ids: Sequence[str], reason: str) -> None:
         for start in range(0, len(order_ids), 1_000):
@@ -614,9 +626,7 @@ class Engine:
                 self._reconnects = reconnects
                 self._cancel_again()
                 self._wake.set()
-            since = self._watch.listening_since(now)
-            if is_due(self.state, now, since):
-                self._internal("check_risk._._._._", CheckRisk(since=since))
+            self._check_risk(now)
             self._drop_silent(self._watch.silent_clients(time.monotonic()))
             for key, order_ids in self._watch.overdue(now):
                 self._doubt(key, order_ids, "the venue did not answer in time")

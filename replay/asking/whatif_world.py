@@ -99,9 +99,10 @@ class World:
         self._since = at
 
     def check(self, at: int) -> None:
-        """Do what is due, as the engine's watch does; UTC ns."""
-        if at - self._checked < CHECK_NS or not self.state.journal_id:
+        """Do what is due, as the engine's watch does, and at once where a loss came to its limit; UTC ns."""
+        if (at - self._checked < CHECK_NS and not self.state.risk.alarm) or not self.state.journal_id:
             return
+        self.state.risk.alarm = False
         self._checked = at
         state = self.state
         due = decide_check_risk(state, at, self._since)

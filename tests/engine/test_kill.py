@@ -3,12 +3,13 @@
 import asyncio
 import json
 
+import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from oms.engine.engine import Engine
 from oms.nats_server import EmbeddedNats
-from tests.engine.desk import Trader, Venue, accepted, engine_on
+from tests.engine.desk import Trader, Venue, accepted, engine_on, filled
 
 
 async def test_connectors_are_told_before_who_asked(engine: Engine, venue: Venue, nc: Client) -> None:
@@ -67,3 +68,26 @@ async def test_cancels_are_repeated_when_the_engines_connection_broke(
     told = await venue.told("cancel")
     assert [each["order_id"] for each in told] == [order_id]
     assert await venue.place("c2")
+
+
+async def test_a_loss_that_is_only_touched_kills(
+    engine: Engine, venue: Venue, nc: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark brings the loss to its limit and the next one takes it back: the kill switch is engaged, though the watch never looked."""
+    async with asyncio.timeout(5):
+        while not engine.state.risk.day:
+            await asyncio.sleep(0.05)
+    monkeypatch.setattr("oms.engine.engine.WATCH_INTERVAL_S", 3_600)
+    await asyncio.sleep(0.6)
+    said = {
+        "scope": "account:main",
+        "by": "ann",
+        "limits": {"max_daily_loss": "10", "kill_on": "max_daily_loss"},
+    }
+    assert (await venue.ask("set_limits._.main._._", {"command_id": "l1", **said}))["ok"]
+    order_id = (await venue.place("c1"))["order_id"]
+    await venue.report(accepted(order_id), filled(order_id, "t1", "0.001", "50000"))
+    for mark in ("50000", "39000", "50000"):
+        assert (await venue.ask("report_marks.binance._.spot._", {"marks": {"BTCUSDT": mark}}))["ok"]
+    assert engine.state.risk.total("account:main").day == 0
+    assert engine.state.risk.latches["account:main"].cause == "max_daily_loss"

@@ -204,3 +204,36 @@ def test_time_before_the_engine_listened_makes_no_mark_old(listened: int, killed
     desk.now += 3_600 * SECOND + listened
     desk.done("check_risk._._._._", {"since": desk.now - listened})
     assert list(desk.state.risk.latches) == killed
+
+
+@pytest.mark.parametrize(
+    "said, marks, alarm",
+    [
+        ({"max_daily_loss": "1000", "kill_on": "max_daily_loss"}, ["49000.01"], False),
+        ({"max_daily_loss": "1000", "kill_on": "max_daily_loss"}, ["49000"], True),
+        ({"max_daily_loss": "1000", "kill_on": "max_daily_loss"}, ["48900", "49500"], True),
+        ({"max_daily_loss": "1000", "kill_on": "max_drawdown", "max_drawdown": "9000"}, ["48900"], False),
+        ({"max_drawdown": "1000", "kill_on": "max_drawdown"}, ["51000", "50000", "51000"], True),
+        ({"max_drawdown": "1000", "kill_on": "max_drawdown"}, ["51000", "50000.01", "51000"], False),
+        ({"max_daily_loss": "0", "kill_on": "max_daily_loss"}, ["50001", "50000"], False),
+        ({"max_daily_loss": "0", "kill_on": "max_daily_loss"}, ["49999.99", "50001"], True),
+    ],
+)
+def test_a_loss_that_is_touched_is_worth_a_look(said: dict[str, str], marks: list[str], alarm: bool) -> None:
+    """Where a kill switch engages on it, and only there: what it is afterwards takes that not back; and a look engages it."""
+    desk = ControlDesk()
+    desk.step("bought 1 @50000")
+    desk.limit("account:main", **said)
+    desk.step("watch")
+    assert not desk.state.risk.alarm
+    for mark in marks:
+        desk.step(f"mark {mark}")
+        if desk.state.risk.alarm:
+            break
+    assert desk.state.risk.alarm is alarm
+    desk.state.risk.alarm = False
+    desk.step("watch")
+    assert ("account:main" in desk.state.risk.latches) is alarm
+    desk.step("mark 40000")
+    # Where it is engaged nothing more can be.
+    assert desk.state.risk.alarm is not alarm

@@ -53,6 +53,18 @@ class Bounds:
         self.peak, self.carried = totals.peak, totals.carried
         self.lowest = max(-self.loss, totals.peak - totals.carried - self.drawdown)
 
+    def kills(self) -> bool:
+        """Whether a loss or drawdown is where the scope's kill switch engages on it."""
+        totals = self.totals
+        if totals.peak is not self.peak or totals.carried is not self.carried:
+            self.measure()
+        if totals.day > self.lowest:
+            return False
+        causes = self.said.get("kill_on") or ()
+        return ("max_daily_loss" in causes and 0 < -totals.day >= self.loss) or (
+            "max_drawdown" in causes and 0 < totals.drawdown >= self.drawdown
+        )
+
     def reached(self) -> bool:
         """Whether any figure may have come to its bound; of what is counted within a time, some may be gone by."""
         totals = self.totals
@@ -137,6 +149,10 @@ class InForce:
         if found is None:
             found = self._bounds[scope] = _bounds(self.figures(scope), self._says(scope, now)[0])
         return found
+
+    def known(self, scope: str) -> Bounds | None:
+        """The bounds of a scope as they last were; None where nobody has asked for them since a limit changed."""
+        return self._bounds.get(scope)
 
     def near(self, scope: str, now: int) -> Bounds:
         """What is near to the bounds of a scope."""

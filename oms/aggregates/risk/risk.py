@@ -70,6 +70,8 @@ class Risk:
         counted: live orders → the quantity that they count with.
         window: longest time, in ns, that an order is remembered for telling duplicates.
         version: changes whenever a gate may have become another.
+        alarm: a loss came to where a kill switch engages on it, maybe for a moment, and whoever looks what is due has not looked
+            since. It decides nothing: it says that a look is worth while.
     """
 
     changes: Changes
@@ -88,6 +90,7 @@ class Risk:
     purses: dict[tuple[WalletKey, str], Purse] = attrs.field(factory=dict)
     trading: set[str] = attrs.field(factory=set)
     version: int = 0
+    alarm: bool = False
     window: int = 0
     _gates: dict[BookKey, Gate] = attrs.field(factory=dict)
     _strangers: dict[str, dict[BookKey, None]] = attrs.field(factory=dict)
@@ -498,12 +501,16 @@ class Risk:
         return price, rate, None if price is None or rate is None else price * rate
 
     def _best(self, touched: Iterable[Totals]) -> None:
+        known = self._in_force.known
         for totals in touched:
             best = totals.carried + totals.day
             if best > totals.peak:
                 # Written in one way, however it was summed up.
                 totals.peak = fewest_places(best)
                 self.changes.totals[totals.scope] = None
+            bounds = known(totals.scope)
+            if bounds is not None and bounds.kills() and totals.scope not in self.latches:
+                self.alarm = True
 
     # -- evolve: controls
 
