@@ -6,7 +6,7 @@ import click
 
 from oms.cli import options as o
 from oms.cli import render as r
-from oms.cli.params import LIFETIME, SETTING
+from oms.cli.params import OVERRIDE, SETTING
 from oms.client import OmsClient, Result
 
 
@@ -88,7 +88,7 @@ def clear_limits(
 @limits.command("override")
 @o.scope_argument
 @click.argument("settings", nargs=-1, required=True, type=SETTING, metavar="CONTROL=VALUE...")
-@click.option("--for", "lifetime", required=True, type=LIFETIME, help="How long, such as 15m; at most 7d.")
+@click.option("--for", "lifetime", required=True, type=OVERRIDE, help="How long, such as 15m; at most 7d.")
 @o.by_option
 @o.reason_option
 @o.json_option

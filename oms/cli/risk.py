@@ -61,7 +61,7 @@ COLUMNS: Final = (
 @click.option("--scope", default="", metavar="PREFIX", help="Only scopes that begin so, such as account:.")
 @click.option("--control", metavar="NAME", help="Only this control.")
 @click.option("--near", is_flag=True, help="Only what is at 80 % of its limit or more, or killed.")
-@click.option("--killed", is_flag=True, help="Only scopes whose kill switch is engaged.")
+@click.option("--killed", is_flag=True, help="Only the kill switches that are engaged.")
 @click.option(
     "--rows", "-n", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="At most so many."
 )
@@ -83,12 +83,16 @@ def risk(
     \b
     oms risk                              all of it
     oms risk --near                       what needs looking at
-    oms risk --account sub_arb
+    oms risk --killed                     what is killed, since when, by whom
+    oms risk --account sub_arb            what the account itself is limited to
     oms risk --scope strategy: --control max_daily_loss
 
     Money is in USD, ages and windows are durations (5s), ratios are shares (0.05 is 5 %), the rest are counts; the
     controls page of the documentation says which is which. FROM names the scope that a limit is inherited from.
     """
+
+    if killed and control is None:
+        control = q.KILL_SWITCH
 
     async def ask(oms: OmsClient) -> q.Answer[q.LimitRow]:
         return await oms.limits(scope=scope, control=control, near=near, latched=killed, rows=rows)
@@ -99,6 +103,12 @@ def risk(
         return
     nothing = "nothing is near to a limit" if near else "no scope is killed" if killed else "no such limits"
     r.show(o.console(), COLUMNS, answer.rows, nothing)
+    if account != o.ANY:
+        click.echo(
+            f"this is the scope account:{account} alone; global, exchanges, strategies and instruments cover its orders"
+            " too: `oms risk` without --account",
+            err=True,
+        )
     if answer.more:
         click.echo("… there is more: ask for it with --rows", err=True)
 

@@ -6,12 +6,12 @@ import click
 import msgspec
 
 from oms.cli import options as o
-from oms.cli.params import AMOUNT, LIFETIME, VENUE
+from oms.cli.params import AMOUNT, LIFETIME, VENUE, AmountCommand
 from oms.cli.render import print_json, say
 from oms.client import OmsClient, OmsRefused, Result
 
 
-@click.command()
+@click.command(cls=AmountCommand)
 @click.argument("side", type=click.Choice(["buy", "sell"], case_sensitive=False))
 @click.argument("quantity", type=AMOUNT)
 @click.argument("symbol")

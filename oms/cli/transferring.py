@@ -9,7 +9,7 @@ import click
 from oms.cli import options as o
 from oms.cli import render as r
 from oms.cli.exits import Exit, StoppedError
-from oms.cli.params import AMOUNT
+from oms.cli.params import AMOUNT, AmountCommand
 from oms.client import OmsClient, OmsError, PublicEvent, Result
 from oms.client.commands import plain
 from oms.messages.enums import TransferStatus
@@ -19,7 +19,7 @@ OUTCOME_WITHIN_S: Final = 5.0
 """How long the venue's answer is waited for; most come within one."""
 
 
-@click.command()
+@click.command(cls=AmountCommand)
 @click.argument("exchange")
 @click.argument("source", metavar="FROM")
 @click.argument("to", metavar="TO")

@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from oms.cli import cli
+from oms.cli.params import AMOUNT, OVERRIDE
 from oms.cli.risk import _meet
+from oms.handlers.limits import MAX_OVERRIDE_NS
 
 from .conftest import Ran, Up, run_oms
 
@@ -43,6 +45,42 @@ def test_what_cannot_be_meant_is_not_sent(arguments: list[str], said: str) -> No
     assert said in ran.output
 
 
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["place", "buy", "-0.1", "BTCUSDT"], "an amount must be above zero, was -0.1"),
+        (["place", "buy", "0.1", "BTCUSDT", "-p", "-5"], "must be above zero, was -5"),
+        (
+            ["transfer", "binance", "main", "sub", "USDT", "-10", "--by", "kim"],
+            "an amount must be above zero, was -10",
+        ),
+        (["place", "buy", "0.1", "BTCUSDT", "--nope"], "No such option"),
+        (["place", "buy", "0", "BTCUSDT"], "must be above zero, was 0"),
+        (
+            ["place", "buy", "1." + "1" * 19, "BTCUSDT"],
+            "has at most 20 digits before and 18 after the point, was 1.1",
+        ),
+        (["place", "buy", "1e999999999", "BTCUSDT"], "has at most 20 digits before"),
+        (
+            ["limits", "override", "global", "max_exposure=1", "--for", "8d", "--by", "kim"],
+            "at most 7d, was 8d",
+        ),
+    ],
+)
+def test_an_amount_is_above_zero_and_an_override_ends(arguments: list[str], said: str) -> None:
+    """What is below zero is no option, what is too fine or too long says how much there may be: exit code 2."""
+    ran = CliRunner().invoke(cli, arguments)
+    assert ran.exit_code == 2, ran.output
+    assert said in ran.output
+
+
+def test_numbers_are_echoed_without_exponent() -> None:
+    """1e3 is 1000 wherever it is said again, and an override lasts as long as the engine lets it."""
+    assert str(AMOUNT.convert("1e3", None, None)) == "1000"
+    assert str(AMOUNT.convert("0.50", None, None)) == "0.50"
+    assert OVERRIDE.convert("7d", None, None) == MAX_OVERRIDE_NS
+
+
 def test_limits_are_set_overridden_and_seen(oms: Callable[..., Ran]) -> None:
     """What is set shows with who it is for and from where it comes; a bad value is refused with its code."""
     done = oms("limits", "set", "account:sub_arb", "max_open_orders=7", "--by", "kim", "--reason", "few")
@@ -70,7 +108,13 @@ def test_a_killed_account_trades_again_once_released(oms: Callable[..., Ran]) ->
     denied = oms("place", "buy", "0.1", "BTCUSDT", "--price", "50000", "--account", "sub_arb")
     assert denied.code == 1
     assert "KILL_SWITCH" in denied.err
-    assert "by kim: looks odd" in oms("risk", "--killed").out
+    shown = oms("risk", "--killed").out
+    assert "by kim: looks odd" in shown
+    assert "kill_switch" in shown
+    assert "max_" not in shown
+    alone = oms("risk", "--killed", "--account", "main")
+    assert alone.out == "no scope is killed\n"
+    assert "this is the scope account:main alone" in alone.err
     assert "by kim: looks odd" in oms("accounts").out
     released = oms("release", "account:sub_arb", "--by", "kim")
     assert (released.code, released.out) == (0, "account:sub_arb released\n")
