@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from oms.messages import codec
 from oms.messages import controls as k
+from oms.messages.desk import TransferDenied
+from oms.messages.events import OrderAmendDenied, OrderDenied
 from oms.messages.frames import decode_frame
 from tests.unit.control_scenarios import Row
 from tests.unit.desk import BTC, ETH, PERP, SECOND, Desk, check_same, declaration
@@ -23,6 +25,8 @@ PLACES: Final = {
     "tenth": ("futures", "BTCPERP"),
     "newperp": ("futures", "NEWUSDT"),
 }
+_DENIED: Final = {"place": OrderDenied, "amend": OrderAmendDenied, "transfer": TransferDenied}
+"""Verb → how it is recorded that a control stands against it."""
 SCOPES: Final = {
     "exchange": "exchange:binance",
     "account": "account:main",
@@ -200,6 +204,7 @@ class ControlDesk(Desk):
         code = None if reply["ok"] else reply["error"]["code"]
         if code is not None:
             self.refusals.append((code, reply["error"]["message"]))
+            self._recorded(asked[0].partition(".")[0], code, reply, frames)
         if (order_id := reply.get("order_id")) is not None and order_id not in self.orders:
             self.orders.append(order_id)
         if (transfer_id := reply.get("transfer_id")) is not None:
@@ -214,6 +219,17 @@ class ControlDesk(Desk):
         if after - before and not asked[0].startswith("cancel"):
             found += f", {len(after - before)} to cancel"
         return found
+
+    def _recorded(self, verb: str, code: str, reply: dict[str, Any], frames: int) -> None:
+        """What a control stands against is in the journal, and its answer says so."""
+        if verb not in _DENIED or code == "ORDER_PENDING":
+            # What is about the order itself leaves no trace.
+            return
+        (frame,) = self.frames[frames:]
+        event = decode_frame(frame).commits[-1].events[-1]
+        assert isinstance(event, _DENIED[verb])
+        assert (event.code, event.message) == (code, reply["error"]["message"])
+        assert reply["sequence"]
 
     def _killed(self, frames: int) -> str:
         events = [

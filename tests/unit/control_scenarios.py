@@ -32,7 +32,7 @@ done
     ``cancel``; ``leverage 5`` to be set; ``transfer 5 USDT main to sub``; ``kill scope [reducing-allowed]``, ``release scope``; ``watch``, ``look``. Several with ``+``, the same
     several times with ``3 x``, one after the other, or in one message with ``bulk`` before them.
 what comes of it
-    ``ok``; the code that it is refused or denied with; ``waits`` (placed, and not sent before others are gone); with ``N to cancel`` when it has orders
+    ``ok``; the code that it is refused or denied with (a place, an amend or a transfer is recorded as denied); ``waits`` (placed, and not sent before others are gone); with ``N to cancel`` when it has orders
     cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``, where nothing or something engages a kill switch. Of ``look``, the same look at what
     is due: ``quiet``, or that people are told of the section's control: ``near scope``, ``breached scope``, ``clear scope``. As many as commands.
 """

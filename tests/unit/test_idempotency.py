@@ -137,6 +137,35 @@ def test_window_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     check_same(desk.state, desk.replica)
 
 
+def test_a_flood_of_denied_amends_and_transfers_fills_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the window of ids they leave nothing in the state: no order, no id, no transfer, and no funds held."""
+    monkeypatch.setattr(window, "MAX_REMEMBERED", 5)
+    desk = Desk()
+    desk.register("other", "SUB")
+    desk.open("other", "spot", {})
+    order_id = desk.place(command_id="first")["order_id"]
+    desk.report("accepted", order_id)
+    too_much = {"to": "other", "asset": "USDT", "amount": "1000000", "by": "ann"}
+
+    def flood(count: int) -> int:
+        for number in range(count):
+            amend = {"command_id": f"a{count}-{number}", "order_id": order_id, "quantity": "100000"}
+            assert desk.reply("amend.binance.main.spot._", amend)["error"]["code"] == "QUANTITY_TOO_LARGE"
+            asked = {"command_id": f"t{count}-{number}", **too_much}
+            assert desk.reply("transfer.binance.main.spot._", asked)["error"]["code"] == "INSUFFICIENT_FUNDS"
+        return len(image.dump(desk.state))
+
+    before = image.dump(desk.state)
+    size = flood(10)
+    assert flood(50) <= size + 20, "not more than longer numbers take"
+    assert list(desk.state.windows["main"].entries) == ["t50-47", "a50-48", "t50-48", "a50-49", "t50-49"]
+    desk.state.windows["main"].entries.clear()
+    kept = image.load(before)
+    kept.windows["main"].entries.clear()
+    kept.at = desk.state.at
+    assert image.dump(desk.state) == image.dump(kept)
+
+
 def test_fingerprint_tells_every_field() -> None:
     """Two places that differ in any one field have different fingerprints."""
     base = {"command_id": "c", "side": "buy", "type": "limit", "quantity": "1", "price": "2"}

@@ -22,6 +22,7 @@ from oms.messages import codec
 from oms.messages.commands import PlaceOrder
 from oms.messages.controls import KillSwitchEngaged
 from oms.messages.enums import OrderType, Side
+from oms.messages.events import OrderAmendDenied, OrderDenied
 from oms.messages.frames import decode_frame
 from oms.messages.scopes import parse_scope, scope_tokens
 from tests import strategies as gen
@@ -326,6 +327,11 @@ class Machine(RuleBasedStateMachine):
         else:
             code = reply["error"]["code"]
             assert code in against or code in ELSE, (reply, against)
+            denied = self.events[-1] if self.events else None
+            if isinstance(denied, OrderDenied | OrderAmendDenied):
+                assert denied.code == code
+            else:
+                assert code not in against, "what a control stands against is recorded"
             # What does nothing lets go of nothing but what a cancel of our own ends at once.
             assert "OrderCanceled" in self.told or sums == totals
         return reply
