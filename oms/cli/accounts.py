@@ -91,7 +91,7 @@ def accounts(context: click.Context, account: str, as_json: bool, url: str) -> N
 def register(account: str, kind: str, command_id: str | None, as_json: bool, url: str) -> None:
     """Register an account: one MAIN, and up to 200 SUB and STRATEGY.
 
-    ACCOUNT is its id, in subjects and events: 1 to 32 letters, digits, _ and -. On a STRATEGY account only strategies
+    ACCOUNT is its id, in subjects and events: 1 to 32 letters, digits and _. On a STRATEGY account only strategies
     trade that are assigned to it. Its keys and connectors are the configuration's.
     """
 

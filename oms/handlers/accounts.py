@@ -1,5 +1,6 @@
 """Accounts: registering, renaming, disabling, enabling and closing them, and the strategies that trade on them."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,7 @@ from oms.messages.subjects import ANY, Subject
 
 NAMED: Final = 5
 """Of what stands in the way so many are named; a person looks the rest up."""
+_is_name = re.compile(r"[A-Za-z0-9_]{1,32}").fullmatch
 
 
 def check_person(by: str) -> None:
@@ -28,13 +30,8 @@ def check_person(by: str) -> None:
 
 
 def is_account_name(value: str) -> bool:
-    """Whether a subject token may name an account: not the wildcard, and nothing that NATS gives a meaning."""
-    return (
-        value != ANY
-        and len(value) <= 32
-        and all(ch.isalnum() or ch in "_-" for ch in value)
-        and value.isascii()
-    )
+    """Whether a new account may be called so: as the configuration, which gives it keys and connectors, can call it too."""
+    return _is_name(value) is not None and value != ANY
 
 
 def decide_register(state: Partition, subject: Subject, command: c.RegisterAccount, now: int) -> list[Event]:
@@ -44,12 +41,12 @@ def decide_register(state: Partition, subject: Subject, command: c.RegisterAccou
         Refused: SUBJECT_INVALID, ACCOUNT_EXISTS, ACCOUNT_CLOSED, ACCOUNT_LIMIT, ACCOUNT_NAME_TAKEN.
     """
     account = subject.account
-    if not is_account_name(account):
-        raise Refused(
-            Code.SUBJECT_INVALID, f"an account is 1 to 32 letters, digits, '_' or '-', was {account!r}"
-        )
     known = state.accounts.get(account)
     if known is None:
+        if not is_account_name(account):
+            raise Refused(
+                Code.SUBJECT_INVALID, f"an account is 1 to 32 letters, digits and '_', was {account!r}"
+            )
         check_room(state.accounts, command.kind)
         for other, each in state.accounts.items():
             if each.name == account and not each.closed:

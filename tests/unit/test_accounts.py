@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from oms._config_values import ConfigError, name
 from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.aggregates.registered import MAX_SUB_ACCOUNTS, Registered
 from oms.aggregates.risk.risk import MAX_STRATEGIES
+from oms.handlers.accounts import is_account_name
 from oms.handlers.target import check_trading
 from oms.messages import events as e
 from oms.messages.codes import Code, Refused
@@ -99,6 +101,23 @@ def test_registering_again_changes_nothing(desk: Desk) -> None:
     )
     assert code(ask(desk, "register_account", "arb", kind="STRATEGY")) == Code.ACCOUNT_EXISTS
     check(desk)
+
+
+@pytest.mark.parametrize("token", ["sub_a", "SUB7", "a" * 32, "sub-a", "a" * 33, "_", "ä", "sub a"])
+def test_an_account_is_called_as_the_configuration_can_call_it(desk: Desk, token: str) -> None:
+    """One without keys and connectors is of no use: what the configuration refuses is refused here. One that an older release
+    registered with a hyphen stays, and takes commands."""
+    try:
+        wanted = name(token, "accounts") == token
+    except ConfigError:
+        wanted = False
+    assert is_account_name(token) is wanted
+    old = e.AccountRegistered(account="sub-old", kind=AccountKind.SUB)
+    with exactly():
+        desk.state.evolve(old, desk.now)
+        desk.replica.evolve(old, desk.now)
+    assert ask(desk, "rename_account", "sub-old", name="Old")["ok"]
+    assert ask(desk, "register_account", "sub-old", kind="SUB")["ok"]
 
 
 def test_one_main_account_and_two_hundred_others() -> None:

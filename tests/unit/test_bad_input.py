@@ -154,6 +154,7 @@ REFUSED: list[tuple[str, str, str, Any, Code]] = [
     ("another kind",             "register_account", "_.main._._", {"command_id": "x", "kind": "SUB"}, Code.ACCOUNT_EXISTS),
     ("a wildcard for a name",    "register_account", "_._._._", {"command_id": "x", "kind": "SUB"}, Code.SUBJECT_INVALID),
     ("a name with a wildcard",   "register_account", "_.a*._._", {"command_id": "x", "kind": "SUB"}, Code.SUBJECT_INVALID),
+    ("a name with a hyphen",     "register_account", "_.sub-a._._", {"command_id": "x", "kind": "SUB"}, Code.SUBJECT_INVALID),
     ("reports of a stale session", "report", VENUE, {"session": "s0", "reports": [FILL]}, Code.SESSION_STALE),
     ("reports of no session",    "report", "binance.sub.spot._", {"session": "s0", "reports": [FILL]}, Code.SESSION_CLOSED),
     ("reports of no account",    "report", "binance.nobody.spot._", {"session": "s1", "reports": [FILL]}, Code.ACCOUNT_UNKNOWN),
