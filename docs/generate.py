@@ -22,7 +22,7 @@ import click
 import msgspec
 
 from oms.aggregates import order as orders
-from oms.aggregates.risk import bounds, figures
+from oms.aggregates.risk import bounds, figures, sizes, standings
 from oms.aggregates.risk.controls import CONTROLS, DEFAULTS, KINDS_OF_SCOPE, Control
 from oms.cli import cli
 from oms.handlers import risk_check
@@ -40,8 +40,10 @@ from oms.messages import (
 )
 from oms.messages.base import ClientCommand
 from oms.messages.codes import Code
+from oms.messages.controls import CAPITAL
 from oms.messages.scopes import parse_scope, scope_tokens
 from oms.messages.venues import Capabilities, Feature
+from oms.projections import uses
 from oms.venues.errors import Kind
 from oms.venues.over_ccxt import CcxtAccount
 from oms.venues.pools import POOLS, Limits, Rule
@@ -306,17 +308,26 @@ def controls_page() -> Iterator[str]:
     )
     yield (
         "A strategy's account and capital are not limits but its assignment"
-        " ([`assign_strategy`](commands.md#assign_strategy)): codes `STRATEGY_ACCOUNT` and `CAPITAL`. What a control's code says"
-        " in a sentence stands in the page of [codes](codes.md).\n\n"
+        " ([`assign_strategy`](commands.md#assign_strategy)): codes `STRATEGY_ACCOUNT` and `CAPITAL`; `oms risk` shows the"
+        f" capital as `{CAPITAL}`. What a control's code says in a sentence stands in the page of [codes](codes.md).\n\n"
     )
     at = [name for name in figures.FIGURES if name in figures.AT_THE_LIMIT]
     yield (
-        f"## Near, and beyond\n\nThe running figures ({', '.join(f'`{name}`' for name in figures.FIGURES)}) are looked at"
+        f"## Near, and beyond\n\nThe running figures ({', '.join(f'`{name}`' for name in figures.FIGURES)}), a strategy's"
+        f" `{CAPITAL}`, margin ({_listed(standings.MARGIN)}), and each position of a scope for itself (`{sizes.POSITION}`,"
+        f" `{sizes.INVENTORY}`) are looked at"
         f" several times a second. From {_percent(bounds.NEAR)} of its limit on one is near, beyond it breached"
-        f" ({', '.join(f'`{name}`' for name in at)}: at it), below {_percent(risk_check.CLEAR)} clear again. Each change is a public"
-        " event [LimitReached](public.md#limitreached); a breach is an alert, and engages the scope's kill switch where"
-        " `kill_on` names the control.\n"
+        f" ({', '.join(f'`{name}`' for name in at)}: at it), below {_percent(risk_check.CLEAR)} clear again; a liquidation price"
+        " is near from a quarter above the distance on. Each change is a public"
+        " event [LimitReached](public.md#limitreached), with the position where it is of one; a breach is an alert, and engages"
+        " the scope's kill switch where `kill_on` names the control.\n\n"
+        f"{_listed(uses.UNWATCHED)} have a use and no level: only an order or a transfer that asks for more is held against"
+        " them.\n"
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def _values_of(control: Control) -> str:

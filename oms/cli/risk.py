@@ -52,6 +52,7 @@ COLUMNS: Final = (
     r.Column("HEADROOM", lambda row: _known(row.headroom), _level),
     r.Column("USED %", lambda row: "" if row.share is None else round(row.share * 100, 1), _level),
     r.Column("LEVEL", lambda row: "" if row.level == "clear" else row.level, _level),
+    r.Column("NEAREST", lambda row: row.nearest),
     r.Column("FROM", lambda row: "" if row.source == row.scope else row.source, lambda _: r.DIM),
     r.Column("NOTED", _noted, lambda row: r.BAD if row.control == q.KILL_SWITCH else r.WAITING),
 )
@@ -88,7 +89,8 @@ def risk(
     oms risk --scope strategy: --control max_daily_loss
 
     Money is in USD, ages and windows are durations (5s), ratios are shares (0.05 is 5 %), the rest are counts; the
-    controls page of the documentation says which is which. FROM names the scope that a limit is inherited from.
+    controls page of the documentation says which is which. FROM names the scope that a limit is inherited from; NEAREST the
+    position or account that stands nearest to it, where it is held against each.
     """
 
     if killed and control is None:

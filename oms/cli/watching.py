@@ -153,7 +153,8 @@ def _of_risk(
     if isinstance(event, p.LimitReached):
         limit = "no limit" if event.limit is None else d(event.limit)
         figures = f"{event.control} {d(event.used)} of {limit}"
-        return f"limit     {event.scope}  {figures}  {event.level}", _LEVELS[event.level]
+        position = f"  {event.position}" if event.position else ""
+        return f"limit     {event.scope}  {figures}  {event.level}{position}", _LEVELS[event.level]
     if isinstance(event, p.TradingDayBegan):
         return f"day       {time_text(event.day)}  daily figures begin at zero", "dim"
     who = f" by {event.by}" if event.by else ""

@@ -6,14 +6,23 @@ over in killed scopes are asked for.
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import GLOBAL
-from oms.aggregates.risk.figures import FIGURES
 from oms.aggregates.risk.limits import NOTHING_SAID
-from oms.aggregates.risk.standings import Standing, of_figures, of_margins, stale
+from oms.aggregates.risk.standings import (
+    MARGIN,
+    Standing,
+    of_capital,
+    of_figures,
+    of_margins,
+    of_positions,
+    stale,
+)
+from oms.aggregates.risk.totals import told_by
 from oms.handlers.change import MAX_CANCELS
 from oms.handlers.kill import cancels, left_over
 from oms.messages import controls as k
@@ -49,7 +58,8 @@ def decide_check_risk(state: Partition, now: int, since: int) -> list[Event]:
         # Daily figures are at zero behind this, and what crosses is looked at the next time.
         return [k.DayRolled(day=day)]
     standings = list(of_figures(state.risk, now))
-    crossed = (_crossing(state, each, now) for each in (*standings, *of_margins(state, now)))
+    others = (of_margins(state, now), of_capital(state.risk), of_positions(state, now))
+    crossed = (_crossing(state, each, now) for each in chain(standings, *others))
     found: list[Event] = [*_ended(state, now), *(event for event in crossed if event is not None)]
     del found[MAX_EVENTS:]
     # What two scopes cover is asked for once: an order that is held ends by it, and ends but once.
@@ -84,7 +94,7 @@ def _ended(state: Partition, now: int) -> Iterator[Event]:
 
 def _crossing(state: Partition, standing: Standing, now: int) -> k.LimitCrossed | None:
     scope, control, level = standing.scope, standing.control, standing.level
-    told = state.risk.total(scope).told.get(control)
+    told = state.risk.total(scope).told.get(told_by(control, standing.position))
     before = Level.CLEAR if told is None else told.level
     if level is before:
         return None
@@ -92,9 +102,17 @@ def _crossing(state: Partition, standing: Standing, now: int) -> k.LimitCrossed 
         # Down again: only after a while, and clear only well below; without a limit there is nothing to go to and fro at.
         if now - told.at < HELD_NS:
             return None
-        if level is Level.CLEAR and control in FIGURES and standing.used >= standing.limit * CLEAR:
+        used, down = standing.used, level is Level.CLEAR and control not in MARGIN
+        if down and used and used >= standing.limit * CLEAR:
             return None
-    return k.LimitCrossed(scope=scope, control=control, level=level, used=standing.used, limit=standing.limit)
+    return k.LimitCrossed(
+        scope=scope,
+        control=control,
+        level=level,
+        used=standing.used,
+        limit=standing.limit,
+        position=standing.position,
+    )
 
 
 def _tripped(

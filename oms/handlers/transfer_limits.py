@@ -67,12 +67,8 @@ def check_floor(state: Partition, main: str, asset: str, amount: Decimal, now: i
     floor = state.risk.limit(GLOBAL, "main_floor", now)
     if floor is None:
         return
-    known = _Known(state, now, state.risk.limit(GLOBAL, "max_price_age", now))
-    _check_marks(known, main)
-    left, uncounted = _equity(known, main)
-    for each in state.transfers_under_way.values():
-        if each.account == main:
-            left -= known.value(each.asset, each.amount)
+    known = _known(state, now)
+    left, uncounted = _left(known, main)
     value = known.value(asset, amount)
     if left - value < floor:
         without = (
@@ -82,6 +78,29 @@ def check_floor(state: Partition, main: str, asset: str, amount: Decimal, now: i
             Code.MAIN_FLOOR,
             f"{main} holds {fewest_places(left):f} USD without what is on its way out, and keeps {floor:f}: {fewest_places(value):f} cannot go{without}",
         )
+
+
+def floor_use(state: Partition, main: str, now: int) -> Decimal:
+    """USD that the MAIN account has to hold against its floor.
+
+    Raises:
+        Refused: as :func:`check_floor`, where it is not known.
+    """
+    return _left(_known(state, now), main)[0]
+
+
+def _known(state: Partition, now: int) -> _Known:
+    return _Known(state, now, state.risk.limit(GLOBAL, "max_price_age", now))
+
+
+def _left(known: _Known, main: str) -> tuple[Decimal, set[str]]:
+    """USD without what is on its way out, and the assets that are not counted in it."""
+    _check_marks(known, main)
+    left, uncounted = _equity(known, main)
+    for each in known.state.transfers_under_way.values():
+        if each.account == main:
+            left -= known.value(each.asset, each.amount)
+    return left, uncounted
 
 
 def _check_marks(known: _Known, account: str) -> None:
@@ -141,26 +160,41 @@ def check_cap(state: Partition, sub: str, asset: str, amount: Decimal, now: int)
     cap = state.risk.limit(GLOBAL, "sub_cap", now)
     if cap is None:
         return
-    known = _Known(state, now, state.risk.limit(GLOBAL, "max_price_age", now))
-    amounts = [
-        (name, balance.total)
-        for wallet in state.wallets.values()
-        if wallet.account == sub
-        for name, balance in wallet.balances.items()
-        if balance.total
-    ]
-    amounts += [(each.asset, each.amount) for each in state.transfers_under_way.values() if each.to == sub]
-    unknown = {name for name in (asset, *(name for name, _ in amounts)) if known.rate(name) is None}
-    if unknown:
-        why = known.why(unknown)
-        raise Refused(why.code, f"{why.message}; so it is not known what {sub} would hold")
-    held = sum((known.value(*each) for each in amounts), ZERO)
+    known = _known(state, now)
+    held = _held(known, sub, (asset, ZERO))
     value = known.value(asset, amount)
     if held + value > cap:
         raise Refused(
             Code.SUB_CAP,
             f"{sub} holds {fewest_places(held):f} USD with what is on its way in, and may hold {cap:f}: {fewest_places(value):f} is too much",
         )
+
+
+def cap_use(state: Partition, sub: str, now: int) -> Decimal:
+    """USD that an account holds of what it may.
+
+    Raises:
+        Refused: as :func:`check_cap`, where it is not known.
+    """
+    return _held(_known(state, now), sub)
+
+
+def _held(known: _Known, sub: str, *more: tuple[str, Decimal]) -> Decimal:
+    """USD with what is on its way in, and ``more``: (asset, amount)."""
+    amounts = [
+        (name, balance.total)
+        for wallet in known.state.wallets.values()
+        if wallet.account == sub
+        for name, balance in wallet.balances.items()
+        if balance.total
+    ]
+    coming = (each for each in known.state.transfers_under_way.values() if each.to == sub)
+    amounts += [*((each.asset, each.amount) for each in coming), *more]
+    unknown = {name for name, _ in amounts if known.rate(name) is None}
+    if unknown:
+        why = known.why(unknown)
+        raise Refused(why.code, f"{why.message}; so it is not known what {sub} would hold")
+    return sum((known.value(*each) for each in amounts), ZERO)
 
 
 def _named(assets: list[str]) -> str:

@@ -10,7 +10,7 @@ Limits are by control (:mod:`oms.aggregates.risk.controls`), each value as text:
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -158,6 +158,10 @@ class ValuationSet(EventBase, frozen=True, kw_only=True, tag="ValuationSet.1"):
     reason: str = ""
 
 
+CAPITAL: Final = "capital"
+"""Stands for a control where it is told or shown how a strategy's exposure stands to the capital that it is assigned."""
+
+
 class Level(StrEnum):
     """How a figure stands to its limit."""
 
@@ -170,7 +174,10 @@ class LimitCrossed(EventBase, frozen=True, kw_only=True, tag="LimitCrossed.1"):
     """A figure of the scope came near to its limit, broke it, or is clear of it again.
 
     Args:
+        control: or ``capital``, what the strategy is assigned.
         limit: None when it is clear because nothing limits it any more.
+        position: of ``max_position`` and ``max_inventory``, which one: ``exchange.account.market.symbol``, in the scope of a
+            strategy its own part of that. Each is told of for itself; empty for figures that are the scope's own.
     """
 
     scope: str
@@ -178,6 +185,7 @@ class LimitCrossed(EventBase, frozen=True, kw_only=True, tag="LimitCrossed.1"):
     level: Level
     used: Decimal
     limit: Decimal | None = None
+    position: str = ""
 
 
 class KillSwitchEngaged(EventBase, frozen=True, kw_only=True, tag="KillSwitchEngaged.1"):

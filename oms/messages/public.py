@@ -206,7 +206,10 @@ class LimitReached(_Public, frozen=True, kw_only=True):
     """A figure of the scope came near to its limit, broke it, or is clear of it again.
 
     Args:
+        control: or ``capital``, what the strategy is assigned.
         limit: None when it is clear because nothing limits it any more.
+        position: of ``max_position`` and ``max_inventory``, which one: ``exchange.account.market.symbol``, in the scope of a
+            strategy its own part of that. Each is told of for itself; empty for figures that are the scope's own.
     """
 
     scope: str
@@ -214,6 +217,7 @@ class LimitReached(_Public, frozen=True, kw_only=True):
     level: Level
     used: Decimal
     limit: Decimal | None = None
+    position: str = ""
 
 
 class KillSwitchChanged(_Public, frozen=True, kw_only=True):

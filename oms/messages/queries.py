@@ -359,7 +359,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One control at one scope. A scope that is latched has a row ``kill_switch`` too.
+    """One control at one scope. A scope that is latched has a row ``kill_switch`` too, a strategy that is assigned one ``capital``.
 
     Args:
         limit: the value in force, as it is set (``10000``, ``5s``, ``off``).
@@ -367,10 +367,15 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
         own: what this scope itself has set, overrides apart; null for nothing.
         override: in force in place of what ``source`` has set, or null.
         used, headroom: what counts against the limit, and what is left (below zero: how far beyond it); USD, units or a count,
-            as the control is. Null where nothing adds up, or where it cannot be known.
+            as the control is. Null where nothing adds up, or where it cannot be known. Of a floor (``main_floor``,
+            ``min_liquidation_distance``) ``used`` is what there is, and has no share.
+        level: ``clear`` of what is not told of: see [Near, and beyond](controls.md#near-and-beyond).
         share: used of the limit, 1 is all of it, to 4 places.
         latch: of the scope, null while its own kill switch is not engaged.
-        stated: what ``limit`` comes from: the event that set or overrode it, or that engaged the kill switch.
+        stated: what ``limit`` comes from: the event that set or overrode it, that engaged the kill switch, or assigned the
+            strategy.
+        nearest: where the control is held against each of several, which one of the scope stands nearest to it: a position
+            (``exchange.account.market.symbol``, of a strategy its part of that) or an account; empty for a figure of the whole.
     """
 
     scope: str
@@ -385,6 +390,7 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     latch: LatchRow | None
     stated: Statement
+    nearest: str = ""
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):

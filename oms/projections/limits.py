@@ -5,23 +5,22 @@ State, events and rules: see :mod:`oms.aggregates.risk`.
 
 from collections.abc import Iterator
 from decimal import Context, Decimal
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from oms.aggregates.money import ONE, ZERO, share
 from oms.aggregates.partition import Partition
-from oms.aggregates.risk import figures, standings
-from oms.aggregates.risk.figures import LimitUse
+from oms.aggregates.risk.figures import FLOORS
 from oms.aggregates.risk.latches import Latch
-from oms.aggregates.risk.standings import MarginUse
-from oms.messages.controls import Level
+from oms.messages.controls import CAPITAL, Level
 from oms.messages.queries import KILL_SWITCH, LatchRow, LimitRow, OverrideRow, Statement
+from oms.projections import uses
 from oms.projections.statements import Statements
+from oms.projections.uses import LimitUse, Use
 
 _SHARE: Final = Decimal("0.0001")
 _ROUNDING: Final = Context(prec=60)
 ENGAGED: Final = "engaged"
+_NOT_MEASURED: Final = Use(ZERO)
 
 
 def limit_rows(partition: Partition, statements: Statements, now: int) -> Iterator[LimitRow]:
@@ -32,12 +31,12 @@ def limit_rows(partition: Partition, statements: Statements, now: int) -> Iterat
         now: UTC ns; overrides and what counts within a second or a minute hang on it.
     """
     latches = {scope: latch_row(latch) for scope, latch in partition.risk.latches.items()}
-    margins = standings.margins(partition)
-    for use in figures.rows(partition, now):
-        stated = statements.behind(partition, use.source, use.control, now)
-        row = _row(use, latches.get(use.scope), stated)
-        margin = margins.get(use.scope.removeprefix("account:")) if use.scope.startswith("account:") else None
-        yield row if margin is None else _with_margin(partition, row, margin)
+    for each in uses.rows(partition, now):
+        if each.control == CAPITAL:
+            stated = statements.assigned[each.scope]
+        else:
+            stated = statements.behind(partition, each.source, each.control, now)
+        yield _row(each, latches.get(each.scope), stated)
     for scope, latch in latches.items():
         yield LimitRow(
             scope=scope,
@@ -67,44 +66,28 @@ def latch_row(latch: Latch) -> LatchRow:
     )
 
 
-def _row(use: LimitUse, latch: LatchRow | None, stated: Statement) -> LimitRow:
-    override = use.override
+def _row(each: LimitUse, latch: LatchRow | None, stated: Statement) -> LimitRow:
+    override, use = each.override, each.use or _NOT_MEASURED
     return LimitRow(
-        scope=use.scope,
-        control=use.control,
-        limit=use.limit,
-        source=use.source,
-        own=use.own,
+        scope=each.scope,
+        control=each.control,
+        limit=each.limit,
+        source=each.source,
+        own=each.own,
         override=None
         if override is None
         else OverrideRow(value=override.value, until=override.until, by=override.by, reason=override.reason),
-        used=use.used,
+        used=None if each.use is None else use.used,
         headroom=use.headroom,
-        share=_share(use.used, use.headroom),
-        level=use.level or Level.CLEAR,
+        share=None if each.control in FLOORS or use.headroom is None else _share(use.used, use.headroom),
+        level=use.level,
         latch=latch,
         stated=stated,
+        nearest=use.nearest,
     )
 
 
-def _share(used: Decimal | None, headroom: Decimal | None) -> Decimal | None:
+def _share(used: Decimal, headroom: Decimal) -> Decimal | None:
     """What is used of a limit; None of a limit of zero, of which there is no share."""
-    if used is None or headroom is None:
-        return None
     limit = used + headroom
     return _ROUNDING.quantize(share(used, ONE, limit), _SHARE) if limit > ZERO else None
-
-
-def _with_margin(partition: Partition, row: LimitRow, margin: MarginUse) -> LimitRow:
-    """How the account's worst position stands to a control of margin, at the level that was last told."""
-    found: dict[str, Any] = {}
-    if row.limit != "off" and row.control == "max_margin_ratio" and margin.ratio is not None:
-        headroom = Decimal(row.limit) - margin.ratio
-        found = {"used": margin.ratio, "headroom": headroom, "share": _share(margin.ratio, headroom)}
-    elif row.limit != "off" and row.control == "min_liquidation_distance" and margin.distance is not None:
-        found = {"used": margin.distance, "headroom": margin.distance - Decimal(row.limit)}
-    if not found:
-        return row
-    totals = partition.risk.totals.get(row.scope)
-    told = None if totals is None else totals.told.get(row.control)
-    return msgspec.structs.replace(row, level=Level.CLEAR if told is None else told.level, **found)

@@ -1,9 +1,10 @@
-"""Statements: who said each limit that holds, and who or what engaged each kill switch, and in which frame.
+"""Statements: who said each limit that holds, who or what engaged each kill switch, who gave each capital, and in which frame.
 
 State: for each scope and control the event that its own value, and that its override, come from; for each latch the event that
-engaged it. The values themselves are the partition's.
+engaged it; for each strategy that is assigned the event that did it. The values themselves are the partition's.
 
-Events: ``LimitsSet``, ``LimitsOverridden``, ``OverrideEnded``, ``KillSwitchEngaged``, ``KillSwitchReleased``.
+Events: ``LimitsSet``, ``LimitsOverridden``, ``OverrideEnded``, ``KillSwitchEngaged``, ``KillSwitchReleased``,
+``StrategyAssigned``.
 """
 
 from typing import Any, Final
@@ -12,7 +13,9 @@ import msgspec
 
 from oms.aggregates.partition import Partition
 from oms.messages import controls as k
+from oms.messages import desk as d
 from oms.messages.queries import Statement
+from oms.messages.scopes import ScopeKind
 
 _Key = tuple[str, str]
 """(scope, control)"""
@@ -24,15 +27,20 @@ class StatementsImage(msgspec.Struct, frozen=True):
     said: list[tuple[str, str, Statement]]
     overridden: list[tuple[str, str, Statement]]
     engaged: dict[str, Statement]
+    assigned: dict[str, Statement]
 
 
 class Statements:
-    """The events behind what holds now. As many as there are limits, overrides and latches in the partition."""
+    """The events behind what holds now. As many as there are limits, overrides, latches and assignments in the partition.
+
+    ``engaged`` and ``assigned``: by scope.
+    """
 
     def __init__(self) -> None:
         self._said: dict[_Key, Statement] = {}
         self._overridden: dict[_Key, Statement] = {}
         self.engaged: dict[str, Statement] = {}
+        self.assigned: dict[str, Statement] = {}
 
     # -- evolve
 
@@ -60,6 +68,13 @@ class Statements:
     def _release(self, event: k.KillSwitchReleased, statement: Statement) -> None:
         self.engaged.pop(event.scope, None)
 
+    def _assign(self, event: d.StrategyAssigned, statement: Statement) -> None:
+        scope = f"{ScopeKind.STRATEGY}:{event.strategy}"
+        if event.capital is None:
+            self.assigned.pop(scope, None)
+        else:
+            self.assigned[scope] = statement
+
     # -- read
 
     def behind(self, partition: Partition, scope: str, control: str, now: int) -> Statement:
@@ -80,6 +95,7 @@ class Statements:
             said=[(*key, each) for key, each in self._said.items()],
             overridden=[(*key, each) for key, each in self._overridden.items()],
             engaged=self.engaged,
+            assigned=self.assigned,
         )
 
     def restore(self, image: StatementsImage) -> None:
@@ -87,6 +103,7 @@ class Statements:
         self._said = {(scope, control): each for scope, control, each in image.said}
         self._overridden = {(scope, control): each for scope, control, each in image.overridden}
         self.engaged = dict(image.engaged)
+        self.assigned = dict(image.assigned)
 
 
 RULES: Final[dict[type, Any]] = {
@@ -95,4 +112,5 @@ RULES: Final[dict[type, Any]] = {
     k.OverrideEnded: Statements._end,
     k.KillSwitchEngaged: Statements._engage,
     k.KillSwitchReleased: Statements._release,
+    d.StrategyAssigned: Statements._assign,
 }

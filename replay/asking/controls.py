@@ -22,6 +22,7 @@ from oms.handlers.place import decide_place
 from oms.handlers.target import Target
 from oms.messages.codes import Code
 from oms.messages.commands import PlaceOrder
+from oms.messages.controls import CAPITAL
 from oms.messages.events import OrderDenied, OrderPlaced
 from oms.messages.queries import KILL_SWITCH, Statement
 from oms.projections.limits import limit_rows
@@ -29,8 +30,6 @@ from oms.projections.statements import Statements
 
 RULES: Final = "rules"
 """Everything that no limit says: account, strategy, session, venue, instrument, position, funds."""
-CAPITAL: Final = "capital"
-"""What the strategy is assigned; see :mod:`oms.aggregates.risk.assignments`."""
 _ENDLESS: Final = Decimal(10) ** 40
 _WIDEST: Final = {"unassigned_strategies": "allow", "day_starts_at": "0"}
 NOTHING_LIMITED: Final = {name: _WIDEST.get(name, "off") for name in CONTROLS}
@@ -43,9 +42,9 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     """One control of one scope that covers the order.
 
     Args:
-        control: its name, ``kill_switch``, CAPITAL of the strategy, or RULES for everything that no limit says.
+        control: its name, ``kill_switch``, ``capital`` of the strategy, or RULES for everything that no limit says.
         limit: the value in force. ``source``: the scope that says it. ``stated``: the event it comes from.
-        used, headroom: as `oms risk` showed them right before the order; None where nothing adds up.
+        used, headroom, nearest: as `oms risk` showed them right before the order; None where nothing adds up.
         held: whether the order passed it; None when it is not known, because RULES stand in the way before it is looked at.
         code, message: what the order is denied with, by this control alone; empty when it passed.
     """
@@ -56,6 +55,7 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     used: Decimal | None = None
     headroom: Decimal | None = None
+    nearest: str = ""
     held: bool | None
     code: Code | None = None
     message: str = ""
@@ -66,7 +66,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """How a place was decided.
 
     Args:
-        controls: RULES, CAPITAL, then every control that is not off, from the widest scope on.
+        controls: RULES, then every control that is not off, from the widest scope on.
         denied_by: the one that it was denied by; None when it was let through.
         mark: of the instrument at that moment, ``mark_age_ns`` old; None for none.
         unit: USD that one of the quantity was worth; None while that was not known.
@@ -157,22 +157,11 @@ def _each(
         return Control(control=control, held=held, **fields, **_said(found if stood else None))
 
     yield Control(control=RULES, held=rules is None, **_said(rules))
-    mine = assigned.get(command.strategy)
-    if mine is not None:
-        scope = f"strategy:{command.strategy}"
-        used = state.risk.total(scope).exposure
-        yield row_of(
-            CAPITAL,
-            under(GLOBAL, {}, {}, assigned),
-            scope=scope,
-            limit=f"{mine.capital:f}",
-            source=scope,
-            used=used,
-            headroom=mine.capital - used,
-        )
     for row in sorted(rows, key=lambda row: covering[row.scope]):
         if row.control == KILL_SWITCH:
             found = under(GLOBAL, {}, {row.scope: latches[row.scope]})
+        elif row.control == CAPITAL:
+            found = under(GLOBAL, {}, {}, assigned)
         elif row.control in _OF_NO_ORDER or row.limit == NOTHING_LIMITED[row.control]:
             continue
         else:
@@ -187,6 +176,7 @@ def _each(
             source=row.source,
             used=row.used,
             headroom=row.headroom,
+            nearest=row.nearest,
             stated=row.stated,
         )
 

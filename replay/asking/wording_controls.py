@@ -25,6 +25,10 @@ def _worth(thing: Any) -> str:
     return f"by the mark of {thing.instrument}" if thing.rate is None else f"{thing.rate:f} USD"
 
 
+def _position(crossed: k.LimitCrossed) -> str:
+    return f", position {crossed.position}" if crossed.position else ""
+
+
 EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     k.LimitsSet: lambda x: f"limits of {x.scope}: {_said(x.limits, x.cleared)}{_by(x)}",
     k.LimitsOverridden: lambda x: (
@@ -33,9 +37,9 @@ EVENTS: Final[dict[type, Callable[[Any], str]]] = {
     k.OverrideEnded: lambda x: f"override of {', '.join(x.controls)} of {x.scope} ended{_by(x)}",
     k.ValuationSet: lambda x: f"{x.asset} is valued {_worth(x)}{_by(x)}",
     k.LimitCrossed: lambda x: (
-        f"{x.scope}: {x.control} of {x.used:f} is limited no more"
+        f"{x.scope}: {x.control} of {x.used:f} is limited no more{_position(x)}"
         if x.limit is None
-        else f"{x.scope}: {x.control} of {x.used:f} is {x.level} to its limit of {x.limit:f}"
+        else f"{x.scope}: {x.control} of {x.used:f} is {x.level} to its limit of {x.limit:f}{_position(x)}"
     ),
     k.KillSwitchEngaged: lambda x: (
         f"kill switch of {x.scope} engaged"

@@ -38,6 +38,7 @@ _CONTROLS: Final = (
     render.Column("LIMIT", lambda row: row.limit),
     render.Column("USED BEFORE", lambda row: "" if row.used is None else row.used),
     render.Column("HEADROOM", lambda row: "" if row.headroom is None else row.headroom),
+    render.Column("NEAREST", lambda row: row.nearest, lambda _: render.DIM),
     render.Column("", lambda row: _HELD[row.held], lambda row: _HELD_STYLE[row.held]),
     render.Column("CODE", lambda row: row.code or ""),
     render.Column("FROM", lambda row: "" if row.source == row.scope else row.source, lambda _: render.DIM),

@@ -20,7 +20,7 @@ from oms.aggregates.risk.controls import CONTROLS, unknown
 from oms.aggregates.risk.latches import Latch
 from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
-from oms.messages.controls import Level
+from oms.messages.controls import CAPITAL, Level
 from oms.messages.scopes import ScopeKind, parse_scope, scope_tokens
 from oms.messages.subjects import ANY, Subject
 from oms.projections.accounts import account_rows
@@ -164,7 +164,7 @@ def limits(
     Raises:
         Refused: LIMIT_UNKNOWN, SCOPE_UNKNOWN.
     """
-    if query.control is not None and query.control != q.KILL_SWITCH and query.control not in CONTROLS:
+    if query.control is not None and query.control not in (*CONTROLS, q.KILL_SWITCH, CAPITAL):
         raise unknown(query.control)
     begins = any(f"{kind.value}:".startswith(query.scope) for kind in ScopeKind)
     found: dict[str, q.LimitRow] = {}

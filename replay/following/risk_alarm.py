@@ -21,7 +21,11 @@ AT_ONCE: Final = 50
 
 Tell = Callable[[str, str], Awaitable[None]]
 _What = tuple[str, str, str]
-"""(code, scope, control), of a transfer (code, id, "")."""
+"""(code, scope, control and position), of a transfer (code, id, "")."""
+
+
+def _crossed(event: k.LimitCrossed) -> _What:
+    return (LIMIT, event.scope, f"{event.control} {event.position}")
 
 
 class RiskAlarm:
@@ -41,10 +45,11 @@ class RiskAlarm:
         """Take in the next event."""
         match event:
             case k.LimitCrossed(level=k.Level.BREACHED, limit=Decimal() as limit):
-                figures = f"{event.control} is {number(event.used)}, its limit {number(limit)}"
-                self._take((LIMIT, event.scope, event.control), f"{event.scope}: {figures}")
+                position = f", position {event.position}" if event.position else ""
+                figures = f"{event.control} is {number(event.used)}, its limit {number(limit)}{position}"
+                self._take(_crossed(event), f"{event.scope}: {figures}")
             case k.LimitCrossed():
-                self._over((LIMIT, event.scope, event.control))
+                self._over(_crossed(event))
             case k.KillSwitchEngaged():
                 who = f"{event.cause} tripped it" if event.cause else f"by {event.by}"
                 reason = f": {event.reason}" if event.reason else ""

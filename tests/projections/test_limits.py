@@ -238,6 +238,64 @@ def test_nothing_is_left_of_a_limit_of_zero(maker: Maker) -> None:
     assert (row.used, row.headroom, row.share, row.level) == (D(1), D(-1), None, Level.BREACHED)
 
 
+def test_what_is_held_against_each_position_shows_the_nearest(maker: Maker) -> None:
+    """Of two positions the larger, by name, with what is left; of assets the one nearest to its own amount."""
+    set_limits(maker, "global", "_._._._", max_position="8000", max_inventory="BTC=1,ETH=4")
+    row = one(maker, "global", "max_inventory")
+    assert (row.limit, row.used, row.headroom, row.nearest) == ("BTC=1,ETH=4", D(0), D(1), "")
+    maker.place("sub_arb", quantity="0.1", price="100")
+    maker.place("sub_mm", quantity="0.12", price="100")
+    row = one(maker, "global", "max_position")
+    assert (row.used, row.headroom, row.share) == (D(6000), D(2000), D("0.75"))
+    assert row.nearest == "binance.sub_mm.spot.BTCUSDT"
+    row = one(maker, "global", "max_inventory")
+    assert (row.used, row.headroom, row.share) == (D("0.12"), D("0.88"), D("0.12"))
+    maker.ask("report_marks.binance._.spot._", marks={"ETHUSDT": "1000"})
+    maker.place("sub_arb", "ETHUSDT", quantity="3.3", price="100")
+    row = one(maker, "global", "max_inventory")
+    assert (row.used, row.headroom, row.level) == (D("3.3"), D("0.7"), Level.NEAR)
+    assert row.nearest == "binance.sub_arb.spot.ETHUSDT"
+    set_limits(maker, "account:sub_arb", "_.sub_arb._._", max_position="4000")
+    row = one(maker, "account:sub_arb", "max_position")
+    assert (row.used, row.level, row.nearest) == (D(5000), Level.BREACHED, "binance.sub_arb.spot.BTCUSDT")
+    assert {row.control for row in limits(maker, near=True)} == {"max_position", "max_inventory"}
+
+
+def test_the_capital_of_a_strategy_is_a_row(maker: Maker) -> None:
+    """With what its positions and orders use of it, the event that assigned it, and no row once it is taken away."""
+    maker.command("assign_strategy._.sub_arb._._", strategy="arb", capital="6000", by="kim", reason="try")
+    maker.cut()
+    said = q.Statement(sequence=maker.sequence, at=maker.clock, by="kim", reason="try")
+    maker.place("sub_arb", quantity="0.1", price="100", strategy="arb")
+    row = one(maker, "strategy:arb", "capital")
+    assert (row.limit, row.source, row.own, row.stated) == ("6000", "strategy:arb", "6000", said)
+    assert (row.used, row.headroom, row.share, row.level) == (D(5000), D(1000), D("0.8333"), Level.NEAR)
+    before = followed(maker)
+    assert before.projections is not None
+    loaded = Projections(before.partition, 10, 10)
+    loaded.load(before.projections.dump())
+    assert loaded.statements.image() == before.projections.statements.image()
+    reply = maker.command("assign_strategy._.sub_arb._._", strategy="arb", capital=None, by="kim").reply
+    assert reply.ok, reply
+    assert limits(maker, control="capital") == []
+
+
+def test_floor_and_cap_show_what_transfers_are_held_against(maker: Maker) -> None:
+    """The floor shows what the MAIN account holds and what may go; the cap the fullest of the others that is known. 1,000 USDT and
+    1,000 ETH each; a BTC is worth 50,000 USD."""
+    set_limits(maker, "global", "_._._._", main_floor="100000", sub_cap="60000000")
+    floor, cap = one(maker, "global", "main_floor"), one(maker, "global", "sub_cap")
+    assert (floor.used, floor.headroom, floor.share, floor.nearest) == (D(1000), D(-99000), None, "main")
+    assert (cap.used, cap.nearest) == (D(0), ""), "what ETH and BTC are worth is not known"
+    for asset, rate in (("BTC", "50000"), ("ETH", "2000")):
+        maker.command("set_valuation._._._._", asset=asset, rate=rate, by="kim")
+    floor, cap = one(maker, "global", "main_floor"), one(maker, "global", "sub_cap")
+    assert (floor.used, floor.headroom) == (D(52_001_000), D(51_901_000))
+    assert (cap.used, cap.headroom, cap.nearest) == (D(52_001_000), D(7_999_000), "sub_arb")
+    set_limits(maker, "global", "_._._._", main_floor="900000000", sub_cap="1")
+    assert limits(maker, near=True) == [], "nobody is told of it"
+
+
 # -- accounts
 
 

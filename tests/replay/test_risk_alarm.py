@@ -15,6 +15,17 @@ def _crossed(scope: str, level: k.Level) -> k.LimitCrossed:
     )
 
 
+def _of_position(position: str, level: k.Level) -> k.LimitCrossed:
+    return k.LimitCrossed(
+        scope="account:main",
+        control="max_position",
+        level=level,
+        used=Decimal(12000),
+        limit=Decimal(10000),
+        position=position,
+    )
+
+
 async def _told(alarm: RiskAlarm, told: list[tuple[str, str]], count: int) -> None:
     """Let the alarm run until it has told so many, and no longer than it may take."""
     running = asyncio.create_task(alarm.run())
@@ -80,6 +91,22 @@ async def test_history_is_told_as_far_as_it_stands() -> None:
     alarm.caught_up()
     await _told(alarm, told, 1)
     assert told == [("KILL", "exchange:okx: the kill switch is engaged, by kim")]
+
+
+async def test_positions_of_one_scope_are_told_one_by_one() -> None:
+    """Two positions beyond the same limit are two alerts, each with its name; one that is clear takes the other's along with nothing."""
+    told: list[tuple[str, str]] = []
+    alarm = _alarm(told)
+    places = [f"binance.main.spot.{symbol}" for symbol in ("BTCUSDT", "ETHUSDT", "XRPUSDT")]
+    for place in places:
+        alarm.watch(_of_position(place, k.Level.BREACHED))
+    alarm.watch(_of_position(places[1], k.Level.NEAR))
+    alarm.caught_up()
+    await _told(alarm, told, 2)
+    assert told == [
+        ("LIMIT", f"account:main: max_position is 12000, its limit 10000, position {place}")
+        for place in (places[0], places[2])
+    ]
 
 
 async def test_a_storm_is_told_in_few_words() -> None:

@@ -223,6 +223,8 @@ def test_capital_is_a_control_of_its_own() -> None:
         rules, capital = made.controls.controls
         assert (rules.control, rules.held, capital.control, capital.held) == (RULES, True, "capital", held)
         assert (capital.limit, capital.used) == ("8000", 0 if held else 5000)
+        assert capital.stated is not None
+        assert capital.stated.by == "kim"
         assert made.controls.denied_by is (None if held else capital)
 
 

@@ -246,7 +246,7 @@ class ControlDesk(Desk):
             e for raw in self.frames[frames:] for commit in decode_frame(raw).commits for e in commit.events
         ]
         told = [e for e in events if isinstance(e, k.LimitCrossed) and e.control == self.control]
-        return " and ".join(f"{event.level} {event.scope}" for event in told) or "quiet"
+        return " and ".join(f"{e.level} {e.scope} {e.position}".rstrip() for e in told) or "quiet"
 
     def terms(self, words: Words) -> tuple[str, dict[str, Any]]:
         """Subject and fields of a place: ``buy 1 @50000`` and what is said beside."""

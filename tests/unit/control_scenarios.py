@@ -34,7 +34,7 @@ done
 what comes of it
     ``ok``; the code that it is refused or denied with (a place, an amend or a transfer is recorded as denied); ``waits`` (placed, and not sent before others are gone); with ``N to cancel`` when it has orders
     cancelled. Of ``watch``: ``quiet``, or ``kills scope on control``, where nothing or something engages a kill switch. Of ``look``, the same look at what
-    is due: ``quiet``, or that people are told of the section's control: ``near scope``, ``breached scope``, ``clear scope``. As many as commands.
+    is due: ``quiet``, or that people are told of the section's control: ``near scope``, ``breached scope``, ``clear scope``, of each position for itself with which. As many as commands.
 """
 
 from typing import Final, NamedTuple
@@ -497,6 +497,25 @@ SCENARIOS: Final[dict[str, str]] = {
         above          | global 0                                     |                                                                 | place buy 0.001 @50000                       | MAX_POSITION               | zero lets nothing open
         no mark        | global 9000000                               |                                                                 | place buy 1 @100 of new                      | NO_REFERENCE_PRICE         | nobody knows what it would be worth
         no mark        | strategy:* 9000000                           |                                                                 | place buy 1 @100 of new by mm                | NO_REFERENCE_PRICE         | as a strategy's own
+        told           | account 60000                                | bought 1 @50000; mark 47999.99                                  | look                                         | quiet                      | 47,999.99 USD, less than four fifths of 60,000
+        told           | account 60000                                | bought 1 @50000; mark 48000                                     | look                                         | near account:main binance.main.spot.BTCUSDT | 48,000 USD are four fifths
+        told           | account 60000                                | bought 1 @50000; mark 60000                                     | look                                         | near account:main binance.main.spot.BTCUSDT | the limit itself may be used
+        told           | account 60000                                | bought 1 @50000; mark 60000.01                                  | look                                         | breached account:main binance.main.spot.BTCUSDT | the market takes it a cent above: nobody ordered anything, and people are told
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch                           | look                                         | quiet                      | it is told once
+        told           | account 60000                                | sold 1 @50000; mark 60000.01                                    | look                                         | breached account:main binance.main.spot.BTCUSDT | short as long
+        told           | account 60000                                | bought 0.5 @50000; works buy 0.5 @50000; mark 60000.01          | look                                         | breached account:main binance.main.spot.BTCUSDT | what works counts as if it filled
+        told           | account 60000                                | bought 1 @50000; bought 20 @2500 of eth; mark 60000.01; watch; mark 3000.01 of eth | look                                         | breached account:main binance.main.spot.ETHUSDT | two positions above it are told of one by one: the second while the first still is
+        told           | account 60000                                | bought 1 @50000; bought 20 @2500 of eth; mark 60000.01; mark 3000.01 of eth | look                                         | breached account:main binance.main.spot.BTCUSDT and breached account:main binance.main.spot.ETHUSDT | and both at once
+        told           | global 60000; strategy 70000                 | bought 1 @50000 by arb; mark 60000.01                           | look                                         | breached global binance.main.spot.BTCUSDT and near strategy:arb binance.main.spot.BTCUSDT | the account's by the global limit, the strategy's part of it by its own
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch; mark 47000; wait 4.999999999s | look                                         | quiet                      | down again it is not told of before 5 s …
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch; mark 47000; wait 5s      | look                                         | quiet                      | … nor then, at 47,000 USD: clear is below three quarters
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch; mark 44999.99; wait 5s   | look                                         | clear account:main binance.main.spot.BTCUSDT | below 45,000 USD it is clear again
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch; sold 1 @60000; wait 5s   | look                                         | clear account:main binance.main.spot.BTCUSDT | and so is one that is closed
+        told           | account 60000                                | bought 1 @50000; mark 60000.01; watch; limit account max_position off | look                                         | clear account:main binance.main.spot.BTCUSDT | and what nothing limits any more, at once
+        told           | account 90000                                | bought 1 @50000; watch; limit account max_position 40000        | look                                         | breached account:main binance.main.spot.BTCUSDT | the limit may come to the position as well
+        told           | account 90000                                | bought 1 @50000; watch; overridden account max_position 40000 60s; watch; wait 60s | look                                         | clear account:main binance.main.spot.BTCUSDT | and go away from it when an override ends
+        told           | account 0                                    |                                                                 | look                                         | quiet                      | of zero nothing is told where nothing is held
+        told           | account 0                                    | bought 1 @50000; limits; watch; sold 1 @50000; wait 5s          | look                                         | clear account:main binance.main.spot.BTCUSDT | and what is gone is clear of it
     """,
     "max_inventory": """
         below          | account BTC=1                |                                                                  | place buy 0.999 @50000                       | ok                          | 0.999 BTC of at most 1
@@ -532,6 +551,15 @@ SCENARIOS: Final[dict[str, str]] = {
         above          | account BTC=1                | works buy 3 @50000; limits                                       | cancel                                       | ok                          | a cancel is never refused
         at and above   | account BTC=1                |                                                                  | bulk 3 x place buy 0.4 @50000 + place buy 0.2 @50000 | 2 x ok + MAX_INVENTORY + ok | in bulk 0.4, 0.4 and 0.2 BTC; a third 0.4 is too much
         above          | account BTC=0                |                                                                  | place buy 0.001 @50000                       | MAX_INVENTORY               | zero lets nothing open
+        told           | account BTC=1                                | bought 0.79 @50000                                              | look                                         | quiet                      | less than four fifths of 1 BTC
+        told           | account BTC=1                                | bought 0.8 @50000                                               | look                                         | near account:main binance.main.spot.BTCUSDT | four fifths
+        told           | account BTC=1                                | bought 1.001 @50000; limits                                     | look                                         | breached account:main binance.main.spot.BTCUSDT | a thousandth of a BTC above
+        told           | strategy BTC=1                               | bought 2 @50000; bought 0.8 @50000 by arb                       | look                                         | near strategy:arb binance.main.spot.BTCUSDT | a strategy's own part
+        told           | account ETH=1                                | bought 9 @50000                                                 | look                                         | quiet                      | of another asset nothing is said
+        told           | account BTC=1                                | holds main 90000 USDT of perp; bought 8 @50000 of tenth         | look                                         | near account:main binance.main.futures.BTCPERP | 8 contracts of 0.1 BTC
+        told           | account BTC=1                                | bought 0.8 @50000; watch; sold 0.05 @50000; wait 5s             | look                                         | quiet                      | three quarters are not clear yet …
+        told           | account BTC=1                                | bought 0.8 @50000; watch; sold 0.051 @50000; wait 5s            | look                                         | clear account:main binance.main.spot.BTCUSDT | … a thousandth less is
+        told           | account BTC=1                                | bought 0.8 @50000; watch; limit account max_inventory ETH=1     | look                                         | clear account:main binance.main.spot.BTCUSDT | nothing is said of it any more
     """,
     "max_exposure": """
         below            | global 150000      | bought 1 @50000; works buy 1 @50000                        | place buy 0.999 @50000                       | ok                        | 50,000 USD held, 50,000 working and 49,950 new, of at most 150,000
@@ -606,6 +634,7 @@ SCENARIOS: Final[dict[str, str]] = {
         told         | account 10   | 7 x works buy 1 @50000                       | look                        | quiet                        | 7 of 10
         told         | account 10   | 8 x works buy 1 @50000                       | look                        | near account:main            | 8 of 10 are near
         told         | account 10   | 10 x works buy 1 @50000                      | look                        | near account:main            | 10 of 10 may be used
+        told         | account 0 | works buy 1 @50000; limits; watch; gone; wait 5s | look | clear account:main | of zero: what is gone is clear of it
     """,
     "max_messages": """
         below        | account 3  | sent buy 1 @50000                                                | place buy 1 @50000                      | ok                        | the second of at most 3 within a second
@@ -1013,6 +1042,13 @@ SCENARIOS: Final[dict[str, str]] = {
         at and above   |  | assign arb main 150000                                           | bulk 5 x place buy 1 @50000 by arb | 3 x ok + 2 x CAPITAL | in bulk 50,000 USD each: three make 150,000
         no mark        |  |                                                                  | place buy 1 @100 of new by arb     | NO_REFERENCE_PRICE   | nobody knows what it would be worth
         no rate        |  | bought 1 @50000 fee 1 BNB by arb                                 | place buy 1 @50000 by arb          | NO_VALUATION         | nor what its position is, with a fee of a BNB
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 79999.99   | look                                         | quiet                      | 79,999.99 USD, less than four fifths of the capital
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 80000      | look                                         | near strategy:arb          | 80,000 USD
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 100000     | look                                         | near strategy:arb          | all of it may be used
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 100000.01  | look                                         | breached strategy:arb      | the market takes it above
+        told           |                                              | bought 1 @50000 by arb; assign arb main 50000                   | look                                         | near strategy:arb          | less capital comes to the same
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 80000; watch; mark 74999.99; wait 5s | look                                         | clear strategy:arb         | below three quarters it is clear again
+        told           |                                              | assign arb main 100000; bought 1 @50000 by arb; mark 80000; watch; unassign arb main | look                                         | clear strategy:arb         | and without any
     """,
     "strategy and account": """
         wrong |  |                                                       | place buy 1 @50000 by arb on sub             | STRATEGY_ACCOUNT          | arb is assigned to main, and trades there alone

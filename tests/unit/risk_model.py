@@ -24,6 +24,8 @@ SECOND = 10**9
 MINUTE = 60 * SECOND
 Place = tuple[str, str, str, str]
 """(exchange, account, market, symbol)"""
+Watched = tuple[str, str, str]
+"""(scope, control, position), as a crossing names them."""
 WORKING = ("PENDING_NEW", "NEW", "PARTIALLY_FILLED")
 DURATIONS = {"1ms": 10**6, "1s": SECOND, "5s": 5 * SECOND, "10s": 10 * SECOND, "60s": MINUTE}
 
@@ -155,6 +157,8 @@ class Model:
         self.alike: dict[tuple[Any, ...], int] = {}
         self.covered: dict[str, tuple[str, ...]] = {}
         """Scopes of every order there was."""
+        self.crossed: dict[Watched, k.LimitCrossed] = {}
+        """What was last told of each."""
         self.traded: dict[str, Decimal] = {}
         """What orders have traded that are not forgotten."""
 
@@ -192,6 +196,9 @@ class Model:
 
     def _KillSwitchEngaged(self, event: k.KillSwitchEngaged, at: int) -> None:
         self.latches[event.scope] = event
+
+    def _LimitCrossed(self, event: k.LimitCrossed, at: int) -> None:
+        self.crossed[event.scope, event.control, event.position] = event
 
     def _KillSwitchReleased(self, event: k.KillSwitchReleased, at: int) -> None:
         del self.latches[event.scope]
@@ -510,6 +517,26 @@ class Model:
                 text = self._says((scope, f"{scope.partition(':')[0]}:*", "global"), "max_price_age", now)
                 if text not in (None, "off") and age > DURATIONS[text]:
                     found.add(scope)
+        return found
+
+    def watched(self, now: int) -> dict[Watched, tuple[Decimal, Decimal]]:
+        """(used, limit) of what each position is held to for itself, and of what strategies are assigned."""
+        found: dict[Watched, tuple[Decimal, Decimal]] = {}
+        for key, size in self.sizes().items():
+            terms, position = self._terms(key), ".".join(key[:4])
+            its = wide(key) if len(key) == 4 else (f"strategy:{key[4]}",)  # type: ignore[arg-type]
+            for scope, most in self.limits(its, "max_position", now):
+                found[scope, "max_position", position] = (size.value, Decimal(most))
+            for scope, text in self.limits(its, "max_inventory", now):
+                amounts = dict(each.split("=") for each in text.split(","))
+                if terms.base in amounts:
+                    used = size.worst * terms.contract_size
+                    found[scope, "max_inventory", position] = (used, Decimal(amounts[terms.base]))
+        sums = self.sums()
+        for name, assigned in self.assigned.items():
+            if assigned.capital is not None:
+                scope = f"strategy:{name}"
+                found[scope, "capital", ""] = (sums[scope].exposure, assigned.capital)
         return found
 
     # -- what stands against an order

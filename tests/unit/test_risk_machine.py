@@ -20,7 +20,7 @@ from oms.handlers.risk_check import decide_check_risk
 from oms.handlers.target import Target
 from oms.messages import codec
 from oms.messages.commands import PlaceOrder
-from oms.messages.controls import KillSwitchEngaged
+from oms.messages.controls import DayRolled, KillSwitchEngaged, Level, LimitCrossed
 from oms.messages.enums import OrderType, Side
 from oms.messages.events import OrderAmendDenied, OrderDenied
 from oms.messages.frames import decode_frame
@@ -655,6 +655,41 @@ class Machine(RuleBasedStateMachine):
             loss = self.model.limit(scope, "max_daily_loss", now)
             if "max_daily_loss" in causes and loss is not None and 0 < -sums[scope].day >= Decimal(loss):
                 assert scope in self.model.latches
+
+    @invariant()
+    def positions_and_capital_are_told_of(self) -> None:
+        """Every position, and every strategy's exposure, that is beyond its limit or near to it has been told of, or is as soon as
+        somebody looks; and what is told then is so."""
+        now = self.desk.now
+        with exactly():
+            watched = self.model.watched(now)
+            found = decide_check_risk(self.desk.state, now, 0)
+        if any(isinstance(each, DayRolled) for each in found):
+            return
+        crossed = {
+            (each.scope, each.control, each.position): each
+            for each in found
+            if isinstance(each, LimitCrossed) and (each.position or each.control == "capital")
+        }
+        for key, (used, limit) in watched.items():
+            told = crossed.get(key, self.model.crossed.get(key))
+            if used > limit:
+                assert told is not None, key
+                assert told.level is Level.BREACHED
+            elif used and used >= limit * Decimal("0.8"):
+                assert told is not None, key
+                assert told.level is not Level.CLEAR
+        for key, event in crossed.items():
+            if key not in watched:
+                assert (event.level, event.limit) == (Level.CLEAR, None)
+                continue
+            used, limit = watched[key]
+            assert (event.used, event.limit) == (used, limit)
+            if event.level is Level.CLEAR:
+                assert not used or used < limit * Decimal("0.75")
+            else:
+                assert used >= limit * Decimal("0.8")
+                assert (used > limit) is (event.level is Level.BREACHED)
 
     @rule(
         verb=st.sampled_from(["set", "set", "set", "override", "clear", "end"]),

@@ -17,7 +17,7 @@ from oms.messages.controls import KillSwitchEngaged, Level, LimitCrossed
 from oms.messages.events import OrderCanceled, OrderCancelRequested
 from tests.unit.control_desk import ControlDesk
 from tests.unit.desk import SECOND, Desk
-from tests.unit.futures_desk import FuturesDesk
+from tests.unit.futures_desk import SWAP, FuturesDesk
 
 
 def limits(desk: Desk, scope: str, subject: str, **said: str) -> None:
@@ -237,3 +237,55 @@ def test_a_loss_that_is_touched_is_worth_a_look(said: dict[str, str], marks: lis
     desk.step("mark 40000")
     # Where it is engaged nothing more can be.
     assert desk.state.risk.alarm is not alarm
+
+
+def positions(desk: Desk) -> list[tuple[str, str, str, Level, Decimal]]:
+    """What is told of positions, carried out: control, scope, position, level, used."""
+    return [(e.control, e.scope, e.position, e.level, e.used) for e in crossings(desk) if e.position]
+
+
+def test_a_contract_of_another_size_is_looked_at_again() -> None:
+    """A position that nobody traded comes over its inventory because the venue lists its contract anew."""
+    desk = futures()
+    limits(desk, "account:main", "_.main._._", max_inventory="BTC=20")
+    assert positions(desk) == []
+    spec = {**SWAP, "contract_size": "2.5"}
+    assert desk.reply("list_instruments.bybit._.futures._", {"instruments": [spec]})["ok"]
+    place = "bybit.main.futures.BTCUSDT"
+    told = [("max_inventory", "account:main", place, Level.BREACHED, Decimal(25))]
+    assert positions(desk) == told
+    assert positions(desk) == []
+
+
+def test_what_only_worked_is_clear_when_it_is_gone() -> None:
+    """A position that was never held is told of while its orders work, and to be over once they are gone, after a restart too."""
+    desk = Desk()
+    crossings(desk)
+    place = "binance.main.spot.BTCUSDT"
+    order_id = desk.place(quantity="1", price="50000")["order_id"]
+    limits(desk, "account:main", "_.main._._", max_position="40000")
+    told = positions(desk)
+    assert [each[:4] for each in told] == [("max_position", "account:main", place, Level.BREACHED)]
+    desk.report("rejected", order_id)
+    assert positions(desk) == []
+    desk.now += HELD_NS
+    assert positions(desk) == [("max_position", "account:main", place, Level.CLEAR, Decimal(0))]
+    assert positions(desk) == []
+
+
+def test_what_is_far_from_its_limit_costs_no_look() -> None:
+    """Of many positions only those that are at four fifths of a limit are looked at; a change of limits looks at all of them once."""
+    desk = Desk()
+    limits(desk, "account:main", "_.main._._", max_position="100000")
+    for price in ("50000", "49000"):
+        assert desk.place(price=price, quantity="0.5")["ok"]
+    crossings(desk)
+    with exactly():
+        assert desk.state.risk.loud_leaves(desk.now) == []
+        assert desk.place(price="48000", quantity="1")["ok"]
+        (loud,) = desk.state.risk.loud_leaves(desk.now)
+    assert loud.place == "binance.main.spot.BTCUSDT"
+    limits(desk, "account:main", "_.main._._", max_position="off")
+    crossings(desk)
+    with exactly():
+        assert desk.state.risk.loud_leaves(desk.now) == []

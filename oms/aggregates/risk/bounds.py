@@ -124,10 +124,12 @@ class InForce:
 
     Args:
         limits: that they are read from. ``figures``: gives the figures of a scope.
+        read: how often all was read anew.
     """
 
     limits: Limits
     figures: Callable[[str], Totals]
+    read: int = 0
     _version: int = -1
     _until: int = 0
     _said: dict[str, tuple[Mapping[str, Parsed], Mapping[str, Parsed]]] = attrs.field(factory=dict)
@@ -140,6 +142,7 @@ class InForce:
         if version != self._version or now >= self._until:
             for kept in (self._said, self._bounds, self._near, self._stale_after):
                 kept.clear()
+            self.read += 1
             self._version = version
             self._until = self.limits.next_end(now)
 

@@ -1,21 +1,13 @@
-"""Figures: how every scope stands to its limits, for the engine to act on and for people to see."""
+"""Figures: what is held against the limits of a scope, and how a figure stands to its limit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
-
-import attrs
+from typing import Any, Final
 
 from oms.aggregates.money import ZERO
 from oms.aggregates.risk.bounds import NEAR
-from oms.aggregates.risk.controls import CONTROLS, GLOBAL
-from oms.aggregates.risk.limits import Override
 from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Totals, within
 from oms.messages.controls import Level
-
-if TYPE_CHECKING:
-    from oms.aggregates.partition import Partition
-    from oms.aggregates.risk.risk import Risk
 
 Figure = Callable[[Totals, int], Any]
 
@@ -67,9 +59,16 @@ FIGURES: Final[dict[str, Figure]] = {
 AT_THE_LIMIT: Final = frozenset({"max_daily_loss", "max_drawdown", "max_executions", "max_rejects"})
 """Controls that are broken at their limit; of the others, the limit itself may be used."""
 
+FLOORS: Final = frozenset({"min_liquidation_distance", "main_floor"})
+"""Controls that are broken below their limit."""
+
 
 def level_of(control: str, used: Any, limit: Any) -> Level:
     """How a figure stands to its limit, whatever was told before."""
+    if control in FLOORS:
+        if used < limit:
+            return Level.BREACHED
+        return Level.NEAR if used * NEAR <= limit else Level.CLEAR
     if used > limit or (used == limit and control in AT_THE_LIMIT):
         return Level.BREACHED
     if used and used >= limit * NEAR:
@@ -81,78 +80,3 @@ def split_scope(scope: str) -> tuple[str, str]:
     """Kind and name."""
     kind, _, name = scope.partition(":")
     return kind, name
-
-
-# -- for people
-
-
-@attrs.frozen
-class LimitUse:
-    """One control of one scope.
-
-    Args:
-        limit: the value in force, as text. ``source``: the scope that says it. ``own``: what the scope itself has set,
-            overrides apart; None for nothing.
-        used, headroom, level: of figure controls, and of max_position (the largest position); None where there is nothing
-            to measure.
-    """
-
-    scope: str
-    control: str
-    limit: str
-    source: str
-    own: str | None
-    override: Override | None
-    used: Decimal | None
-    headroom: Decimal | None
-    level: Level | None
-
-
-def rows(state: "Partition", now: int) -> Iterator[LimitUse]:
-    """Every control that speaks of a scope which is known: by statements, accounts, strategies, or figures."""
-    risk = state.risk
-    scopes = dict.fromkeys([GLOBAL, *risk.limits.said, *risk.limits.overrides])
-    scopes |= dict.fromkeys(f"account:{name}" for name in state.accounts)
-    scopes |= dict.fromkeys(f"strategy:{name}" for name in risk.strategies)
-    scopes |= dict.fromkeys(risk.totals)
-    largest = _largest(risk)
-    for scope in scopes:
-        kind, name = split_scope(scope)
-        for control in CONTROLS.values():
-            if kind not in control.scopes:
-                continue
-            if (found := risk.limits.source(kind, name, control.name, now)) is None:
-                continue
-            source, text = found
-            override = risk.limits.overrides.get(source, {}).get(control.name)
-            if override is not None and override.until <= now:
-                override = None
-            own = risk.limits.said.get(scope, {}).get(control.name)
-            used = _used(risk, scope, control.name, now, largest)
-            limit = risk.limits.value(kind, name, control.name, now)
-            headroom, level = None, None
-            if used is not None and isinstance(limit, int | Decimal) and not isinstance(limit, bool):
-                headroom = Decimal(limit) - used
-                level = level_of(control.name, used, limit)
-            yield LimitUse(scope, control.name, text, source, own, override, used, headroom, level)
-
-
-def _used(risk: "Risk", scope: str, control: str, now: int, largest: dict[str, Decimal]) -> Decimal | None:
-    if scope.endswith(":*"):
-        return None
-    if control == "max_position":
-        return largest.get(scope, ZERO)
-    figure = FIGURES.get(control)
-    if figure is None:
-        return None
-    totals = risk.totals.get(scope)
-    return ZERO if totals is None else Decimal(figure(totals, now))
-
-
-def _largest(risk: "Risk") -> dict[str, Decimal]:
-    found: dict[str, Decimal] = {}
-    for leaf in (*risk.leaves.values(), *risk.parts.values()):
-        for totals in leaf.totals:
-            if leaf.value > found.get(totals.scope, ZERO):
-                found[totals.scope] = leaf.value
-    return found

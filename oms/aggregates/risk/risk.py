@@ -30,7 +30,8 @@ from oms.aggregates.risk.gate import Gate, Likeness, likeness
 from oms.aggregates.risk.latches import Latch, latch
 from oms.aggregates.risk.limits import NOTHING_SAID, Limits
 from oms.aggregates.risk.merging import merge
-from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Purse, Told, Totals, note
+from oms.aggregates.risk.sizes import Sizes
+from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Purse, Told, Totals, note, told_by
 from oms.aggregates.risk.valuation import Valuation, rate_of
 from oms.messages import controls as k
 from oms.messages import events as e
@@ -97,6 +98,9 @@ class Risk:
     _in_force: InForce = attrs.field(
         init=False, default=attrs.Factory(lambda self: InForce(self.limits, self.total), takes_self=True)
     )
+    _sizes: Sizes = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Sizes(self.limits, self._in_force), takes_self=True)
+    )
     _of_instrument: dict[InstrumentKey, list[Leaf]] = attrs.field(factory=dict)
     _of_settle: dict[str, list[Leaf]] = attrs.field(factory=dict)
     _priced_by: dict[InstrumentKey, list[str]] = attrs.field(factory=dict)
@@ -149,6 +153,19 @@ class Risk:
             scope for scope, totals in list(self.totals.items()) if near(scope, now).reached() or totals.told
         ]
         return [self._in_force.of(scope, now) for scope in sorted(found)]
+
+    def loud_leaves(self, now: int) -> list[Leaf]:
+        """Leaves and parts that may be near a limit on each position, in no order."""
+        self._in_force.renew(self.version, now)
+        return self._sizes.find(self._of_instrument.values(), now)
+
+    def leaf_at(self, state: "Partition", scope: str, place: str) -> Leaf:
+        """A position's leaf by ``exchange.account.market.symbol``, of a strategy's scope its part of it, made when new."""
+        kind, _, name = scope.partition(":")
+        exchange, account, market, symbol = place.split(".")
+        if kind == STRATEGY:
+            return self.part(state, (exchange, account, market, symbol, name))
+        return self.leaf(state, (exchange, account, market, symbol))
 
     def stale_after(self, now: int) -> Mapping[str, int]:
         """Scopes whose kill switch engages on stale marks → the age in ns that each takes for oldest."""
@@ -218,6 +235,7 @@ class Risk:
             return False
         self._of_instrument[leaf.instrument.key].remove(leaf)
         self._of_settle[leaf.instrument.settle].remove(leaf)
+        self._sizes.loud.pop(leaf, None)
         if leaf.purse is not None:
             leaf.purse.leaves.remove(leaf)
         return True
@@ -264,7 +282,9 @@ class Risk:
         return found
 
     def _leaf(self, name: str, position: Position, instrument: Instrument, scopes: Iterable[str]) -> Leaf:
-        leaf = Leaf(name, position, instrument, tuple(self.total(scope) for scope in scopes))
+        leaf = Leaf(
+            name, position, instrument, tuple(self.total(scope) for scope in scopes), self._sizes.fresh
+        )
         self._of_instrument.setdefault(instrument.key, []).append(leaf)
         self._of_settle.setdefault(instrument.settle, []).append(leaf)
         return leaf
@@ -436,6 +456,8 @@ class Risk:
         for leaf in self._of_instrument.get(instrument.key, ()):
             settled = leaf.instrument.settle
             leaf.instrument = instrument
+            # Its size may be another, in units of another asset.
+            leaf.alarm = self._sizes.fresh
             if settled != instrument.settle:
                 self._of_settle[settled].remove(leaf)
                 self._of_settle.setdefault(instrument.settle, []).append(leaf)
@@ -576,11 +598,11 @@ class Risk:
 
     def crossed(self, event: k.LimitCrossed, at: int) -> None:
         """See the event."""
-        told = self.total(event.scope).told
+        told, key = self.total(event.scope).told, told_by(event.control, event.position)
         if event.level is k.Level.CLEAR:
-            told.pop(event.control, None)
+            told.pop(key, None)
         else:
-            told[event.control] = Told(event.level, at)
+            told[key] = Told(event.level, at)
         self.changes.totals[event.scope] = None
 
     def differs(self, event: e.Reconciled) -> None:
@@ -633,6 +655,7 @@ class Risk:
             totals.unvalued = totals.open_orders = 0
         self.leaves, self.parts, self.counted, self.purses = {}, {}, {}, {}
         self._of_instrument, self._of_settle = {}, {}
+        self._sizes.loud.clear()
         # Whose order was placed has sent a message, which is not forgotten before another one.
         prefix = f"{STRATEGY}:"
         self.trading = {
@@ -718,3 +741,6 @@ def _revalue(leaf: Leaf, unit: Decimal | None) -> None:
         leaf.value = value
         for totals in leaf.totals:
             totals.exposure += change
+    alarm = leaf.alarm
+    if value >= alarm.value or worst >= alarm.worst:
+        alarm.loud[leaf] = None

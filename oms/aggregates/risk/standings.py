@@ -12,10 +12,11 @@ import attrs
 from oms.aggregates.account import Wallet
 from oms.aggregates.money import ONE, ZERO, fewest_places, share
 from oms.aggregates.risk.bounds import NEAR
-from oms.aggregates.risk.controls import ACCOUNT
+from oms.aggregates.risk.controls import ACCOUNT, STRATEGY
 from oms.aggregates.risk.figures import FIGURES, level_of
-from oms.aggregates.risk.totals import Leaf, Purse
-from oms.messages.controls import Level
+from oms.aggregates.risk.sizes import held_against
+from oms.aggregates.risk.totals import Leaf, Purse, told_by
+from oms.messages.controls import CAPITAL, Level
 
 if TYPE_CHECKING:
     from oms.aggregates.partition import Partition
@@ -24,17 +25,23 @@ if TYPE_CHECKING:
 RATIO, DISTANCE = "max_margin_ratio", "min_liquidation_distance"
 NO_EQUITY: Final = Decimal(1_000)
 """The share that is held of an equity of zero or less."""
+MARGIN: Final = frozenset({RATIO, DISTANCE})
 
 
 @attrs.frozen
 class Standing:
-    """How one figure of one scope stands to its limit, whatever was told of it before; ``limit`` is None for none any more."""
+    """How one figure of one scope stands to its limit, whatever was told of it before.
+
+    Args:
+        limit: None for none any more. ``position``: as of :class:`~oms.messages.controls.LimitCrossed`.
+    """
 
     scope: str
     control: str
     used: Decimal
     limit: Decimal | None
     level: Level
+    position: str = ""
 
 
 def of_figures(risk: "Risk", now: int) -> Iterator[Standing]:
@@ -54,8 +61,52 @@ def of_figures(risk: "Risk", now: int) -> Iterator[Standing]:
                 yield Standing(totals.scope, control, fewest_places(Decimal(used)), Decimal(limit), level)
 
 
-def _unlimited(scope: str, control: str, used: Decimal) -> Standing:
-    return Standing(scope, control, fewest_places(used), None, Level.CLEAR)
+def _unlimited(scope: str, control: str, used: Decimal, position: str = "") -> Standing:
+    return Standing(scope, control, fewest_places(used), None, Level.CLEAR, position)
+
+
+def of_capital(risk: "Risk") -> Iterator[Standing]:
+    """The same of what strategies are assigned."""
+    prefix = f"{STRATEGY}:"
+    for name in sorted(risk.strategies):
+        totals, capital = risk.totals.get(prefix + name), risk.strategies[name].capital
+        if totals is not None and (CAPITAL in totals.told or totals.exposure >= capital * NEAR):
+            used = totals.exposure
+            yield Standing(
+                totals.scope, CAPITAL, fewest_places(used), capital, level_of(CAPITAL, used, capital)
+            )
+    for scope in sorted(scope for scope, totals in risk.totals.items() if CAPITAL in totals.told):
+        if scope.removeprefix(prefix) not in risk.strategies:
+            yield _unlimited(scope, CAPITAL, risk.total(scope).exposure)
+
+
+# -- each position for itself
+
+
+def of_positions(state: "Partition", now: int) -> Iterator[Standing]:
+    """Positions whose standing to what a scope has for each of them is another than was told, by scope and position."""
+    risk = state.risk
+    due: dict[tuple[str, str], Leaf] = {}
+    for leaf in risk.loud_leaves(now):
+        place = leaf.place
+        for totals in leaf.totals:
+            due[totals.scope, place] = leaf
+    for totals in list(risk.totals.values()):
+        for told in totals.told:
+            place = told.partition(" ")[2]
+            if place and (totals.scope, place) not in due:
+                due[totals.scope, place] = risk.leaf_at(state, totals.scope, place)
+    for scope, place in sorted(due):
+        bounds = risk.bounds(scope, now)
+        for control, used, limit in held_against(bounds, due[scope, place]):
+            before = bounds.totals.told.get(told_by(control, place))
+            if limit is None:
+                if before is not None:
+                    yield _unlimited(scope, control, used, place)
+                continue
+            level = level_of(control, used, limit)
+            if level is not (Level.CLEAR if before is None else before.level):
+                yield Standing(scope, control, fewest_places(used), limit, level, place)
 
 
 def stale(state: "Partition", now: int, since: int) -> dict[str, str]:
@@ -93,59 +144,61 @@ def stale(state: "Partition", now: int, since: int) -> dict[str, str]:
 # -- margin
 
 
-@attrs.frozen
-class MarginUse:
-    """How an account's positions off spot stand: the worst of them.
+def margins(
+    state: "Partition", accounts: Collection[str] | None = None
+) -> Iterator[tuple[Leaf, Decimal | None, Decimal | None]]:
+    """How what is held or works off spot stands, of some accounts or of all: (leaf, ratio, distance).
 
-    Args:
-        ratio: margin held, as a share of the wallet's equity, :data:`NO_EQUITY` where that is not above zero; None while
-            the wallet is not known.
-        distance: of the mark to the nearest liquidation price, as a share of the mark; None where none is known.
+    Ratio: margin held, as a share of the wallet's equity, :data:`NO_EQUITY` where that is not above zero; None while the wallet
+    is not known. Distance: of the mark to the liquidation price, as a share of the mark; None where none is known.
     """
+    for (wallet_key, asset), purse in state.risk.purses.items():
+        if accounts is not None and wallet_key[1] not in accounts:
+            continue
+        held = [leaf for leaf in purse.leaves if leaf.worst]
+        ratio = _ratio(state.wallets.get(wallet_key), asset, purse) if held else None
+        for leaf in held:
+            yield leaf, ratio, _distance(leaf) if leaf.position.quantity else None
+
+
+@attrs.frozen
+class _Worst:
+    """The worst of an account's; as of :func:`margins`."""
 
     ratio: Decimal | None
     distance: Decimal | None
 
 
-FLAT: Final = MarginUse(ZERO, None)
+_FLAT: Final = _Worst(ZERO, None)
 
 
-def margins(state: "Partition", accounts: Collection[str] | None = None) -> dict[str, MarginUse]:
-    """By account, for those that hold anything off spot; of some accounts or of all."""
-    found: dict[str, MarginUse] = {}
-    for (wallet_key, asset), purse in state.risk.purses.items():
-        account = wallet_key[1]
-        held = [leaf for leaf in purse.leaves if leaf.position.quantity]
-        if not held or (accounts is not None and account not in accounts):
-            continue
-        before = found.get(account, FLAT)
-        ratio = _ratio(state.wallets.get(wallet_key), asset, purse)
-        distance = min((each for leaf in held if (each := _distance(leaf)) is not None), default=None)
-        found[account] = MarginUse(_worse(before.ratio, ratio), _nearer(before.distance, distance))
+def _worst(state: "Partition", accounts: Collection[str]) -> dict[str, _Worst]:
+    found: dict[str, _Worst] = {}
+    for leaf, ratio, distance in margins(state, accounts):
+        before = found.get(leaf.position.account, _FLAT)
+        found[leaf.position.account] = _Worst(_worse(before.ratio, ratio), _nearer(before.distance, distance))
     return found
 
 
 def of_margins(state: "Partition", now: int) -> Iterator[Standing]:
     """The same of margin and of liquidation prices, by account."""
     accounts = _loud_accounts(state, now)
-    used = margins(state, accounts) if accounts else {}
+    used = _worst(state, accounts) if accounts else {}
     for account in sorted(accounts):
-        scope, use = f"{ACCOUNT}:{account}", used.get(account, FLAT)
+        scope, use = f"{ACCOUNT}:{account}", used.get(account, _FLAT)
         told = state.risk.total(scope).told
         limit = state.risk.holds(scope, RATIO, now)
         if limit is None and RATIO in told:
             yield _unlimited(scope, RATIO, ZERO if use.ratio is None else use.ratio)
         if limit is not None and use.ratio is not None:
-            level = Level.NEAR if use.ratio >= limit * NEAR else Level.CLEAR
-            yield Standing(scope, RATIO, use.ratio, limit, Level.BREACHED if use.ratio > limit else level)
+            yield Standing(scope, RATIO, use.ratio, limit, level_of(RATIO, use.ratio, limit))
         limit = state.risk.holds(scope, DISTANCE, now)
         # Where there is nothing to be liquidated, the whole of the mark is in between.
         distance = ONE if use.distance is None else use.distance
         if limit is None and DISTANCE in told:
             yield _unlimited(scope, DISTANCE, distance)
         if limit is not None:
-            level = Level.NEAR if distance * NEAR <= limit else Level.CLEAR
-            yield Standing(scope, DISTANCE, distance, limit, Level.BREACHED if distance < limit else level)
+            yield Standing(scope, DISTANCE, distance, limit, level_of(DISTANCE, distance, limit))
 
 
 def _loud_accounts(state: "Partition", now: int) -> set[str]:

@@ -53,6 +53,11 @@ class Told:
     at: int
 
 
+def told_by(control: str, position: str) -> str:
+    """What a crossing is remembered by: the control, and of one that holds each position for itself which one."""
+    return f"{control} {position}" if position else control
+
+
 @attrs.define(slots=True, eq=False)
 class Totals:
     """One scope's figures.
@@ -65,7 +70,7 @@ class Totals:
         carried: profit of the days before. ``peak``: the best that ``carried + day`` has been.
         messages, executions, rejects: when, within the last second or minute.
         differences: that the last reconciliation found, by account key.
-        told: control → level that was last recorded, where it is not clear.
+        told: :func:`told_by` → level that was last recorded, where it is not clear.
     """
 
     scope: str
@@ -131,6 +136,24 @@ class Purse:
 
 
 @attrs.define(slots=True, eq=False)
+class Alarm:
+    """From what on a position may be near to a limit on each position: shared by all that have the same limits.
+
+    Args:
+        value: USD. ``worst``: largest size, in units of quantity.
+        loud: where leaves are put down that are at it or beyond.
+    """
+
+    value: Decimal
+    worst: Decimal
+    loud: dict["Leaf", None]
+
+    def is_at(self, leaf: "Leaf") -> bool:
+        """Whether a leaf is at it or beyond it."""
+        return leaf.value >= self.value or leaf.worst >= self.worst
+
+
+@attrs.define(slots=True, eq=False)
 class Leaf:
     """One position with its working orders: an account's in an instrument, or a strategy's part of that.
 
@@ -143,6 +166,7 @@ class Leaf:
             is no longer open, less what was open as the day began.
         unrated: whether it has ever earned or lost anything that nobody could value: no rate of the settlement asset is known.
         totals: of the scopes that it counts in.
+        alarm: that its value and size are held against whenever they have changed.
         purse: of its wallet, off spot; None on spot and for a strategy's part. ``unrealised``: what it has in there.
     """
 
@@ -150,6 +174,7 @@ class Leaf:
     position: Position
     instrument: Instrument
     totals: tuple[Totals, ...]
+    alarm: "Alarm"
     buys: Decimal = ZERO
     sells: Decimal = ZERO
     up: Decimal = ZERO
@@ -164,6 +189,17 @@ class Leaf:
     orders: int = 0
     purse: Purse | None = None
     unrealised: Decimal = ZERO
+
+    @property
+    def place(self) -> str:
+        """``exchange.account.market.symbol``."""
+        position = self.position
+        return f"{position.exchange}.{position.account}.{position.market}.{position.symbol}"
+
+    @property
+    def size(self) -> Decimal:
+        """The largest that it can come to, in units of the base asset."""
+        return self.worst * self.instrument.contract_size
 
     @property
     def idle(self) -> bool:
