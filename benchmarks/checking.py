@@ -164,7 +164,7 @@ def _check_one(state: Partition, subject: str, raw: bytes, now: int) -> float:
     started = clock()
     check_trading(state, target.account)
     gate = state.risk.gate(state, target[:4], command.strategy, now)
-    gate.check_open(command.side, command.quantity, command.reduce_only)
+    gate.check_open(command.side, command.quantity, command.quantity, command.reduce_only)
     gate.check_place(
         command.side,
         command.type,

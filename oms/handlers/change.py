@@ -102,9 +102,10 @@ def _check_amend(state: Partition, order: Order, command: AmendOrder, now: int) 
     place = (order.exchange, order.account, order.market, order.symbol)
     gate = state.risk.gate(state, place, order.strategy, now)
     quantity, price = command.quantity, command.price
-    more = (order.quantity if quantity is None else quantity) - order.cumulative - order.exposed
+    rest = (order.quantity if quantity is None else quantity) - order.cumulative
+    more = rest - order.exposed
     # With what it would add beside all that works: an order that reduces may be amended to one that does not.
-    gate.check_open(order.side, more, order.reduce_only)
+    gate.check_open(order.side, more, rest, order.reduce_only)
     instrument = state.instruments[order.exchange, order.market, order.symbol]
     if quantity is not None:
         quantity = instrument.check_quantity(quantity)
@@ -133,6 +134,7 @@ def _check_amend(state: Partition, order: Order, command: AmendOrder, now: int) 
         order.side,
         event.quantity,
         more,
+        rest,
         event.price,
         order.trigger_price,
         needs,

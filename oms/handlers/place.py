@@ -128,7 +128,7 @@ def _check(
     check_trading(state, target.account)
     check_room(command.strategy, state.risk.trading)
     gate = state.risk.gate(state, target[:4], command.strategy, now)
-    gate.check_open(command.side, command.quantity, command.reduce_only)
+    gate.check_open(command.side, command.quantity, command.quantity, command.reduce_only)
     ledger = state.ledgers.get(target.account_key)
     if ledger is None or not ledger.ready:
         raise Refused(

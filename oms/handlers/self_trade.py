@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from oms.aggregates.instrument import InstrumentKey
-from oms.aggregates.money import ZERO
 from oms.aggregates.order import Order
 from oms.aggregates.partition import Partition
 from oms.handlers.target import Target, check_trading
@@ -106,9 +105,9 @@ def decide_free(state: Partition, order: Order, now: int) -> e.Event:
         # Killed since, and beyond the bound of what one kill cancels.
         return order.decide_cancel(CancelReason.KILL)[0]
     try:
-        # What was let through then may have been stopped since: to be sent is to be placed. It is counted as open already.
+        # What was let through then may have been stopped since, or be beyond a limit: to be sent is to be placed.
         check_trading(state, order.account)
-        gate.check_open(order.side, ZERO, order.reduce_only)
+        gate.check_release(order.side, order.quantity, order.reduce_only, now)
     except Refused as refused:
         told = f"self-trade prevention: {refused.code} by now: {refused.message}"
         return e.OrderRejected(order_id=order_id, reason=told[:256])

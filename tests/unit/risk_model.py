@@ -90,7 +90,8 @@ class Asked(NamedTuple):
         more: what may trade beyond what counts already; of a new order its quantity.
         amends: whether it is an amend. ``lowers``: one that leaves less quantity at the same price, which is held against
             nothing but what stands against any order here.
-        margin: what it would hold, off spot, beyond what it does already.
+        margin: what it would hold, off spot, beyond what it does already. ``traded``: of the quantity, before.
+        waited: whether it was let through before, waited, and is to be sent now: it counts already.
     """
 
     place: Place
@@ -105,6 +106,13 @@ class Asked(NamedTuple):
     amends: bool = False
     lowers: bool = False
     margin: Decimal = ZERO
+    traded: Decimal = ZERO
+    waited: bool = False
+
+    @property
+    def rest(self) -> Decimal:
+        """What may trade of it."""
+        return self.quantity - self.traded
 
 
 def live(order: Order) -> bool:
@@ -440,10 +448,10 @@ class Model:
         terms, position = self._terms(asked.place), self.state.positions.get(asked.place)
         if asked.place[2] == "spot":
             return ZERO
-        traded, reserved, closes = ZERO, ZERO, ZERO
+        reserved, closes = ZERO, ZERO
         if order is not None:
-            traded, reserved, closes = order.cumulative, order.reserved, order.reducing
-        rest, leverage = asked.quantity - traded, Decimal(1)
+            reserved, closes = order.reserved, order.reducing
+        rest, leverage = asked.rest, Decimal(1)
         unit = ZERO
         price = asked.price
         if price is None:
@@ -557,14 +565,14 @@ class Model:
         """The same for what a scope says: where that is a strategy, by name, it is about its own part of the position as well."""
         if not self.reduces(asked):
             return False
-        if scope != f"strategy:{asked.strategy}" or not asked.strategy or asked.more <= 0:
+        if scope != f"strategy:{asked.strategy}" or not asked.strategy:
             return True
         key = (*asked.place, asked.strategy)
         held = self.held[key].quantity if key in self.held else ZERO
         size = self.sizes(asked)[key]
         if asked.side == "buy":
-            return (asked.more if asked.reduce_only else size.buys) <= -held
-        return (asked.more if asked.reduce_only else size.sells) <= held
+            return (asked.rest if asked.reduce_only else size.buys) <= -held
+        return (asked.rest if asked.reduce_only else size.sells) <= held
 
     def _against(self, asked: Asked, now: int) -> Iterator[str]:
         scopes = (*wide(asked.place), f"strategy:{asked.strategy}")
@@ -586,7 +594,8 @@ class Model:
         ):
             yield "STRATEGY_UNASSIGNED"
         yield from self._terms_against(asked, scopes, now)
-        yield from self._past_against(asked, scopes, now)
+        if not asked.waited:
+            yield from self._past_against(asked, scopes, now)
         if not asked.lowers:
             held_to = tuple(scope for scope in scopes if not self.reduces_for(scope, asked))
             yield from self._done_against(held_to, now)
@@ -603,7 +612,7 @@ class Model:
             if mark is None and price is None and trigger is None and asked.place[2] != "spot":
                 yield "NO_REFERENCE_PRICE"
             return
-        for _, most in self.limits(scopes, "max_order_quantity", now):
+        for _, most in () if asked.waited else self.limits(scopes, "max_order_quantity", now):
             if asked.quantity > Decimal(most):
                 yield "MAX_ORDER_QUANTITY"
         rate = self.rate(terms.settle)
@@ -629,6 +638,8 @@ class Model:
         for _, most in self.limits(scopes, "max_price_age", now):
             if any(now - at > DURATIONS[most] for at in self.priced_at(terms)):
                 yield "STALE_PRICE"
+        if asked.waited:
+            return
         at = price if price is not None else trigger
         if asked.side != "buy" or price is None:
             at = mark if at is None else max(at, mark)

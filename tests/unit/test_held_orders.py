@@ -6,7 +6,8 @@ import pytest
 
 from oms.aggregates.order import Order
 from oms.messages.enums import OrderStatus
-from tests.unit.desk import Desk
+from tests.unit.control_desk import ControlDesk
+from tests.unit.desk import Desk, check_same
 
 ADA = {"by": "ada", "reason": "audit"}
 
@@ -64,6 +65,74 @@ def test_what_was_stopped_while_it_was_held_is_not_sent(name: str) -> None:
     assert desk.held.base is OrderStatus.REJECTED
     assert desk.held.reason.startswith(f"self-trade prevention: {code} by now: ")
     assert not desk.held.reserved
+
+
+BY_NOW = {
+    "a loss": ("max_daily_loss 1000", "mark 49000", "mark 49000.01", "MAX_DAILY_LOSS"),
+    "a drawdown": ("max_drawdown 1000", "mark 49000", "mark 49000.01", "MAX_DRAWDOWN"),
+    "executions": ("max_executions 2", "bought 0.1 @49000", "mark 50000", "MAX_EXECUTIONS"),
+    "rejects": ("max_rejects 2", "rejected 2", "rejected 1", "MAX_REJECTS"),
+    "differences": ("max_differences 2", "differences 3", "differences 2", "MAX_DIFFERENCES"),
+    "an old mark": ("max_price_age 3s", "wait 3.000000001s", "wait 3s", "STALE_PRICE"),
+    "what cannot be valued": (
+        "max_daily_loss 9000",
+        "bought 0.1 @49000 fee 1 BNB",
+        "mark 50000",
+        "NO_VALUATION",
+    ),
+}
+"""What came about while an order was held: a limit of its account, what is beyond it, what is not, and the code."""
+
+
+class Waiting(ControlDesk):
+    """A desk where a buy of ``main``, which has bought a BTC at 50,000, waits for a sale of ``sub`` to be gone."""
+
+    def __init__(
+        self, limit: str, order: str = "buy 0.1 @50000", rests: str = "sell 0.1 @50000 on sub"
+    ) -> None:
+        super().__init__()
+        self.limit("global", self_trade="cancel_resting")
+        for step in ("bought 1 @50000", f"works {rests}", *filter(None, limit.split("; ")), f"sent {order}"):
+            self.step(step)
+        self.held: Order = self.state.orders[self.orders[-1]]
+        assert self.held.awaits
+
+    def free(self) -> None:
+        self.step("gone #2")
+        assert not self.held.awaits
+        check_same(self.state, self.replica)
+
+
+@pytest.mark.parametrize("name", BY_NOW)
+def test_what_is_beyond_a_limit_by_now_is_not_sent(name: str) -> None:
+    """To be sent is to be placed: what came about while an order was held stands against it."""
+    limit, beyond, within, code = BY_NOW[name]
+    for step, base in ((beyond, OrderStatus.REJECTED), (within, OrderStatus.PENDING_NEW)):
+        desk = Waiting(f"limit account {limit}")
+        desk.step(step)
+        desk.free()
+        assert desk.held.base is base, (step, desk.held.reason)
+        if base is OrderStatus.REJECTED:
+            assert desk.held.reason.startswith(f"self-trade prevention: {code} by now: ")
+            assert not desk.held.reserved
+
+
+def test_what_reduces_is_sent_whatever_was_lost() -> None:
+    """A sale of what is held is let through at the limit of a loss, placed or released."""
+    desk = Waiting("limit account max_daily_loss 1000", "sell 1 @50000", "buy 0.1 @50000 on sub")
+    desk.step("mark 49000")
+    desk.free()
+    assert desk.held.base is OrderStatus.PENDING_NEW
+
+
+def test_what_is_held_is_not_held_to_what_it_counts_in_itself() -> None:
+    """It was counted when it was placed: it is no second order, message or size beside itself."""
+    desk = Waiting(
+        "limit account max_open_orders 1; limit account max_messages 2; limit account duplicate_window 60s; "
+        "limit account max_exposure 55000; limit account max_position 55000"
+    )
+    desk.free()
+    assert desk.held.base is OrderStatus.PENDING_NEW
 
 
 def test_what_nobody_stopped_is_sent() -> None:

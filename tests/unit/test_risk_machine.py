@@ -2,6 +2,7 @@
 order was accepted is exceeded, and running totals are what adding up from scratch gives."""
 
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -22,7 +23,7 @@ from oms.messages import codec
 from oms.messages.commands import PlaceOrder
 from oms.messages.controls import DayRolled, KillSwitchEngaged, Level, LimitCrossed
 from oms.messages.enums import OrderType, Side
-from oms.messages.events import OrderAmendDenied, OrderDenied
+from oms.messages.events import OrderAmendDenied, OrderDenied, OrderRejected, OrderReleased
 from oms.messages.frames import decode_frame
 from oms.messages.scopes import parse_scope, scope_tokens
 from tests import strategies as gen
@@ -237,8 +238,38 @@ class Machine(RuleBasedStateMachine):
                 self.model.take(outcome.commit.events, outcome.commit.at)
         self.events = [] if outcome.commit is None else list(outcome.commit.events)
         self.told = [type(event).__name__ for event in self.events]
+        for event in self.events:
+            if isinstance(event, OrderReleased | OrderRejected):
+                self.waited(event, outcome.commit.at)
         found: dict[str, Any] = json.loads(codec.encode(outcome.reply))
         return found
+
+    def waited(self, event: OrderReleased | OrderRejected, now: int) -> None:
+        """What waited is sent when no control stands against it by now, and only then."""
+        order = self.desk.state.orders[event.order_id]
+        sent = isinstance(event, OrderReleased)
+        by_now = not sent and re.fullmatch("self-trade prevention: ([A-Z_]+) by now: .*", event.reason)
+        if not sent and not by_now:
+            return
+        place = (order.exchange, order.account, order.market, order.symbol)
+        asked = Asked(
+            place,
+            order.strategy,
+            order.side.value,
+            order.type.value,
+            order.quantity,
+            order.price,
+            order.trigger_price,
+            order.reduce_only,
+            more=ZERO if sent else order.quantity,
+            waited=True,
+        )
+        with exactly():
+            against = self.model.against(asked, now)
+        if sent:
+            assert not against, event
+        elif by_now:
+            assert by_now[1] in against | {"ACCOUNT_DISABLED"}, (event, against)
 
     def command(self, subject: str, **fields: Any) -> dict[str, Any]:
         return self.ask(subject, {"command_id": self.desk.next_id(), **fields})
@@ -441,6 +472,7 @@ class Machine(RuleBasedStateMachine):
             more=amount - order.cumulative - may_trade(order),
             amends=True,
             lowers=amount < order.quantity and price == order.price,
+            traded=order.cumulative,
         )
         with exactly():
             asked = asked._replace(margin=self.model.margin(asked, order))

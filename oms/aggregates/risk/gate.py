@@ -13,7 +13,7 @@ import attrs
 
 from oms.aggregates.account import Wallet, WalletKey
 from oms.aggregates.instrument import Instrument
-from oms.aggregates.money import fewest_places
+from oms.aggregates.money import ZERO, fewest_places
 from oms.aggregates.risk.bounds import Bounds
 from oms.aggregates.risk.latches import Latch
 from oms.aggregates.risk.totals import MINUTE_NS, SECOND_NS, Leaf, Totals, full
@@ -98,34 +98,36 @@ class Gate:
         leaf = self.leaf
         return (leaf.up if side is BUY else leaf.down) + quantity <= 0
 
-    def nearer(self, own: bool, side: Side, quantity: Decimal, reduce_only: bool) -> bool:
+    def nearer(self, own: bool, side: Side, more: Decimal, rest: Decimal, reduce_only: bool) -> bool:
         """Whether a scope that lets nothing through but what reduces has to let an order through.
 
         Args:
             own: the scope is the strategy: what others hold is not its to reduce, and it would only take a position of its own.
                 An order by hand, of no strategy, may close what any has.
+            more: quantity beyond what counts already; of an order that lives zero or less may be meant. ``rest``: all that the
+                order may trade yet, or may when amended.
         """
-        if not self.reduces(side, quantity, reduce_only):
+        if not self.reduces(side, more, reduce_only):
             return False
-        if not own or not self.strategy or quantity <= 0:
+        if not own or not self.strategy:
             return True
         part = self.part
         if reduce_only:
             # What else works does not matter: of two that reduce, the venue takes the second back.
             held = part.position.quantity
-            return (held if side is BUY else -held) + quantity <= 0
-        return (part.up if side is BUY else part.down) + quantity <= 0
+            return (held if side is BUY else -held) + rest <= 0
+        return (part.up if side is BUY else part.down) + more <= 0
 
     # -- the checks
 
-    def check_open(self, side: Side, quantity: Decimal, reduce_only: bool) -> None:
-        """Whether anything may be placed here at all: before anything else is looked at.
+    def check_open(self, side: Side, more: Decimal, rest: Decimal, reduce_only: bool) -> None:
+        """Whether anything may be placed here at all: before anything else is looked at. Quantities as of :meth:`nearer`.
 
         Raises:
             Refused: LIMIT_MISSING, STRATEGY_ACCOUNT, STRATEGY_UNASSIGNED, RESTRICTED, KILL_SWITCH, REDUCE_ONLY_MODE.
         """
         if self.latches and not (
-            self.allow_reducing and self.nearer(self.own_latch, side, quantity, reduce_only)
+            self.allow_reducing and self.nearer(self.own_latch, side, more, rest, reduce_only)
         ):
             found = self.latches[0]
             who = f"by {found.by}" if found.by else f"on {found.cause}"
@@ -133,7 +135,7 @@ class Gate:
             raise Refused(Code.KILL_SWITCH, f"the kill switch of {found.scope} is engaged {who}{why}"[:256])
         if self.refused is not None:
             raise Refused(self.refused.code, self.refused.message)
-        if self.reduce_only and not self.nearer(self.own_reduce_only, side, quantity, reduce_only):
+        if self.reduce_only and not self.nearer(self.own_reduce_only, side, more, rest, reduce_only):
             whose = self._whose("reduce_only", True)
             raise Refused(
                 Code.REDUCE_ONLY_MODE,
@@ -160,7 +162,7 @@ class Gate:
         Raises:
             Refused: with the code of the control that stands against it.
         """
-        self._check_terms(side, quantity, quantity, price, trigger, reduce_only, now)
+        self._check_terms(side, quantity, quantity, quantity, price, trigger, reduce_only, now)
         window = self.duplicate_window
         if window is not None:
             at = recent.get((self.part.name, side, kind, quantity, price, trigger))
@@ -176,7 +178,8 @@ class Gate:
                     Code.MAX_OPEN_ORDERS,
                     f"{totals.scope} has {totals.open_orders} open orders, limit {bounds.open_orders}",
                 )
-        self._check_figures(side, quantity, margin, reduce_only, now)
+        self._check_messages(now)
+        self._check_figures(side, quantity, quantity, margin, reduce_only, now)
         self._check_size(side, quantity)
 
     def check_amend(
@@ -184,6 +187,7 @@ class Gate:
         side: Side,
         quantity: Decimal,
         more: Decimal,
+        rest: Decimal,
         price: Decimal | None,
         trigger: Decimal | None,
         margin: Decimal,
@@ -194,23 +198,40 @@ class Gate:
         """Hold an amend against the controls: its quantity in all as an order's, and what it adds as a position's.
 
         Args:
-            more: beyond what the order counts with already; zero or less for none. ``margin``: beyond what it reserves already.
-            lowers: whether it leaves less quantity at the same price, and nothing else: no term of it is looked at.
+            more: beyond what the order counts with already; zero or less for none. ``rest``: what may trade of it yet.
+            margin: beyond what it reserves already.
+            lowers: whether it leaves less quantity at the same price, and nothing else: it is held to the throttle alone.
 
         Raises:
             Refused: as :meth:`check_place`.
         """
-        if not lowers:
-            self._check_terms(side, quantity, more, price, trigger, reduce_only, now)
-        self._check_figures(side, more, margin, reduce_only or lowers, now)
+        self._check_messages(now)
+        if lowers:
+            return
+        self._check_terms(side, quantity, more, rest, price, trigger, reduce_only, now)
+        self._check_figures(side, more, rest, margin, reduce_only, now)
         if more > 0:
             self._check_size(side, more)
+
+    def check_release(self, side: Side, quantity: Decimal, reduce_only: bool, now: int) -> None:
+        """Hold an order that was let through, and waited before it was sent, against what may have come about since.
+
+        Its own terms are held against nothing again, nor is what it counts in itself: open orders, sizes, funds, messages.
+
+        Raises:
+            Refused: as :meth:`check_open` and :meth:`check_place`.
+        """
+        self.check_open(side, ZERO, quantity, reduce_only)
+        if self.priced:
+            self._check_mark(now)
+        self._check_figures(side, ZERO, quantity, ZERO, reduce_only, now)
 
     def _check_terms(
         self,
         side: Side,
         quantity: Decimal,
         more: Decimal,
+        rest: Decimal,
         price: Decimal | None,
         trigger: Decimal | None,
         reduce_only: bool,
@@ -225,22 +246,7 @@ class Gate:
             )
         if not self.priced:
             return
-        mark = instrument.mark
-        if mark is None:
-            raise Refused(Code.NO_REFERENCE_PRICE, f"no mark price of {instrument.symbol} is known")
-        unit = self.leaf.unit
-        if unit is None:
-            raise Refused(
-                Code.NO_VALUATION, f"what {instrument.settle} is worth in USD is not known: set a valuation"
-            )
-        age = self.max_price_age
-        if age is not None:
-            if now - instrument.mark_at > age:
-                raise self._stale(f"the mark of {instrument.symbol}", instrument, age, now)
-            pricing = self.pricing
-            if pricing is not None and now - pricing.mark_at > age:
-                of = f"the mark of {'.'.join(pricing.key)}, which values {instrument.settle},"
-                raise self._stale(of, pricing, age, now)
+        mark, unit = self._check_mark(now)
         most = self.max_order_value
         if most is not None:
             at = price if price is not None else trigger
@@ -272,10 +278,37 @@ class Gate:
             anchor = instrument.anchor
             at = mark if price is None else price
             if anchor is None or abs(at - anchor) > collar * anchor:
-                self._check_period(side, more, price, at, reduce_only)
+                self._check_period(side, more, rest, price, at, reduce_only)
+
+    def _check_mark(self, now: int) -> tuple[Decimal, Decimal]:
+        """The mark, and what a unit is worth by it in USD: where a control needs them, they have to be known, and fresh."""
+        instrument = self.instrument
+        mark = instrument.mark
+        if mark is None:
+            raise Refused(Code.NO_REFERENCE_PRICE, f"no mark price of {instrument.symbol} is known")
+        unit = self.leaf.unit
+        if unit is None:
+            raise Refused(
+                Code.NO_VALUATION, f"what {instrument.settle} is worth in USD is not known: set a valuation"
+            )
+        age = self.max_price_age
+        if age is not None:
+            if now - instrument.mark_at > age:
+                raise self._stale(f"the mark of {instrument.symbol}", instrument, age, now)
+            pricing = self.pricing
+            if pricing is not None and now - pricing.mark_at > age:
+                of = f"the mark of {'.'.join(pricing.key)}, which values {instrument.settle},"
+                raise self._stale(of, pricing, age, now)
+        return mark, unit
 
     def _check_period(
-        self, side: Side, more: Decimal, price: Decimal | None, at: Decimal, reduce_only: bool
+        self,
+        side: Side,
+        more: Decimal,
+        rest: Decimal,
+        price: Decimal | None,
+        at: Decimal,
+        reduce_only: bool,
     ) -> None:
         """Hold a price that is beyond the tightest period collar against every scope's, but for what gets out at the market:
         it chooses no price, and the collar would hold it in a position while the market runs away.
@@ -286,7 +319,8 @@ class Gate:
             collar, totals = bounds.said.get("period_collar"), bounds.totals
             if collar is None or (anchor is not None and abs(at - anchor) <= collar * anchor):
                 continue
-            if price is not None or not self.nearer(totals is self.part.totals[0], side, more, reduce_only):
+            own = totals is self.part.totals[0]
+            if price is not None or not self.nearer(own, side, more, rest, reduce_only):
                 beyond.append((collar, totals.scope))
         if beyond:
             collar, scope = min(beyond, key=lambda each: each[0])
@@ -295,16 +329,19 @@ class Gate:
                 f"price {at:f} is further than {collar:f} from {anchor}, the mark as the period began ({scope})",
             )
 
+    def _check_messages(self, now: int) -> None:
+        for bounds in self.scopes:
+            moments, most = bounds.totals.messages, bounds.messages
+            if len(moments) >= most and full(moments, most, now, SECOND_NS):
+                raise Refused(
+                    Code.MAX_MESSAGES, f"{bounds.totals.scope} sent {most} orders and amends within a second"
+                )
+
     def _check_figures(
-        self, side: Side, quantity: Decimal, margin: Decimal, reduce_only: bool, now: int
+        self, side: Side, more: Decimal, rest: Decimal, margin: Decimal, reduce_only: bool, now: int
     ) -> None:
         for bounds in self.scopes:
             totals = bounds.totals
-            moments, most = totals.messages, bounds.messages
-            if len(moments) >= most and full(moments, most, now, SECOND_NS):
-                raise Refused(
-                    Code.MAX_MESSAGES, f"{totals.scope} sent {most} orders and amends within a second"
-                )
             if totals.peak is not bounds.peak or totals.carried is not bounds.carried:
                 bounds.measure()
             # What stands against an order whatever it comes to lets through what reduces: that ends with the position.
@@ -316,10 +353,10 @@ class Gate:
                 or (totals.unvalued and bounds.priced)
             ):
                 own = totals is self.part.totals[0]
-                if not self.nearer(own, side, quantity, reduce_only):
+                if not self.nearer(own, side, more, rest, reduce_only):
                     _check_scope(bounds, now)
         if self.instrument.market != "spot":
-            self._check_margin(side, quantity, margin, reduce_only)
+            self._check_margin(side, more, margin, reduce_only)
 
     def _check_margin(self, side: Side, quantity: Decimal, margin: Decimal, reduce_only: bool) -> None:
         leaf = self.leaf
