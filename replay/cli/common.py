@@ -31,6 +31,7 @@ from replay.asking.asof import Unanswerable
 from replay.asking.filters import Filters, UnknownName
 from replay.asking.moment import Moment, parse_moment, parse_time
 from replay.asking.span import SpanReversed
+from replay.cli.belonging import other_journals
 from replay.rebuild import Progress, SnapshotRefused
 from replay.snapshot import Snapshots
 from replay.source import Source
@@ -140,7 +141,7 @@ async def connected(where: Where) -> AsyncIterator[Client]:
     """A connection that does not come back by itself once it is lost.
 
     Raises:
-        Ended: nobody answers.
+        Ended: nobody answers, or the data directory is of another journal than the server has.
     """
     try:
         client = await nats.connect(
@@ -157,6 +158,13 @@ async def connected(where: Where) -> AsyncIterator[Client]:
             f"nats-server at {without_password([where.url])} does not answer: {str(error) or repr(error)}",
         ) from None
     try:
+        others = await other_journals(client, where.snapshots, where.archive)
+        if others is not None:
+            raise Ended(
+                Exit.USAGE,
+                f"{without_password([where.url])} has journal {others[0]}, {where.data_dir} is of journal {others[1]}: name the"
+                " right one with --data-dir or --nats",
+            )
         yield client
     finally:
         await client.close()
@@ -167,7 +175,7 @@ async def opened(where: Where) -> AsyncIterator[Source]:
     """The history there, archive and journal as one.
 
     Raises:
-        Ended: nobody answers.
+        Ended: as :func:`connected` has it.
     """
     if where.offline:
         yield Source(None, where.archive)

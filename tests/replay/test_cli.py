@@ -427,3 +427,25 @@ def test_an_answer_is_never_written_out_by_the_way() -> None:
 
     assert isinstance(common.run(work()), Large)
     assert not written
+
+
+@pytest.mark.parametrize("kept", ["archive", "snapshot"])
+def test_a_data_directory_of_another_journal_is_not_called_lost(url: str, tmp_path: Path, kept: str) -> None:
+    """Both journals are named before anything is held against each other: exit code 2. One of the same journal is answered."""
+    other = Maker()
+    other.ask("start._._._._", instance="e1", version="0", journal_id="mother", partition="0")
+    other.cut()
+    if kept == "archive":
+        with ArchiveWriter(tmp_path) as archive:
+            for frame in other.stored:
+                archive.append(frame.sequence, frame.payload, b"", frame.frame.commits[0].at)
+    else:
+        history = new_history(CacheConfig())
+        for frame in other.stored:
+            history.apply(frame)
+        Snapshots(tmp_path).write(content_of(history), PAST)
+    for command in ("verify", "orders"):
+        result = run(url, tmp_path, command)
+        assert result.exit_code == 2, result.output
+        told = f"oms: {url} has journal mtest1, {tmp_path} is of journal mother: name the right one with --data-dir or --nats"
+        assert told in result.stderr
