@@ -44,7 +44,8 @@ class _Known:
         unknown = [asset for asset in sorted(assets) if self.state.risk.rate(asset) is None]
         if unknown:
             return Refused(
-                Code.NO_VALUATION, f"what {_named(unknown)} is worth is not known: set a valuation"
+                Code.NO_VALUATION,
+                f"what {_named(unknown)} is worth is not known: set a valuation (`oms value`)",
             )
         asset = min(assets)
         pricing = self.state.risk.pricing(self.state, asset)

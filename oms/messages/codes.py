@@ -150,7 +150,10 @@ class Code(StrEnum):
         "The price is further from the mark at the beginning of the period than the collar allows.",
     )
     STALE_PRICE = "STALE_PRICE", "The mark of the instrument is too old to check anything by."
-    NO_VALUATION = "NO_VALUATION", "What an asset is worth in USD is not known; set a valuation."
+    NO_VALUATION = (
+        "NO_VALUATION",
+        "What an asset is worth in USD is not known: set a valuation (`oms value`).",
+    )
     DUPLICATE_ORDER = "DUPLICATE_ORDER", "The same order was placed a moment ago."
     MAX_MESSAGES = "MAX_MESSAGES", "More orders and amends a second than the limit allows."
     MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS", "As many orders are open as the limit allows."

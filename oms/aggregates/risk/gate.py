@@ -289,7 +289,8 @@ class Gate:
         unit = self.leaf.unit
         if unit is None:
             raise Refused(
-                Code.NO_VALUATION, f"what {instrument.settle} is worth in USD is not known: set a valuation"
+                Code.NO_VALUATION,
+                f"what {instrument.settle} is worth in USD is not known: set a valuation (`oms value`)",
             )
         age = self.max_price_age
         if age is not None:
@@ -522,5 +523,5 @@ def _above(code: Code, totals: Totals, added: Decimal, most: Decimal) -> Refused
 def _unvalued(totals: Totals) -> Refused:
     return Refused(
         Code.NO_VALUATION,
-        f"{totals.scope} has {totals.unvalued} positions, held or closed, whose mark, or rate in USD of the asset that they settle in or paid fees in, is not known: set a valuation",
+        f"{totals.scope} has {totals.unvalued} positions, held or closed, whose mark, or rate in USD of the asset that they settle in or paid fees in, is not known: set a valuation (`oms value`)",
     )
