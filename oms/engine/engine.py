@@ -32,6 +32,7 @@ from oms.aggregates.guard import Guard
 from oms.aggregates.money import exactly
 from oms.aggregates.partition import Partition
 from oms.code import code_digest, is_newer
+from oms.config import ConfigError
 from oms.engine.batch import Batch, BatchQueue, Seal
 from oms.engine.beginning import otherwise
 from oms.engine.clock import BEHIND_NS, EngineClock
@@ -58,7 +59,7 @@ from oms.messages.enums import AccountKind
 from oms.messages.events import Sealed
 from oms.messages.frames import Commit, encode_commit
 from oms.messages.instructions import Cancel, Instructions, LookUp
-from oms.messages.replies import Done, failed
+from oms.messages.replies import Done, Failed, failed
 from oms.tasks import end
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots
@@ -155,6 +156,7 @@ class Engine:
             JournalBroken: the journal is not whole; JournalLost, when it has lost what was durable.
             ReceiptsFailed: mark or receipts cannot be written.
             KeyRefused: the receipts' key cannot be used.
+            ConfigError: an account of the configuration cannot be registered in this journal.
         """
         await self._refuse_second()
         if self._settings.data_dir is None:
@@ -351,9 +353,10 @@ class Engine:
         for account, kind in self._settings.accounts.items():
             if account not in self.state.accounts:
                 command_id = f"config-{account}-{self._instance}"
-                self._internal(
-                    f"register_account._.{account}._._", c.RegisterAccount(command_id=command_id, kind=kind)
-                )
+                register = c.RegisterAccount(command_id=command_id, kind=kind)
+                reply = self._decide_one(f"register_account._.{account}._._", codec.encode(register)).reply
+                if isinstance(reply, Failed):
+                    raise ConfigError(f"accounts.{account}", f"{reply.error.code}: {reply.error.message}")
         for difference in otherwise(self.state, self._settings.controls):
             log.warning("%s", difference)
         self._internal("begin_controls._._._._", self._settings.controls)

@@ -19,6 +19,7 @@ from nats.js.api import StorageType, StreamConfig
 
 from oms.aggregates import image
 from oms.aggregates.partition import Partition
+from oms.config import ConfigError
 from oms.engine import engine as engine_module
 from oms.engine.engine import Engine, EngineRunning
 from oms.handlers import dispatch
@@ -137,6 +138,25 @@ async def test_a_bulk_of_a_thousand_fits_its_frames(venue: Venue, nc: Client) ->
 
 async def _last(nc: Client) -> int:
     return (await nc.jetstream().stream_info(STREAM)).state.last_seq
+
+
+async def test_an_account_that_the_journal_does_not_take_ends_the_start(
+    engine: Engine, nats_server: EmbeddedNats, nc: Client
+) -> None:
+    """A configuration that no longer fits the journal is told by its place, and nothing of that start is in the journal."""
+    before = await nc.jetstream().stream_info(STREAM)
+    two = attrs.evolve(SETTINGS, accounts={**SETTINGS.accounts, "another": AccountKind.MAIN})
+    starting = Engine(nc, two)
+    starting._refuse_second = _nobody_else  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match=r"^accounts\.another: ACCOUNT_LIMIT: "):
+        await starting.run(asyncio.Event())
+    after = await nc.jetstream().stream_info(STREAM)
+    assert after.state.last_seq == before.state.last_seq
+    assert (await Trader(nc).place("c1"))["error"]["code"] == "INSTRUMENT_UNKNOWN"
+
+
+async def _nobody_else() -> None:
+    """The engine whose journal it is still serves; as another would, that has crashed."""
 
 
 async def test_a_second_engine_refuses_to_start(engine: Engine, nats_server: EmbeddedNats) -> None:
