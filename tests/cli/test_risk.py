@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from click.testing import CliRunner
@@ -173,3 +174,32 @@ def test_accounts_are_kept_from_the_command_line(oms: Callable[..., Ran]) -> Non
     assert oms("accounts", "close", "sub_new", "--by", "kim").code == 0
     (row,) = json.loads(oms("accounts", "--account", "sub_new", "--json").out)["rows"]
     assert (row["status"], row["strategies"]) == ("closed", [])
+
+
+def test_a_position_and_a_capital_near_their_limits_are_seen(oms: Callable[..., Ran]) -> None:
+    """In text and as JSON: what is used and left, of a limit on each position by which one, of a strategy its capital."""
+    done = oms("accounts", "assign", "sub_arb", "seen", "--capital", "6000", "--by", "kim")
+    assert done.code == 0, done.err
+    placed = oms(
+        "place", "buy", "0.1", "BTCUSDT", "--price", "49500", "--account", "sub_arb", "--strategy", "seen"
+    )
+    assert placed.code == 0, placed.err
+    assert oms("limits", "set", "strategy:seen", "max_position=5500", "--by", "kim").code == 0
+    text = oms("risk", "--near", "--scope", "strategy:seen").out
+    assert re.search(r"capital +6,000 .* near", text), text
+    assert re.search(r"max_position +5,500 .* near +binance.sub_arb.spot.BTCUSDT", text), text
+    rows = json.loads(oms("risk", "--near", "--scope", "strategy:seen", "--json").out)["rows"]
+    capital, position = sorted(rows, key=lambda row: str(row["control"]))
+    assert (capital["limit"], capital["own"], capital["stated"]["by"]) == ("6000", "6000", "kim")
+    assert (position["control"], position["nearest"]) == ("max_position", "binance.sub_arb.spot.BTCUSDT")
+    for row in rows:
+        assert Decimal(row["used"]) + Decimal(row["headroom"]) == Decimal(row["limit"])
+    asked = ("replay", "limits", "--scope", "strategy:seen", "--control", "capital", "--json")
+    (then,) = json.loads(oms(*asked).out)["rows"]
+    moves = ("used", "headroom", "share")
+    assert {name: then[name] for name in then if name not in moves} == {
+        name: capital[name] for name in capital if name not in moves
+    }
+    assert Decimal(then["used"]) + Decimal(then["headroom"]) == 6000
+    order_id = placed.out.split()[0]
+    assert oms("cancel", order_id, "--account", "sub_arb").code == 0

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,10 +11,12 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from oms.cli.watching import _line
 from oms.client.watch import decode_public
 from oms.messages import public as p
 from oms.messages.alerts import SUBJECT, Alert
-from oms.messages.controls import Level
+from oms.messages.controls import Level, LimitCrossed
+from replay.following.public_risk import RULES
 from tests.replay.conftest import Following
 from tests.replay.journal import Maker, write
 
@@ -104,6 +107,29 @@ async def test_everything_about_controls_is_told_once(nc: Client, following: Fol
     assert events[8].engaged is False
     assert (events[10].strategy, events[10].account, events[10].capital) == ("arb", "sub_arb", 9000)
     assert (events[9].asset, events[9].rate, events[9].instrument) == ("BTC", None, "binance.spot.BTCUSDT")
+
+
+def test_a_crossing_names_its_position() -> None:
+    """On the public stream, and in a line of `oms watch`; what is a figure of the whole scope names none."""
+    said: list[tuple[str, str, bytes]] = []
+    place = "binance.sub_arb.spot.BTCUSDT"
+    fields: Any = {
+        "scope": "account:sub_arb",
+        "level": Level.BREACHED,
+        "used": Decimal(60),
+        "limit": Decimal(50),
+    }
+    for crossed in (
+        LimitCrossed(control="max_position", position=place, **fields),
+        LimitCrossed(control="max_exposure", **fields),
+    ):
+        RULES[LimitCrossed](None, crossed, 1, 1, lambda *told: said.append(told))
+    events: list[Any] = [decode_public(subject, data) for _, subject, data in said]
+    assert [event.position for event in events] == [place, ""]
+    assert [_line(event)[0] for event in events] == [
+        f"limit     account:sub_arb  max_position 60 of 50  breached  {place}",
+        "limit     account:sub_arb  max_exposure 60 of 50  breached",
+    ]
 
 
 async def test_a_breach_and_a_kill_reach_people_within_a_second(
