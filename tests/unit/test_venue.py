@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
 from oms.aggregates import image
+from oms.messages.events import OrderAmendDenied
+from oms.messages.frames import decode_frame
 from oms.messages.instructions import Amend, LookUp, Submit
 from tests.unit.desk import Desk, check_same
 
@@ -67,14 +70,17 @@ def test_a_venue_that_declared_nothing_is_held_to_nothing() -> None:
 
 
 def test_an_amend_that_the_venue_cannot_do_is_refused() -> None:
-    """Where there is no amend, NOT_SUPPORTED is answered and the order is as it was."""
+    """Where there is no amend, NOT_SUPPORTED is answered and recorded, and the order is as it was."""
     desk = Desk()
     desk.declare(features=[])
     order_id = desk.place()["order_id"]
     desk.report("accepted", order_id)
-    before = desk.digest()
+    before = attrs.asdict(desk.state.orders[order_id])
     assert desk.amend(order_id, quantity="2")["error"]["code"] == "NOT_SUPPORTED"
-    assert desk.digest() == before
+    assert attrs.asdict(desk.state.orders[order_id]) == before
+    (denied,) = decode_frame(desk.frames[-1]).commits[-1].events
+    assert isinstance(denied, OrderAmendDenied)
+    assert (denied.order_id, denied.code) == (order_id, "NOT_SUPPORTED")
 
 
 @pytest.mark.parametrize(
