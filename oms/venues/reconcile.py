@@ -534,8 +534,10 @@ class Reconciler:
             gap = _gap("balance", ours, still)
             if self._has_positions:
                 gap |= _gap("position", expected.positions, _quantities(positions))
-            # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while.
-            lasts, self._gap = gap == self._gap or not self.funds_compared_at, gap
+            # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while. Before the
+            # first comparison balances are not known yet; but a position that we hold is no more given up for one answer than later.
+            held = any(kind == "position" and expected.positions.get(symbol) for kind, symbol in gap)
+            lasts, self._gap = gap == self._gap or not (self.funds_compared_at or held), gap
             if gap and not lasts:
                 return False
             command = c.ReportBalances(session=self._session, totals=totals, as_of=as_of)

@@ -1,11 +1,18 @@
 """An order's life on every market, through its real protocol: engine, connector, unmodified ccxt, simulator, and back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from oms.journal.reader import read_frames
 from oms.messages.enums import MarginMode, OrderStatus
+from oms.messages.events import Event, PositionAdjusted
+from oms.messages.frames import GENESIS
+from replay.source import journal_bounds
 
 from .conftest import until
 from .markets import PLACES, Markets, Place
@@ -76,6 +83,50 @@ async def test_a_lost_answer_is_looked_up_and_never_repeated(markets: Markets, p
         markets.simulator.exchanges[place.exchange].faults.clear()
         assert (await markets.ask("cancel", place, order_id=order_id))["ok"]
         await markets.becomes(order_id, S.CANCELED)
+
+
+@every_future
+async def test_a_position_that_one_answer_leaves_out_is_not_given_up(
+    markets: Markets, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that begins is told once that nothing is held, and then that it is: nothing was lost or earned by that."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    key = (place.exchange, "main", "futures", place.symbol)
+    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
+    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 10 * place.unit, place.price)
+    await markets.becomes(order_id, S.FILLED)
+    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    (served, *_) = markets.running[0]
+    adapter = type(served.connectors[place.venue].sessions["main"]._account)
+    await markets.disconnect()
+    positions, answers = adapter.positions, 0
+
+    async def forgetful(account: Any) -> Any:
+        nonlocal answers
+        answers += 1
+        found = await positions(account)
+        return [] if answers == 1 else found
+
+    monkeypatch.setattr(adapter, "positions", forgetful)
+    await markets.connect(place.venue)
+    assert answers > 1
+    assert markets.state.positions[key].quantity == 10 * place.unit
+    assert [event async for event in _recorded(markets) if isinstance(event, PositionAdjusted)] == []
+
+
+async def _recorded(markets: Markets) -> AsyncIterator[Event]:
+    """Every event in the journal."""
+    _, last = await journal_bounds(markets.nc)
+    async with aclosing(read_frames(markets.nc, 1, last, GENESIS)) as frames:
+        async for batch in frames:
+            for stored in batch:
+                for commit in stored.frame.commits:
+                    for event in commit.events:
+                        yield event
 
 
 @every_future
