@@ -181,7 +181,17 @@ def test_a_position_and_a_capital_near_their_limits_are_seen(oms: Callable[..., 
     done = oms("accounts", "assign", "sub_arb", "seen", "--capital", "6000", "--by", "kim")
     assert done.code == 0, done.err
     placed = oms(
-        "place", "buy", "0.1", "BTCUSDT", "--price", "49500", "--account", "sub_arb", "--strategy", "seen"
+        # As far from the market as the collar lets it be: what it is worth at the mark counts, and it is not to trade.
+        "place",
+        "buy",
+        "0.1",
+        "BTCUSDT",
+        "--price",
+        "48000",
+        "--account",
+        "sub_arb",
+        "--strategy",
+        "seen",
     )
     assert placed.code == 0, placed.err
     assert oms("limits", "set", "strategy:seen", "max_position=5500", "--by", "kim").code == 0
