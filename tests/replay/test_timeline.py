@@ -198,13 +198,19 @@ def test_all_tells_the_rest() -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def short() -> Maker:
+    """A journal that pages of one line each are soon through."""
+    return busy(6, 30, frame=5)
+
+
 @given(limit=st.integers(1, 60), symbol=st.sampled_from(["_", "ETHUSDT"]), everything=st.booleans())
-def test_pages_are_the_whole(maker: Maker, limit: int, symbol: str, everything: bool) -> None:
+def test_pages_are_the_whole(short: Maker, limit: int, symbol: str, everything: bool) -> None:
     """Pages of any size, each behind the last line of the one before, are together the whole timeline."""
-    whole = lines(maker, symbol=symbol, everything=everything)
+    whole = lines(short, symbol=symbol, everything=everything)
     paged: list[Line] = []
     after = (0, 0, 0)
-    while page := lines(maker, symbol=symbol, everything=everything, limit=limit, after=after):
+    while page := lines(short, symbol=symbol, everything=everything, limit=limit, after=after):
         paged += page
         after = parse_cursor(page[-1].place)
     assert paged == whole
