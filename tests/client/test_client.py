@@ -158,8 +158,13 @@ async def test_watching_ends_when_events_may_be_missing(nats_server: EmbeddedNat
     """A dropped connection is told to whoever watches, after the events that came before it."""
     event = {"event": "AccountRegistered", "sequence": 1, "at": 5, "account": "main", "kind": "MAIN"}
     async with OmsClient.connect(nats_server.url) as oms, oms.watch("accounts") as events:
+        before = oms.nc.stats["in_msgs"]
         await oms.nc.publish("accounts._.main._._", json.dumps(event).encode())
-        await oms.nc.flush()
+        async with asyncio.timeout(5):
+            while oms.nc.stats["in_msgs"] == before:
+                await asyncio.sleep(0.01)
+        # It has come, and waits to be read; what takes it in from the connection is a task.
+        await asyncio.sleep(0.1)
         await nats_server.restart()
         first = await asyncio.wait_for(anext(events), 5)
         assert first.event == "AccountRegistered"

@@ -171,10 +171,11 @@ async def test_a_key_ends(
     await fapi.order()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(user.receive_json(), 0.05)
-    monkeypatch.setattr(keys, "VALID_S", 0)
     another = await fapi.listen_key()
     assert another != key
     async with session.ws_connect(f"{STREAMS}/private/ws/{another}") as socket:
+        monkeypatch.setattr(keys, "VALID_S", 0)
+        await fapi.send("PUT", "v1/listenKey", "")
         assert (await event(socket, "listenKeyExpired"))["listenKey"] == another
     assert (await fapi.send("PUT", "v1/listenKey", ""))[1]["code"] == -1125
 
