@@ -44,13 +44,13 @@ class EngineClock:
         self.ahead = self._at - host
         return self._at
 
-    def check(self, verb: str) -> None:
-        """Hold a command against the clock.
+    def check(self, subject: str) -> None:
+        """Hold the message on a subject against the clock.
 
         Raises:
             Refused: CLOCK_BEHIND: it would begin something new.
         """
-        if self.ahead > BEHIND_NS and verb in BEGINNERS:
+        if self.ahead > BEHIND_NS and subject.partition(".")[0] in BEGINNERS:
             raise Refused(Code.CLOCK_BEHIND, f"{self._behind()}: nothing new is sent before it is right")
 
     def alert(self, sequence: int) -> bytes | None:

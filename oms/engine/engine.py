@@ -441,7 +441,7 @@ class Engine:
         if self._defect:
             return _unknown("the engine rebuilds its state")
         try:
-            self._clock.check(request.subject.partition(".")[0])
+            self._clock.check(request.subject)
         except Refused as refused:
             return codec.encode(failed(None, refused))
         if party is None:
