@@ -48,6 +48,7 @@ Instruction = Submit | Cancel | Amend | LookUp
 """Those about an order."""
 THROTTLED_CANCELS: Final = 4
 UNSENT: Final = "canceled before it was sent"
+"""Why an order ended that no venue has seen, or an amend. One that ended because the rest of its amend was not sent was there."""
 MAX_TRACKED: Final = 200_000
 """Orders that a session remembers; the longest untouched and idle go first."""
 
@@ -473,14 +474,14 @@ class Orders:
             self._not_replaced(tracked, amend, before, old, "amend: nothing is left to place")
             return None
         if tracked.unwanted:
-            self._not_replaced(tracked, amend, before, old, UNSENT)
+            self._not_replaced(tracked, amend, before, old, f"amend: {UNSENT}")
             return None
         tracked.totals[amend.revision] = amend.quantity
         try:
             with tracked.departing():
                 new = await self._account.submit_for_amend(amend, left)
         except Withdrawn:
-            self._not_replaced(tracked, amend, before, old, UNSENT)
+            self._not_replaced(tracked, amend, before, old, f"amend: {UNSENT}")
             return None
         except VenueError as error:
             if error.kind in HARMLESS:

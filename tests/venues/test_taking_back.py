@@ -348,6 +348,7 @@ def _check(engine: Engine, venue: Venue) -> None:
         assert not (order.working and order_id in canceled), order
         if ended and ended[0].reason == UNSENT:
             assert isinstance(ended[0], e.OrderCanceled)
+            assert not there, "told never to have been sent, and at the venue"
 
 
 # -- where a cancel may find an order, one by one
@@ -374,7 +375,7 @@ def test_the_rest_of_an_amend_is_taken_back_while_it_waits_for_its_connection() 
         engine.change(1, "cancel")
         await _pause(1)
         (order,) = engine.orders.values()
-        assert (order.status, order.reason) == (OrderStatus.CANCELED, UNSENT)
+        assert (order.status, order.reason) == (OrderStatus.CANCELED, f"amend: {UNSENT}")
         await _pause(2_000)
         assert _left(venue) == ["submit", "cancel"]
         await engine.desk.close()
