@@ -6,7 +6,7 @@ State, events and rules: see :mod:`oms.aggregates.registered`, :mod:`oms.aggrega
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import ZERO, fewest_places
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import GLOBAL
 from oms.aggregates.risk.totals import Totals
@@ -50,18 +50,19 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
                 value += amount * rate
             elif amount:
                 unvalued.add(asset)
+        # Figures are written in one way, however they were summed up.
         yield AccountRow(
             account=name,
             kind=account.kind,
             name=account.name,
             status=account.status,
             venues=venues.get(name, []),
-            value=value,
+            value=fewest_places(value),
             unvalued=sorted(unvalued),
-            exposure=totals.exposure,
+            exposure=fewest_places(totals.exposure),
             open_orders=totals.open_orders,
-            pnl_day=totals.day,
-            drawdown=totals.drawdown,
+            pnl_day=fewest_places(totals.day),
+            drawdown=fewest_places(totals.drawdown),
             strategies=strategies.get(name, []),
             latches=[latch_row(latches[each]) for each in (scope, GLOBAL, *exchanges) if each in latches],
             under_way=len(transfers.get(name, ())),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from oms.aggregates.money import ONE, ZERO, share
+from oms.aggregates.money import ONE, ZERO, fewest_places, share
 from oms.aggregates.partition import Partition
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL, STRATEGY
 from oms.aggregates.risk.figures import FIGURES, FLOORS, level_of
@@ -212,6 +212,8 @@ _MEASURES: Final[dict[str, Callable[[_Measured, str], _Nearest | None]]] = {
 
 
 def _use(control: str, used: Decimal, limit: Any, nearest: str = "") -> Use:
+    # Written in one way, however it was summed up.
+    used = fewest_places(used)
     if limit is None:
         return Use(used, nearest=nearest)
     most = Decimal(limit)

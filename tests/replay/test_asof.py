@@ -24,6 +24,7 @@ from oms.config import CacheConfig
 from oms.journal.stream import STREAM, SUBJECT
 from oms.messages import queries as q
 from oms.nats_server import EmbeddedNats
+from oms.projections.accounts import account_rows
 from oms.projections.projections import Projections
 from replay.archive import Archive, ArchiveWriter
 from replay.asking import rows
@@ -80,6 +81,7 @@ def everything(found: AsOf) -> bytes:
                 list(rows.balances(history, ALL)),
                 rows.pnl_rows(history, ALL, ["account", "strategy", "symbol", "day"]),
                 rows.limits(history, ALL, q.ShowLimits(), found.head.at),
+                list(account_rows(history.partition, history.partition.accounts)),
             ]
         )
 

@@ -26,6 +26,8 @@ from oms.messages.enums import OrderType, Side
 from oms.messages.events import OrderAmendDenied, OrderDenied, OrderRejected, OrderReleased
 from oms.messages.frames import decode_frame
 from oms.messages.scopes import parse_scope, scope_tokens
+from oms.projections import uses
+from oms.projections.accounts import account_rows
 from tests import strategies as gen
 from tests.unit.desk import BTC, SECOND, Desk, check_indexes, check_same, declaration
 from tests.unit.risk_model import ZERO, Asked, Model, Place, Size, Sums, live, may_trade, wide
@@ -852,6 +854,8 @@ class Machine(RuleBasedStateMachine):
         with exactly():
             for then, before in zip(probed(loaded, self.desk.now), probed(state, self.desk.now), strict=True):
                 assert then == before
+            # Of a scope in which nothing ever happened there may be no row any more.
+            assert shown(loaded, self.desk.now).items() <= shown(state, self.desk.now).items()
         self.desk.state = self.model.state = loaded
 
     # -- what must hold
@@ -935,6 +939,12 @@ def kept(state: Partition) -> dict[str, Any]:
         if purse.unrealised or purse.leaving
     }
     return found
+
+
+def shown(state: Partition, now: int) -> dict[Any, str]:
+    """Uses of limits, and accounts, as they are written."""
+    limits = {(each.scope, each.control): repr(each) for each in uses.rows(state, now)}
+    return limits | {each.account: repr(each) for each in account_rows(state, state.accounts)}
 
 
 PROBES = [
