@@ -197,7 +197,7 @@ def _count(desk: ControlledDesk, count: int) -> Iterator[tuple[float, float]]:
         order = make(placed, now, OrderStatus.PENDING_NEW, asset, unit)
         started = clock()
         risk.placed(state, placed, now)
-        risk.counts(state, order)
+        risk.leaves.counts(state, order)
         counted = clock() - started
         fill = _fill(placed, now)
         place = target[:4]
@@ -207,7 +207,7 @@ def _count(desk: ControlledDesk, count: int) -> Iterator[tuple[float, float]]:
         order.evolve(fill, now)
         started = clock()
         risk.moved(state, place, (book_key,))
-        risk.counts(state, order)
+        risk.leaves.counts(state, order)
         risk.executed(state, order, now)
         filled = clock() - started
         yield counted, filled

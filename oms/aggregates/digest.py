@@ -375,7 +375,7 @@ def _latch_line(state: "Partition", scope: str) -> Line | None:
 
 
 def _valuation_line(state: "Partition", asset: str) -> Line:
-    return ("valuation", asset, state.risk.valuations[asset])
+    return ("valuation", asset, state.risk.rates.valuations[asset])
 
 
 def _strategy_line(state: "Partition", strategy: str) -> Line | None:
@@ -426,7 +426,7 @@ def _in_place(state: "Partition") -> Iterator[tuple[Iterable[Any], list[Any]]]:
         state.risk.totals,
         dict.fromkeys((*state.risk.limits.said, *state.risk.limits.overrides)),
         state.risk.latches,
-        state.risk.valuations,
+        state.risk.rates.valuations,
         (*state.risk.strategies, *state.risk.unassigned),
         ("",),
     )

@@ -168,7 +168,7 @@ class Partition:
         """Take in a position that is not held yet."""
         self.positions[key] = position
         self.positions_of.setdefault(key[:3], {})[key[3]] = position
-        self.risk.attach(key, position)
+        self.risk.leaves.attach(key, position)
 
     def book(self, key: BookKey) -> Position:
         """What a strategy's trades made of a position, to be changed; made flat when new."""
@@ -176,7 +176,7 @@ class Partition:
         found = self.books.by_key.get(key)
         if found is None:
             found = self.books.book(key)
-            self.risk.attach_book(key, found)
+            self.risk.leaves.attach_book(key, found)
         return found
 
     def order_id(self) -> str:
@@ -286,7 +286,7 @@ class Partition:
         self.own_book.changed(order)
         if self.holds.since:
             self.holds.changed(order, self.orders)
-        self.risk.counts(self, order)
+        self.risk.leaves.counts(self, order)
 
     def _take_off(self, order: Order, key: AccountKey) -> None:
         """Count an order that only closes against what of its position is left to close."""
@@ -418,7 +418,7 @@ def _marks_recorded(state: Partition, event: e.MarksRecorded, at: int) -> None:
         key = (event.exchange, event.market, symbol)
         state.instruments[key].set_mark(mark, at)
         state.changes.instruments[key] = None
-        state.risk.marked(state, key, touched)
+        state.risk.leaves.marked(state, key, touched)
     state.risk.settled(touched)
 
 
@@ -440,7 +440,7 @@ def _order_placed(state: Partition, event: e.OrderPlaced, at: int) -> None:
     else:
         state.unanswered[event.order_id] = at
     state.risk.placed(state, event, at)
-    state.risk.counts(state, order)
+    state.risk.leaves.counts(state, order)
 
 
 def _order_denied(state: Partition, event: e.OrderDenied, at: int) -> None:
@@ -510,8 +510,8 @@ def _trade(state: Partition, key: AccountKey, event: e.OrderFilled, at: int) -> 
         and event.fee_asset != instrument.settle
         and not (instrument.spot and event.fee_asset == instrument.base)
     ):
-        state.risk.charge(position, instrument, event.fee_asset, event.fee)
-        state.risk.charge(book, instrument, event.fee_asset, event.fee)
+        state.risk.leaves.charge(position, instrument, event.fee_asset, event.fee)
+        state.risk.leaves.charge(book, instrument, event.fee_asset, event.fee)
     state.risk.moved(state, place, (book_key,))
 
 
@@ -553,9 +553,9 @@ def _funding_paid(state: Partition, event: e.FundingPaid, at: int) -> None:
         book = state.book(book_key)
         book.fund(amount, event.asset, instrument.settle)
         if event.asset != instrument.settle:
-            state.risk.charge(book, instrument, event.asset, -amount)
+            state.risk.leaves.charge(book, instrument, event.asset, -amount)
     if event.asset != instrument.settle:
-        state.risk.charge(position, instrument, event.asset, -event.amount)
+        state.risk.leaves.charge(position, instrument, event.asset, -event.amount)
     state.risk.moved(state, place, [book_key for book_key, _ in parts])
     _remember_applied(state, key, funding_key(event.symbol, event.funding_id), event.venue_time)
 
@@ -566,7 +566,7 @@ def _position_adjusted(state: Partition, event: e.PositionAdjusted, at: int) -> 
     state.hold(position, instrument)
     book_key = state.books.adjust(event, at)
     state.changes.books[book_key] = None
-    state.risk.attach_book(book_key, state.books.by_key[book_key])
+    state.risk.leaves.attach_book(book_key, state.books.by_key[book_key])
     state.risk.moved(state, book_key[:4], (book_key,))
 
 

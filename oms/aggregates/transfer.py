@@ -173,7 +173,7 @@ def transfer_requested(state: "Partition", event: d.TransferRequested, at: int) 
         updated_at=at,
     )
     source.begin_transfer(event.asset, event.amount)
-    state.risk.sends(transfer.source_key, event.asset, event.amount)
+    state.risk.leaves.sends(transfer.source_key, event.asset, event.amount)
     target.begin_transfer(event.asset, ZERO)
     state.next_transfer += 1
     hold_transfer(state, transfer)
@@ -216,7 +216,7 @@ def _end(state: "Partition", transfer_id: str, status: Status, at: int) -> Trans
     del state.transfers_under_way[transfer_id]
     hold_transfer(state, transfer)
     state.changes.transfers[transfer_id] = None
-    state.risk.sends(transfer.source_key, transfer.asset, -transfer.amount)
+    state.risk.leaves.sends(transfer.source_key, transfer.asset, -transfer.amount)
     for key, locked in ((transfer.source_key, transfer.amount), (transfer.target_key, ZERO)):
         state.wallets[key].end_transfer(transfer.asset, locked)
         state.changes.wallets[key] = None

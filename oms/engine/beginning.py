@@ -40,7 +40,7 @@ def otherwise(state: Partition, configured: BeginControls) -> Iterator[str]:
     yield from never_trips(both)
     priced: dict[str, Decimal | str | None] = {**configured.valuations, **configured.priced_by}
     for asset, rate in priced.items():
-        valuation = state.risk.valuations.get(asset)
+        valuation = state.risk.rates.valuations.get(asset)
         if valuation is None:
             continue
         now = valuation.rate if valuation.instrument is None else ".".join(valuation.instrument)

@@ -21,10 +21,10 @@ def decide_begin_controls(state: Partition, subject: Subject, command: k.BeginCo
         if values:
             found.append(k.LimitsSet(scope=scope, limits=values, by=BY))
     for asset, rate in command.valuations.items():
-        if asset not in state.risk.valuations:
+        if asset not in state.risk.rates.valuations:
             found.append(k.ValuationSet(asset=asset, rate=rate, by=BY))
     for asset, instrument in command.priced_by.items():
-        if asset not in state.risk.valuations:
+        if asset not in state.risk.rates.valuations:
             found.append(k.ValuationSet(asset=asset, instrument=instrument, by=BY))
     for strategy, (account, capital) in command.strategies.items():
         if strategy not in state.risk.strategies and strategy not in state.risk.unassigned:

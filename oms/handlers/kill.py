@@ -161,10 +161,10 @@ def _holding(state: Partition, scope: Scope) -> Iterable[AccountKey]:
     """Account keys with live orders in a scope: the watch asks that of every latch, however much else is open."""
     kind, name = scope
     if kind is ScopeKind.STRATEGY:
-        return {key[:3] for key, part in state.risk.parts.items() if part.orders and key[4] == name}
+        return {key[:3] for key, part in state.risk.leaves.by_book.items() if part.orders and key[4] == name}
     if kind is ScopeKind.INSTRUMENT:
         instrument = tuple(name.split("."))
-        leaves = state.risk.leaves.items()
+        leaves = state.risk.leaves.by_place.items()
         return [key[:3] for key, leaf in leaves if leaf.orders and leaf.instrument.key == instrument]
     index = {ScopeKind.EXCHANGE: 0, ScopeKind.ACCOUNT: 1}.get(kind)
     return [key for key in state.live if index is None or key[index] == name]

@@ -219,7 +219,7 @@ def _check_pricing(state: Partition, asset: str, name: str) -> None:
     other = instrument.quote if instrument.base == asset else instrument.base
     if asset not in (instrument.base, instrument.quote) or not instrument.spot:
         raise Refused(Code.VALUATION_INVALID, f"{name} is no spot instrument that prices {asset}")
-    valuation = state.risk.valuations.get(other)
+    valuation = state.risk.rates.valuations.get(other)
     if valuation is None or valuation.rate is None:
         raise Refused(Code.VALUATION_INVALID, f"{other}, which {name} prices {asset} by, has no fixed rate")
     # What was lost in an asset would no longer count once its rate is unknown.
@@ -228,7 +228,7 @@ def _check_pricing(state: Partition, asset: str, name: str) -> None:
         raise Refused(
             Code.VALUATION_INVALID, f"{asset} needs a fixed rate: it prices {', '.join(priced)}"[:256]
         )
-    if instrument.mark is None and state.risk.rate(asset) is not None:
+    if instrument.mark is None and state.risk.rates.of(asset) is not None:
         raise Refused(
             Code.VALUATION_INVALID, f"no mark of {name} is known, and {asset} has a rate now: wait for one"
         )
@@ -236,7 +236,7 @@ def _check_pricing(state: Partition, asset: str, name: str) -> None:
 
 def _priced_by(state: Partition, asset: str) -> Iterator[str]:
     """Assets that an instrument prices by this one."""
-    for each in state.risk.valuations.values():
+    for each in state.risk.rates.valuations.values():
         instrument = None if each.instrument is None else state.instruments.get(each.instrument)
         if instrument is not None and each.asset != asset and asset in (instrument.base, instrument.quote):
             yield each.asset

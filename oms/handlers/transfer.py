@@ -61,7 +61,7 @@ def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds
                 reason=command.reason,
             )
         ]
-    rate = state.risk.rate(command.asset)
+    rate = state.risk.rates.of(command.asset)
     value = ZERO if rate is None else command.amount * rate
     return [
         d.TransferRequested(

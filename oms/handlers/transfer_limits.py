@@ -28,8 +28,8 @@ class _Known:
     def rate(self, asset: str) -> Decimal | None:
         """USD a unit; None where no rate is known, or its mark is too old."""
         risk = self.state.risk
-        pricing = risk.pricing(self.state, asset)
-        return None if pricing is not None and self.is_old(pricing) else risk.rate(asset)
+        pricing = risk.rates.pricing(asset, self.state.instruments)
+        return None if pricing is not None and self.is_old(pricing) else risk.rates.of(asset)
 
     def value(self, asset: str, amount: Decimal) -> Decimal:
         """In USD; zero where no rate is known."""
@@ -41,14 +41,14 @@ class _Known:
 
     def why(self, assets: set[str]) -> Refused:
         """Why it is not known what these are worth."""
-        unknown = [asset for asset in sorted(assets) if self.state.risk.rate(asset) is None]
+        unknown = [asset for asset in sorted(assets) if self.state.risk.rates.of(asset) is None]
         if unknown:
             return Refused(
                 Code.NO_VALUATION,
                 f"what {_named(unknown)} is worth is not known: set a valuation (`oms value`)",
             )
         asset = min(assets)
-        pricing = self.state.risk.pricing(self.state, asset)
+        pricing = self.state.risk.rates.pricing(asset, self.state.instruments)
         assert pricing is not None
         return Refused(Code.STALE_PRICE, f"{self.age(pricing)}, and values {asset}")
 
@@ -108,7 +108,7 @@ def _check_marks(known: _Known, account: str) -> None:
     """Whether what is open off spot can be valued: what it has lost could be anything otherwise."""
     held = [
         leaf.instrument
-        for (wallet, _), purse in known.state.risk.purses.items()
+        for (wallet, _), purse in known.state.risk.leaves.purses.items()
         if wallet[1] == account
         for leaf in purse.leaves
         if leaf.position.quantity
@@ -133,7 +133,7 @@ def _equity(known: _Known, account: str) -> tuple[Decimal, set[str]]:
         if wallet.account == account
         for asset, balance in wallet.balances.items()
     }
-    for key, purse in known.state.risk.purses.items():
+    for key, purse in known.state.risk.leaves.purses.items():
         # A gain is no money before it is realised.
         if key[0][1] == account and purse.unrealised < 0:
             amounts[key] = amounts.get(key, ZERO) + purse.unrealised

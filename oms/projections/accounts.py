@@ -22,7 +22,7 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
         if (own := equity.get(wallet.account)) is not None:
             for asset, balance in wallet.balances.items():
                 own[asset] = own.get(asset, ZERO) + balance.total
-    for ((_, owner, _), asset), purse in partition.risk.purses.items():
+    for ((_, owner, _), asset), purse in partition.risk.leaves.purses.items():
         if (own := equity.get(owner)) is not None:
             own[asset] = own.get(asset, ZERO) + purse.unrealised
     venues: dict[str, list[VenueState]] = {}
@@ -45,7 +45,7 @@ def account_rows(partition: Partition, names: Collection[str]) -> Iterator[Accou
         totals = partition.risk.totals.get(scope) or Totals(scope)
         value, unvalued = ZERO, set()
         for asset, amount in equity[name].items():
-            rate = partition.risk.rate(asset)
+            rate = partition.risk.rates.of(asset)
             if rate is not None:
                 value += amount * rate
             elif amount:

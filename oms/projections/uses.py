@@ -107,7 +107,7 @@ class _Measured:
         self._ratios: dict[str, _Nearest] = {}
         self._unknown: set[str] = set()
         self._distances: dict[str, _Nearest] = {}
-        for leaf in (*state.risk.leaves.values(), *state.risk.parts.values()):
+        for leaf in (*state.risk.leaves.by_place.values(), *state.risk.leaves.by_book.values()):
             if leaf.worst:
                 self._sizes(leaf)
         self._margins()
@@ -144,7 +144,7 @@ class _Measured:
         """Leverage, margin and liquidation prices are the account's; a strategy has part in those of its positions."""
         risk = self._state.risk
         of_strategies: dict[str, list[str]] = {}
-        for part in risk.parts.values():
+        for part in risk.leaves.by_book.values():
             if part.worst:
                 of_strategies.setdefault(part.place, []).append(part.totals[0].scope)
         for leaf, ratio, distance in margins(self._state):

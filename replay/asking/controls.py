@@ -17,7 +17,6 @@ from oms.aggregates.partition import Partition, reservation
 from oms.aggregates.risk.assignments import Assignment
 from oms.aggregates.risk.controls import CONTROLS, GLOBAL
 from oms.aggregates.risk.latches import Latch
-from oms.aggregates.risk.risk import instrument_name
 from oms.handlers.place import decide_place
 from oms.handlers.target import Target
 from oms.messages.codes import Code
@@ -130,7 +129,7 @@ def _each(
         f"exchange:{target.exchange}": 1,
         f"account:{target.account}": 2,
         f"strategy:{command.strategy}": 3,
-        f"instrument:{instrument_name(target.exchange, target.market, target.symbol)}": 4,
+        f"instrument:{target.exchange}.{target.market}.{target.symbol}": 4,
     }
     rows = [row for row in limit_rows(state, statements, now) if row.scope in covering]
     latches, assigned = state.risk.latches, state.risk.strategies

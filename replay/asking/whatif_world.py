@@ -82,7 +82,7 @@ class World:
             if over:
                 state.evolve(k.OverrideEnded(scope=scope, controls=over, by=BY), at)
         valuations: dict[str, Decimal | str] = {
-            asset: Decimal(1) for asset in _DOLLARS if asset not in risk.valuations
+            asset: Decimal(1) for asset in _DOLLARS if asset not in risk.rates.valuations
         }
         for asset, value in {**valuations, **file.valuations}.items():
             given = {"instrument": value} if isinstance(value, str) else {"rate": value}

@@ -19,7 +19,7 @@ from tests.limits import CONTROLS_OFF, VALUATIONS, WIDE
 async def test_a_journal_begins_with_the_configured_controls(engine: Engine) -> None:
     """Limits and valuations are in the state before the first command is served."""
     assert engine.state.risk.limits.said == WIDE
-    assert {a: v.rate for a, v in engine.state.risk.valuations.items()} == VALUATIONS
+    assert {a: v.rate for a, v in engine.state.risk.rates.valuations.items()} == VALUATIONS
 
 
 async def test_without_limits_nothing_is_placed(nats_server: EmbeddedNats, nc: Client) -> None:

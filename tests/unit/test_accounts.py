@@ -421,4 +421,4 @@ def test_names_that_are_only_denied_leave_nothing_behind() -> None:
     for number in range(1_000):
         assert desk.place(strategy=f"s{number}")["error"]["code"] == "MAX_ORDER_QUANTITY"
     assert len(desk.state.risk.totals) < 150
-    assert len(desk.state.risk.parts) < 150
+    assert len(desk.state.risk.leaves.by_book) < 150

@@ -50,9 +50,9 @@ def test_an_instrument_that_prices_another_asset() -> None:
     """A rate is by the base and quote that the instrument has now, not by those that it had when the mark came."""
     desk = Desk()
     assert valued(desk, "BTC", instrument="binance.spot.BTCUSDT")["ok"]
-    assert desk.state.risk.rate("BTC") == 50_000
+    assert desk.state.risk.rates.of("BTC") == 50_000
     assert desk.list("spot", {**BTC, "base": "XBT"})["ok"]
-    assert desk.state.risk.rate("BTC") is None
+    assert desk.state.risk.rates.of("BTC") is None
     check_restart(desk)
 
 
@@ -99,9 +99,9 @@ def test_what_was_valued_cannot_become_unknown() -> None:
     assert valued(desk, "TRY", rate="0.03")["ok"]
     for instrument in ("bybit.spot.USDTTRY", "bybit.spot.BTCUSDT"):
         assert valued(desk, "USDT", instrument=instrument)["error"]["code"] == "VALUATION_INVALID"
-    assert desk.state.risk.rate("BTC") == 100
+    assert desk.state.risk.rates.of("BTC") == 100
     assert valued(desk, "BTC", rate="100")["ok"]
     assert valued(desk, "USDT", instrument="bybit.spot.USDTTRY")["error"]["code"] == "VALUATION_INVALID"
     assert desk.reply("report_marks.bybit._.spot._", {"marks": {"USDTTRY": "34"}})["ok"]
     assert valued(desk, "USDT", instrument="bybit.spot.USDTTRY")["ok"]
-    assert desk.state.risk.rate("USDT") == Decimal("1.02")
+    assert desk.state.risk.rates.of("USDT") == Decimal("1.02")

@@ -877,8 +877,8 @@ class Machine(RuleBasedStateMachine):
             ), scope
             assert (totals.carried, totals.peak) == (past.carried, past.peak), scope
             assert sum(totals.differences.values()) == sum(past.differences.values()), scope
-        for key in {*risk.leaves, *risk.parts, *sizes}:
-            leaf = risk.leaves.get(key) if len(key) == 4 else risk.parts.get(key)
+        for key in {*risk.leaves.by_place, *risk.leaves.by_book, *sizes}:
+            leaf = risk.leaves.by_place.get(key) if len(key) == 4 else risk.leaves.by_book.get(key)
             if leaf is None:
                 assert sizes[key] in (Size(), Size(unit=sizes[key].unit))
                 continue
@@ -919,7 +919,7 @@ def kept(state: Partition) -> dict[str, Any]:
         figures = [getattr(totals, name) for name in FIGURES]
         if any(figures):
             found[scope] = figures
-    for leaf in (*state.risk.leaves.values(), *state.risk.parts.values()):
+    for leaf in (*state.risk.leaves.by_place.values(), *state.risk.leaves.by_book.values()):
         if not leaf.idle:
             found[leaf.name] = (
                 leaf.buys,
@@ -932,10 +932,10 @@ def kept(state: Partition) -> dict[str, Any]:
                 leaf.unrealised,
             )
     found |= {"day": state.risk.day, "recent": list(state.risk.recent.items())}
-    found["rates"] = {asset: rate for asset, rate in state.risk.rates.items() if rate is not None}
+    found["rates"] = {asset: rate for asset, rate in state.risk.rates.known.items() if rate is not None}
     found["purses"] = {
         key: (purse.unrealised, purse.leaving)
-        for key, purse in state.risk.purses.items()
+        for key, purse in state.risk.leaves.purses.items()
         if purse.unrealised or purse.leaving
     }
     return found

@@ -166,7 +166,7 @@ def test_names_made_up_cost_others_nothing() -> None:
     for number in range(3 * risk.MAX_STRANGERS):
         assert desk.place(strategy=f"s{number}", quantity="3")["error"]["code"] == "MAX_ORDER_QUANTITY"
     assert desk.state.risk.gate(desk.state, place, "real", desk.now) is gate
-    assert len([key for key in desk.state.risk.parts if key[4] != "real"]) <= risk.MAX_STRANGERS
+    assert len([key for key in desk.state.risk.leaves.by_book if key[4] != "real"]) <= risk.MAX_STRANGERS
     assert desk.place(strategy="s0", price="101")["ok"]
     limits(desk, "strategy:s0", "_._._._", max_open_orders="1")
     assert desk.place(strategy="s0", price="102")["error"]["code"] == "MAX_OPEN_ORDERS"

@@ -45,7 +45,7 @@ def risk_image(risk: Risk) -> RiskImage:
         said=risk.limits.said,
         overrides=risk.limits.overrides,
         latches=list(risk.latches.values()),
-        valuations=list(risk.valuations.values()),
+        valuations=list(risk.rates.valuations.values()),
         strategies=risk.strategies,
         unassigned=list(risk.unassigned),
         recent=[(*like, at) for like, at in risk.recent.items()],
@@ -73,7 +73,7 @@ def restore_risk(risk: Risk, image: RiskImage) -> None:
     risk.limits.said = image.said
     risk.limits.overrides = image.overrides
     risk.latches = {each.scope: each for each in image.latches}
-    risk.valuations = {each.asset: each for each in image.valuations}
+    risk.rates.valuations = {each.asset: each for each in image.valuations}
     risk.strategies = image.strategies
     risk.unassigned = dict.fromkeys(image.unassigned)
     # Sides and types hash as the strings they are.

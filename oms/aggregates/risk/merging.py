@@ -51,10 +51,10 @@ def merge(risk: "Risk", state: "Partition", place: PositionKey, strategy: str, n
     gate = Gate(
         version=risk.version,
         until=risk.limits.next_end(now),
-        leaf=risk.leaf(state, place),
-        part=risk.part(state, (*place, strategy)),
+        leaf=risk.leaves.leaf(state, place),
+        part=risk.leaves.part(state, (*place, strategy)),
         instrument=instrument,
-        pricing=risk.pricing(state, instrument.settle),
+        pricing=risk.rates.pricing(instrument.settle, state.instruments),
         refused=_refusal(risk, state, tuple(scopes.values()), account, strategy),
         latches=latches,
         allow_reducing=all(each.allow_reduce_only for each in latches),

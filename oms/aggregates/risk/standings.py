@@ -95,7 +95,7 @@ def of_positions(state: "Partition", now: int) -> Iterator[Standing]:
         for told in totals.told:
             place = told.partition(" ")[2]
             if place and (totals.scope, place) not in due:
-                due[totals.scope, place] = risk.leaf_at(state, totals.scope, place)
+                due[totals.scope, place] = risk.leaves.at(state, totals.scope, place)
     for scope, place in sorted(due):
         bounds = risk.bounds(scope, now)
         for control, used, limit in held_against(bounds, due[scope, place]):
@@ -122,11 +122,11 @@ def stale(state: "Partition", now: int, since: int) -> dict[str, str]:
     after = risk.stale_after(now)
     found: dict[str, str] = {}
     shortest = min(after.values(), default=0)
-    for leaves in risk.leaves_by_instrument() if after else ():
+    for leaves in risk.leaves.by_instrument() if after else ():
         if not leaves:
             continue
         oldest = leaves[0].instrument
-        pricing = risk.pricing(state, oldest.settle)
+        pricing = risk.rates.pricing(oldest.settle, state.instruments)
         if pricing is not None and pricing.mark_at < oldest.mark_at:
             oldest = pricing
         age = now - max(oldest.mark_at, since)
@@ -152,7 +152,7 @@ def margins(
     Ratio: margin held, as a share of the wallet's equity, :data:`NO_EQUITY` where that is not above zero; None while the wallet
     is not known. Distance: of the mark to the liquidation price, as a share of the mark; None where none is known.
     """
-    for (wallet_key, asset), purse in state.risk.purses.items():
+    for (wallet_key, asset), purse in state.risk.leaves.purses.items():
         if accounts is not None and wallet_key[1] not in accounts:
             continue
         held = [leaf for leaf in purse.leaves if leaf.worst]
@@ -205,7 +205,7 @@ def _loud_accounts(state: "Partition", now: int) -> set[str]:
     """Accounts that may be near a limit of margin, or were told to be."""
     risk = state.risk
     found: set[str] = set()
-    for (wallet_key, asset), purse in risk.purses.items():
+    for (wallet_key, asset), purse in risk.leaves.purses.items():
         scope = f"{ACCOUNT}:{wallet_key[1]}"
         ratio, distance = risk.holds(scope, RATIO, now), risk.holds(scope, DISTANCE, now)
         told = risk.total(scope).told

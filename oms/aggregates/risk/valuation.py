@@ -5,6 +5,7 @@ rate does not get old; one by a mark is as old as that mark.
 Events: ``ValuationSet``; the marks that instruments carry.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import attrs
@@ -22,9 +23,68 @@ class Valuation:
     instrument: InstrumentKey | None
 
 
-def rate_of(
-    valuation: Valuation, fixed: dict[str, Valuation], instruments: dict[InstrumentKey, Instrument]
-) -> Decimal | None:
+Instruments = dict[InstrumentKey, Instrument]
+
+
+@attrs.define(slots=True, eq=False)
+class Rates:
+    """What assets are worth, by their valuations and the marks of now.
+
+    Args:
+        valuations: state, by asset. ``known``: derived, asset → USD a unit; None while no mark says.
+    """
+
+    valuations: dict[str, Valuation] = attrs.field(factory=dict)
+    known: dict[str, Decimal | None] = attrs.field(factory=dict)
+    _priced_by: dict[InstrumentKey, list[str]] = attrs.field(factory=dict)
+
+    def of(self, asset: str) -> Decimal | None:
+        """USD a unit of an asset; None while that is not known."""
+        return self.known.get(asset)
+
+    def pricing(self, asset: str, instruments: Instruments) -> Instrument | None:
+        """The instrument by whose mark an asset is valued, and as old as which its rate is; None for a fixed rate.
+
+        It prices the asset in one with a fixed rate: no rate hangs on more than one mark.
+        """
+        valuation = self.valuations.get(asset)
+        if valuation is None or valuation.instrument is None:
+            return None
+        return instruments.get(valuation.instrument)
+
+    def priced_by(self, key: InstrumentKey) -> Sequence[str]:
+        """The assets whose rates hang on an instrument's mark."""
+        return self._priced_by.get(key, ())
+
+    def value(self, valuation: Valuation) -> None:
+        """Value an asset so from now on. Rates of others may hang on it: :meth:`renew` each."""
+        self.valuations[valuation.asset] = valuation
+        self._index()
+
+    def renew(self, asset: str, instruments: Instruments) -> bool:
+        """Bring an asset's rate in line with its mark; whether it is another now."""
+        rate = rate_of(self.valuations[asset], self.valuations, instruments)
+        if rate == self.known.get(asset):
+            return False
+        self.known[asset] = rate
+        return True
+
+    def rebuild(self, instruments: Instruments) -> None:
+        """Make what is derived."""
+        self._index()
+        self.known = {
+            asset: rate_of(valuation, self.valuations, instruments)
+            for asset, valuation in self.valuations.items()
+        }
+
+    def _index(self) -> None:
+        self._priced_by.clear()
+        for valuation in self.valuations.values():
+            if valuation.instrument is not None:
+                self._priced_by.setdefault(valuation.instrument, []).append(valuation.asset)
+
+
+def rate_of(valuation: Valuation, fixed: dict[str, Valuation], instruments: Instruments) -> Decimal | None:
     """USD a unit; None while no mark of its instrument, or no rate of the other asset, is known. 18 places where divided."""
     if valuation.instrument is None:
         return valuation.rate
