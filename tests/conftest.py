@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import nats
@@ -35,6 +35,26 @@ def _end_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 asyncio.runners._cancel_all_tasks = _end_all_tasks  # type: ignore[attr-defined]
+
+TEARDOWN_S = 60.0
+"""What the fixtures of one test may take to end; those of a module are a whole stack of processes."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """Bound the end of every test: pytest-timeout stops its clock when a test fails, and what it left behind may wait for ever."""
+
+    def late(number: int, frame: object) -> None:
+        pytest.fail(f"ending took longer than {TEARDOWN_S:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, TEARDOWN_S)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
 
 _SESSION_VARIABLE = "MEXOMS_TEST_SESSION"
 _LEFT_GRACE_S = 5.0

@@ -250,25 +250,32 @@ async def test_a_flood_that_waits_for_the_journal_can_be_stopped(
 ) -> None:
     """While the journal takes nothing and no more orders may wait for it, cancels, kills and connectors may."""
     monkeypatch.setattr(engine_module, "MAX_WAITING", 3)
-    going_on = asyncio.Event()
+    come, going_on = asyncio.Event(), asyncio.Event()
     append = engine._writer.append
 
     async def wait(commits: list[bytes]) -> int:
-        await going_on.wait()
+        # What else may be on its way holds nobody up.
+        if any(b'"first"' in commit for commit in commits):
+            come.set()
+            await going_on.wait()
         return await append(commits)
 
     monkeypatch.setattr(engine._writer, "append", wait)
     trader = Trader(nc)
-    in_flight = asyncio.create_task(trader.place("first"))
-    await until(lambda: engine._in_flight)
-    placing = [asyncio.create_task(trader.place(f"c{number}")) for number in range(4)]
-    done, _ = await asyncio.wait(placing, return_when=asyncio.FIRST_COMPLETED)
-    assert [each.result()["error"]["code"] for each in done] == ["OVERLOADED"]
-    kill = {"command_id": "k", "scope": "account:main", "by": "kim", "reason": "flood"}
-    killing = asyncio.create_task(trader.ask("kill._.main._._", kill))
-    listing = asyncio.create_task(venue.ask("list_live.binance.main.spot._", {"session": "s1", "after": ""}))
-    await asyncio.wait([killing, listing], timeout=0.3)
-    going_on.set()
+    try:
+        in_flight = asyncio.create_task(trader.place("first"))
+        await come.wait()
+        placing = [asyncio.create_task(trader.place(f"c{number}")) for number in range(4)]
+        done, _ = await asyncio.wait(placing, return_when=asyncio.FIRST_COMPLETED)
+        assert [each.result()["error"]["code"] for each in done] == ["OVERLOADED"]
+        kill = {"command_id": "k", "scope": "account:main", "by": "kim", "reason": "flood"}
+        killing = asyncio.create_task(trader.ask("kill._.main._._", kill))
+        listing = asyncio.create_task(
+            venue.ask("list_live.binance.main.spot._", {"session": "s1", "after": ""})
+        )
+        await asyncio.wait([killing, listing], timeout=0.3)
+    finally:
+        going_on.set()
     assert (await killing)["ok"]
     assert "error" not in await listing
     assert Counter(answer["ok"] for answer in await asyncio.gather(in_flight, *placing)) == {

@@ -171,4 +171,4 @@ async def test_a_breach_and_a_kill_reach_people_within_a_second(
     assert kinds == [p.LimitsChanged, p.LimitReached, p.KillSwitchChanged]
     rows = {row["control"]: row for row in json.loads(asked.data)["rows"]}
     assert set(rows) == {"max_exposure", "kill_switch"}
-    assert (rows["max_exposure"]["headroom"], rows["max_exposure"]["level"]) == ("-500.00000", "breached")
+    assert (rows["max_exposure"]["headroom"], rows["max_exposure"]["level"]) == ("-500", "breached")
