@@ -5,7 +5,7 @@ orders that stood for it: 0 at first, one more after each amend.
 """
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -14,6 +14,9 @@ from oms.messages.enums import MarginMode, OrderType, Side, TimeInForce
 Time = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, msgspec.Meta(max_length=512)]
+
+UNSENT: Final = "canceled before it was sent"
+"""Why an order ended that no venue has seen, or an amend. One that ended because the rest of its amend was not sent was there."""
 
 
 class _Statement(

@@ -47,8 +47,6 @@ log = logging.getLogger(__name__)
 Instruction = Submit | Cancel | Amend | LookUp
 """Those about an order."""
 THROTTLED_CANCELS: Final = 4
-UNSENT: Final = "canceled before it was sent"
-"""Why an order ended that no venue has seen, or an amend. One that ended because the rest of its amend was not sent was there."""
 MAX_TRACKED: Final = 200_000
 """Orders that a session remembers; the longest untouched and idle go first."""
 
@@ -474,14 +472,14 @@ class Orders:
             self._not_replaced(tracked, amend, before, old, "amend: nothing is left to place")
             return None
         if tracked.unwanted:
-            self._not_replaced(tracked, amend, before, old, f"amend: {UNSENT}")
+            self._not_replaced(tracked, amend, before, old, f"amend: {r.UNSENT}")
             return None
         tracked.totals[amend.revision] = amend.quantity
         try:
             with tracked.departing():
                 new = await self._account.submit_for_amend(amend, left)
         except Withdrawn:
-            self._not_replaced(tracked, amend, before, old, f"amend: {UNSENT}")
+            self._not_replaced(tracked, amend, before, old, f"amend: {r.UNSENT}")
             return None
         except VenueError as error:
             if error.kind in HARMLESS:
@@ -734,8 +732,8 @@ def _unsent(instruction: Submit | Amend) -> r.Report:
     """What is told of one that was taken back."""
     order_id, now = instruction.order_id, time.time_ns()
     if isinstance(instruction, Submit):
-        return r.Canceled(order_id=order_id, reason=UNSENT, venue_time=now, cumulative=Decimal(0))
-    return r.AmendRejected(order_id=order_id, reason=UNSENT, venue_time=now, revision=instruction.revision)
+        return r.Canceled(order_id=order_id, reason=r.UNSENT, venue_time=now, cumulative=Decimal(0))
+    return r.AmendRejected(order_id=order_id, reason=r.UNSENT, venue_time=now, revision=instruction.revision)
 
 
 def _refusal(error: VenueError) -> str:

@@ -25,8 +25,8 @@ from oms.client import OmsRefused
 from oms.messages import events as e
 from oms.messages.controls import KillSwitchReleased
 from oms.messages.instructions import parse_venue_client_id
+from oms.messages.reports import UNSENT
 from oms.messages.subjects import ANY
-from oms.venues.orders import UNSENT
 from replay.rebuild import rebuild
 from replay.snapshot import Snapshots, content_of
 from replay.source import Source

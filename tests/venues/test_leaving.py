@@ -14,6 +14,7 @@ import pytest
 from oms.messages import reports as r
 from oms.messages.enums import OrderType, Side
 from oms.messages.instructions import Cancel, Submit
+from oms.messages.reports import UNSENT
 from oms.simulator import Simulator
 from oms.simulator.client import ccxt_session
 from oms.venues.adapter import Market
@@ -22,7 +23,7 @@ from oms.venues.credentials import FixedCredentials, Key
 from oms.venues.departure import Departure, Withdrawn
 from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Pool
-from oms.venues.orders import UNSENT, Orders
+from oms.venues.orders import Orders
 from oms.venues.over_ccxt import Reach
 from oms.venues.pools import POOLS, pool_of
 from oms.venues.registry import make_market

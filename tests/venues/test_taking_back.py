@@ -23,12 +23,13 @@ from oms.messages import reports as r
 from oms.messages.codes import Refused
 from oms.messages.enums import CancelReason, OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, Cancel, Submit
+from oms.messages.reports import UNSENT
 from oms.venues import lookup, orders
 from oms.venues.adapter import State, VenueOrder
 from oms.venues.departure import Departure, departure
 from oms.venues.errors import Kind, VenueError
 from oms.venues.limiter import Limiter, Priority, TooLate
-from oms.venues.orders import UNSENT, Orders
+from oms.venues.orders import Orders
 
 from .conftest import QUICK
 from .test_limiter import NS, limiter, pool, utc, virtually

@@ -19,6 +19,7 @@ from oms.messages.enums import FINAL_STATUSES, OrderStatus
 from oms.messages.frames import Commit
 from oms.messages.instructions import parse_venue_client_id
 from oms.messages.queries import OrderRow
+from oms.messages.reports import UNSENT
 from oms.messages.subjects import ANY
 from oms.simulator.client import ControlClient
 from oms.simulator.showing import amount
@@ -297,10 +298,6 @@ def orders_agree(venues: Venues, record: Record, rows: Iterable[OrderRow]) -> li
                 f"{ours.order_id} is {ours.status} here and {there['status']} at {ours.exchange}.{ours.market}"
             )
     return found
-
-
-UNSENT: Final = "canceled before it was sent"
-"""Why an order ended whose cancel came before it had left its connector."""
 
 
 def _word(status: Any) -> str:
