@@ -138,7 +138,8 @@ class Marks:
     def _take(self, part: _Part, marks: dict[str, Decimal]) -> None:
         part.heard = asyncio.get_running_loop().time()
         for symbol, mark in marks.items():
-            if mark > 0:
+            # What was asked for while it was listed may come after.
+            if mark > 0 and symbol in self._listed:
                 self._latest[symbol] = (mark, part)
             else:
                 # Not traded yet, not any more, or by one side alone: what it was worth gets old.

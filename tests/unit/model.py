@@ -203,8 +203,9 @@ class ModelOrder:
         self.amend, self.doubt, self.base = None, False, "working"
 
     def _amend_failed(self) -> None:
+        """What was unknown of the amend is known. Of an order that has ended trades may be missing all the same."""
         if self.amend is not None:
-            self.amend, self.doubt = None, False
+            self.amend, self.doubt = None, self.doubt and not self.open
 
 
 @dataclass

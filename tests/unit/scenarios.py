@@ -325,6 +325,15 @@ SCENARIOS: Final[dict[str, str]] = {
         wire   fill 2               | CANCELED          10  2  0    0 doubt
         wire   cancelled cum=2      | CANCELED          10  2  0    0
     """,
+    "F10 a refused amend settles no doubt of what was filled: the venue is asked how much that is": """
+        client place 10 @100        | PENDING_NEW       10  0 10 1000
+        wire   accept               | NEW               10  0 10 1000
+        client amend 12             | PENDING_REPLACE   10  0 10 1200
+        wire   doubt                | PENDING_REPLACE   10  0 10 1200 doubt
+        venue  fill 10              | PENDING_REPLACE   10 10  0  200 doubt
+        wire   amend-rejected       | FILLED            10 10  0    0 doubt
+        wire   finished 10          | FILLED            10 10  0    0
+    """,
     # -- G: doubt and look-ups
     "G1 in doubt, found working": """
         client place 10 @100        | PENDING_NEW       10  0 10 1000

@@ -95,3 +95,28 @@ async def test_what_is_not_listed_any_more_gets_old(bare_desk: Desk) -> None:
     at = btc.mark_at
     await until(lambda: btc.mark_at > at + 5 * 10**9, 15, "marks of the other")
     assert instrument(bare_desk).mark_at == last
+
+
+async def test_an_answer_under_way_confirms_nothing_that_is_not_listed_any_more(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for while it was listed, and comes after."""
+    connector = await bare_desk.connect(settings=STILL)
+    await until(lambda: instrument(bare_desk).mark, what="the first mark")
+    ask, asked, going_on = connector._market.marks_now, asyncio.Event(), asyncio.Event()
+
+    async def slowly(symbols: list[str]) -> dict[str, Decimal]:
+        found = await ask(symbols)
+        asked.set()
+        await going_on.wait()
+        return found
+
+    monkeypatch.setattr(connector._market, "marks_now", slowly)
+    await asyncio.wait_for(asked.wait(), 10)
+    connector._marks.listed({"BTCUSDT": True})
+    last = instrument(bare_desk).mark_at
+    going_on.set()
+    btc = bare_desk.state.instruments["binance", "spot", "BTCUSDT"]
+    at = btc.mark_at
+    await until(lambda: btc.mark_at > at + 3 * 10**9, 15, "marks of the other")
+    assert instrument(bare_desk).mark_at == last
