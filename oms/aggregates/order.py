@@ -454,6 +454,9 @@ def _cancel_rejected(order: Order, report: r.CancelRejected) -> Iterable[e.Event
 
 
 def _amended(order: Order, report: r.Amended) -> Iterable[e.Event]:
+    if order.amend is None and 0 < report.revision == order.revision and order.working:
+        # Told before, by another way: the order stands, which is what a doubt that came between asks.
+        return _resolved(order)
     # In place, a revision does not tell one amend from the next: told twice, this would answer one that is not answered.
     if order.amend is None or not _replaces(order, report.revision):
         return ()

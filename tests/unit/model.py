@@ -121,6 +121,9 @@ class ModelOrder:
         elif kind == "accepted":
             if revision >= self.revision and not ended:
                 self.base, self.doubt = "working", False
+        elif kind == "amended":
+            if self.amend is None and self.open and 0 < revision == self.revision:
+                self.doubt = False
         elif kind == "rejected" and replaced:
             self._amend_failed()
         elif kind == "rejected":

@@ -390,6 +390,18 @@ SCENARIOS: Final[dict[str, str]] = {
         wire   doubt                | PENDING_CANCEL    10 10  0    0 doubt
         wire   finished 10          | FILLED            10 10  0    0
     """,
+    "G10 an amend that was taken, then in doubt, then told as taken": """
+        client place 10 @100        | PENDING_NEW       10  0 10 1000
+        wire   accept               | NEW               10  0 10 1000
+        client amend 12             | PENDING_REPLACE   10  0 10 1200
+        wire   accept rev=1         | NEW               12  0 12 1200
+        wire   doubt                | NEW               12  0 12 1200 doubt
+        wire   amended rev=1        | NEW               12  0 12 1200
+        client amend 13             | PENDING_REPLACE   12  0 12 1300
+        wire   doubt                | PENDING_REPLACE   12  0 12 1300 doubt
+        wire   amended rev=1        | PENDING_REPLACE   12  0 12 1300 doubt
+        wire   amended rev=2        | NEW               13  0 13 1300
+    """,
     # -- H: good till canceled, good till date
     "H1 works on from day to day": """
         client place 10 @100        | PENDING_NEW       10  0 10 1000
