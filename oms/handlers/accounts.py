@@ -49,7 +49,7 @@ def decide_register(state: Partition, subject: Subject, command: c.RegisterAccou
             )
         check_room(state.accounts, command.kind)
         for other, each in state.accounts.items():
-            if each.name == account and not each.closed:
+            if each.name.casefold() == account.casefold() and not each.closed:
                 raise Refused(Code.ACCOUNT_NAME_TAKEN, f"account {other} is called {account!r}")
     elif known.closed:
         raise Refused(
@@ -117,7 +117,7 @@ def check_empty(state: Partition, account: str) -> None:
 
 
 def _held(state: Partition, account: str) -> Iterator[str]:
-    for key, live in state.live.items():
+    for key, live in sorted(state.live.items()):
         if key[1] == account and live:
             yield f"{len(live):,} live orders on {key[0]}.{key[2]}"
     for (exchange, owner, market), positions in state.positions_of.items():
@@ -162,8 +162,8 @@ def decide_assign(state: Partition, subject: Subject, command: d.AssignStrategy,
         check_amount("capital", capital)
         if capital <= 0:
             raise Refused(Code.NOT_POSITIVE, f"capital must be above zero, was {capital:f}")
-        if known is not None and known.account != account:
-            _check_idle(state, strategy, known.account)
+        if known is None or known.account != account:
+            _check_idle(state, strategy, account)
     return [
         d.StrategyAssigned(
             strategy=strategy, account=account, capital=capital, by=command.by, reason=command.reason
@@ -172,22 +172,22 @@ def decide_assign(state: Partition, subject: Subject, command: d.AssignStrategy,
 
 
 def _check_idle(state: Partition, strategy: str, account: str) -> None:
-    """Orders and positions cannot be taken along to another account."""
-    found = [
-        f"order {order.order_id} live"
+    """Orders and positions cannot be taken along to another account, assigned there or not."""
+    found = sorted(
+        f"order {order.order_id} live on {key[1]}"
         for key, live in state.live.items()
-        if key[1] == account
+        if key[1] != account
         for order in live.values()
         if order.strategy == strategy
-    ]
-    found += [
-        f"a position of {book.quantity:f} in {key[0]}.{key[2]}.{key[3]}"
+    )
+    found += sorted(
+        f"a position of {book.quantity:f} in {key[0]}.{key[2]}.{key[3]} on {key[1]}"
         for key, book in state.books.by_key.items()
-        if key[1] == account and key[4] == strategy and book.quantity
-    ]
+        if key[1] != account and key[4] == strategy and book.quantity
+    )
     if found:
         more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         raise Refused(
             Code.ACCOUNT_NOT_EMPTY,
-            f"strategy {strategy!r} has {', '.join(found[:NAMED])}{more} on {account}: end that first",
+            f"strategy {strategy!r} has {', '.join(found[:NAMED])}{more}: end that first",
         )

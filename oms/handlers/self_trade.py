@@ -125,11 +125,17 @@ def decide_give_up(state: Partition, subject: Subject, command: c.ReleaseOrders)
     return [
         e.OrderRejected(
             order_id=order_id,
-            reason=f"self-trade prevention: {_count(len(state.orders[order_id].awaits))} did not end in time",
+            reason=f"self-trade prevention: {_count(_left(state, order_id))} did not end in time",
         )
         for order_id in dict.fromkeys(command.order_ids)
         if order_id in state.holds.since
     ]
+
+
+def _left(state: Partition, order_id: str) -> int:
+    """How many of those that a held order waits for may still trade."""
+    awaited = (state.orders.get(each) for each in state.orders[order_id].awaits)
+    return sum(each is not None and each.may_trade for each in awaited)
 
 
 def _crossed(
@@ -138,9 +144,24 @@ def _crossed(
     """Orders of ours that one would trade with, oldest first; one more than :data:`MAX_CROSSED` stands for any number."""
     found = state.own_book.crossed(key, side, price, MAX_CROSSED + 1)
     if post_only:
-        # It takes nothing that is at the venue. But what is sent after it may take it.
-        found = [order_id for order_id in found if order_id in state.holds.since]
+        # It takes nothing that is at the venue. But what comes there after it may take it: an order that is held, an amend.
+        found = [
+            order_id
+            for order_id in found
+            if order_id in state.holds.since or _will_cross(state.orders[order_id], price)
+        ]
     return [state.orders[order_id] for order_id in found]
+
+
+def _will_cross(order: Order, price: Decimal | None) -> bool:
+    """Whether an amend under way would have an order trade with one of the other side at a price."""
+    amend = order.amend
+    if amend is None:
+        return False
+    asked = amend.price
+    if asked is None or price is None:
+        return True
+    return asked >= price if order.side is Side.BUY else asked <= price
 
 
 def _cancels(crossed: list[Order]) -> tuple[e.Event, ...]:

@@ -1,7 +1,7 @@
 """``transfer``, and what becomes of it: funds moved between the MAIN account and another, once."""
 
 from oms.aggregates.account import AccountKey
-from oms.aggregates.money import ZERO
+from oms.aggregates.money import ZERO, fewest_places
 from oms.aggregates.partition import Partition
 from oms.aggregates.transfer import MAX_UNDER_WAY, is_transfer_id
 from oms.handlers.accounts import check_person
@@ -62,7 +62,7 @@ def decide_transfer(state: Partition, subject: Subject, command: d.TransferFunds
             )
         ]
     rate = state.risk.rates.of(command.asset)
-    value = ZERO if rate is None else command.amount * rate
+    value = ZERO if rate is None else fewest_places(command.amount * rate)
     return [
         d.TransferRequested(
             transfer_id=state.transfer_id(),

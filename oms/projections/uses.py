@@ -186,7 +186,11 @@ class _Measured:
 
     def _accounts(self, main: bool) -> list[str]:
         accounts = self._state.accounts.items()
-        return [name for name, account in accounts if (account.kind is AccountKind.MAIN) is main]
+        return [
+            name
+            for name, account in accounts
+            if not account.closed and (account.kind is AccountKind.MAIN) is main
+        ]
 
     def _nearest_of(self, name: str, use: Callable[[Partition, str, int], Decimal]) -> _Nearest | None:
         try:

@@ -13,6 +13,7 @@ from oms.messages import queries as q
 from oms.messages.codes import Code, Refused
 from oms.messages.controls import Level
 from oms.messages.subjects import parse_subject
+from oms.projections import uses
 from oms.projections.accounts import account_rows
 from oms.projections.projections import Projections
 from replay.following.answers import answer
@@ -20,6 +21,7 @@ from replay.history import History
 from replay.rebuild import new_history
 from tests.replay.journal import Maker
 from tests.unit.control_desk import ControlDesk
+from tests.unit.desk import BTC, Desk
 
 D = Decimal
 HOUR_NS = 3_600 * 10**9
@@ -294,6 +296,22 @@ def test_floor_and_cap_show_what_transfers_are_held_against(maker: Maker) -> Non
     assert (cap.used, cap.headroom, cap.nearest) == (D(52_001_000), D(7_999_000), "sub_arb")
     set_limits(maker, "global", "_._._._", main_floor="900000000", sub_cap="1")
     assert limits(maker, near=True) == [], "nobody is told of it"
+
+
+def test_the_floor_is_that_of_the_main_account_that_is_open() -> None:
+    """One that was closed keeps nothing."""
+    desk = Desk(ready=False)
+    for account in ("old", "new"):
+        desk.register(account, "MAIN")
+        if account == "old":
+            assert desk.reply("close_account._.old._._", {"command_id": "close", "by": "ann"})["ok"]
+    desk.list("spot", BTC)
+    desk.open("new", "spot", {"USDT": "150000"})
+    said = {"command_id": "set", "scope": "global", "limits": {"main_floor": "100000"}, "by": "ann"}
+    assert desk.reply("set_limits._._._._", said)["ok"]
+    (floor,) = (each.use for each in uses.rows(desk.state, desk.now) if each.control == "main_floor")
+    assert floor is not None
+    assert (floor.used, floor.nearest) == (150_000, "new")
 
 
 # -- accounts

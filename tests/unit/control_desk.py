@@ -301,7 +301,8 @@ class ControlDesk(Desk):
         return self.reply(*_of_order(self, "cancel", order_id))["ok"] is True
 
     def _assign(self, strategy: str, account: str, capital: str | None) -> None:
-        self.command(f"assign_strategy._.{account}._._", strategy=strategy, capital=capital, by="ann")
+        subject, fields = _assigning(strategy, account, capital)
+        self.command(subject, **fields)
 
 
 # -- what happened before
@@ -483,6 +484,10 @@ def _valued(desk: ControlDesk, words: Words) -> None:
     desk.command("set_valuation._._._._", asset=asset, by="ann", **worth)
 
 
+def _assigning(strategy: str, account: str, capital: str | None) -> tuple[str, Any]:
+    return f"assign_strategy._.{account}._._", {"strategy": strategy, "capital": capital, "by": "ann"}
+
+
 def _assigned(desk: ControlDesk, words: Words) -> None:
     desk._assign(words.next(), words.next(), words.next())
 
@@ -556,6 +561,11 @@ def _transfer(desk: ControlDesk, words: Words) -> tuple[str, Any]:
     return f"transfer.binance.{source}.{market}._", fields
 
 
+def _assign(desk: ControlDesk, words: Words) -> tuple[str, Any]:
+    subject, fields = _assigning(words.next(), words.next(), words.next())
+    return subject, {"command_id": desk.next_id(), **fields}
+
+
 def _set_leverage(desk: ControlDesk, words: Words) -> tuple[str, Any]:
     return "set_terms.binance.main.futures.BTCUSDT", {"command_id": desk.next_id(), "leverage": words.next()}
 
@@ -617,6 +627,7 @@ _VERBS: Final[dict[str, Callable[[ControlDesk, Words], tuple[str, Any]]]] = {
     "amend": _amend,
     "cancel": _cancel,
     "transfer": _transfer,
+    "assign": _assign,
     "leverage": _set_leverage,
     "watch": _look,
     "kill": _scoped("kill"),

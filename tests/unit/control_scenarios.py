@@ -352,6 +352,7 @@ SCENARIOS: Final[dict[str, str]] = {
         allow | global allow |                                              | place buy 1 @50000 by mm                     | ok                       | whoever may trade
         deny  | global deny  | works buy 1 @50000 by arb; unassign arb main | amend 0.5                                    | STRATEGY_UNASSIGNED      | arb was taken from its account
         deny  | global deny  | works buy 1 @50000 by arb; unassign arb main | cancel                                       | ok                       | a cancel is never refused
+        deny  | global deny  | appeared buy 1 @50000                        | amend 0.5                                    | ok                       | an order that was found at the venue is by hand too
         deny  | global deny  |                                              | bulk place buy 1 @50000 by mm + place buy 1 @50000 by arb | STRATEGY_UNASSIGNED + ok | in bulk each for itself
     """,
     "max_leverage": """
@@ -1062,8 +1063,11 @@ SCENARIOS: Final[dict[str, str]] = {
         wrong |  |                                                       | place buy 1 @50000 on own                    | STRATEGY_ACCOUNT          | … but on an account of strategies
         wrong |  |                                                       | place buy 1 @50000 by mm on own              | STRATEGY_ACCOUNT          | where a strategy has to be assigned to it
         right |  | assign mm own 50000                                   | place buy 1 @50000 by mm on own              | ok                        | and then trades
-        wrong |  | works buy 1 @50000 by mm on sub; assign mm main 50000 | amend 0.5                                    | STRATEGY_ACCOUNT          | an order of a strategy that was assigned elsewhere since
-        wrong |  | works buy 1 @50000 by mm on sub; assign mm main 50000 | cancel                                       | ok                        | a cancel is never refused
+        wrong |  | works buy 1 @50000 by mm on sub                       | assign mm main 50000                         | ACCOUNT_NOT_EMPTY         | what it has elsewhere cannot be taken along
+        wrong |  | bought 1 @50000 by arb; unassign arb main             | assign arb sub 50000                         | ACCOUNT_NOT_EMPTY         | … nor when it was taken from there before
+        right |  | bought 1 @50000 by arb; unassign arb main             | assign arb main 50000                        | ok                        | … but stays where it is
+        wrong |  | assign mm own 50000; works buy 1 @50000 by mm on own; unassign mm own | amend 0.5                    | STRATEGY_ACCOUNT          | an order of a strategy that was taken from its account since
+        wrong |  | assign mm own 50000; works buy 1 @50000 by mm on own; unassign mm own | cancel                       | ok                        | a cancel is never refused
         wrong |  |                                                       | bulk 2 x place buy 1 @50000 by arb on sub + place buy 1 @50000 on sub | 2 x STRATEGY_ACCOUNT + ok | in bulk each for itself
     """,
     "kill switch": """

@@ -1,5 +1,6 @@
 """Accounts: what may be registered, renamed, disabled, enabled and closed, and which strategies trade on them."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,12 @@ from oms.aggregates.partition import Partition
 from oms.aggregates.registered import MAX_SUB_ACCOUNTS, Registered
 from oms.aggregates.risk.risk import MAX_STRATEGIES
 from oms.handlers.accounts import is_account_name
+from oms.handlers.dispatch import handle
 from oms.handlers.target import check_trading
 from oms.messages import events as e
 from oms.messages.codes import Code, Refused
 from oms.messages.enums import AccountKind, AccountStatus
+from tests.unit.control_desk import ControlDesk
 from tests.unit.desk import PERP, Desk, check_same
 
 ADA = {"by": "Ada"}
@@ -215,6 +218,37 @@ def test_an_order_that_comes_alive_in_a_closed_account_is_cancelled(desk: Desk, 
     check(desk)
 
 
+def test_an_id_is_no_account_s_name_in_other_letters(desk: Desk) -> None:
+    """Two accounts that are called alike would be mistaken for one another."""
+    assert ask(desk, "rename_account", "arb", name="Alpha", by="ada")["ok"]
+    assert code(ask(desk, "register_account", "alpha", kind="SUB")) == Code.ACCOUNT_NAME_TAKEN
+
+
+def test_what_is_left_in_an_account_is_told_in_one_order() -> None:
+    """Whatever was there first: an engine that was restarted says the same."""
+    desk = ControlDesk()
+    desk.holds("sub", "futures", {"USDT": "900000"})
+
+    def place(market: str) -> str:
+        fields = {"side": "buy", "type": "limit", "quantity": "1", "price": "40000"}
+        answer = desk.reply(f"place.binance.sub.{market}.BTCUSDT", {"command_id": desk.next_id(), **fields})
+        return str(answer["order_id"])
+
+    first = place("spot")
+    place("futures")
+    gone = {"report": "canceled", "order_id": first, "reason": "", "venue_time": desk.now}
+    desk.ask("report.binance.sub.spot._", {"session": "s1", "reports": [gone]})
+    desk.now += 10**9
+    place("spot")
+    raw = json.dumps({"command_id": "close", **ADA}).encode()
+    told = [
+        handle(state, "close_account._.sub._._", raw, desk.now, 99).reply.error
+        for state in (desk.state, image.load(image.dump(desk.state)))
+    ]
+    assert told[0] is not None
+    assert told[0] == told[1]
+
+
 def test_accounts_that_were_ever_registered_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed account is known for good, so that there is an end to registering and closing."""
     monkeypatch.setattr("oms.aggregates.registered.MAX_REGISTERED", len(desk.state.accounts) + 3)
@@ -368,6 +402,9 @@ def test_a_strategy_that_trades_stays_where_it_is(desk: Desk) -> None:
     answer = assign(desk, "arb", "alpha", "1000")
     assert code(answer) == Code.ACCOUNT_NOT_EMPTY
     assert "a position of 1 in" in answer["error"]["message"]
+    assert assign(desk, "main", "alpha", "2000000")["ok"]
+    assert assign(desk, "main", "alpha", None)["ok"]
+    assert code(assign(desk, "arb", "alpha", "1000")) == Code.ACCOUNT_NOT_EMPTY, "taken away first"
     assert assign(desk, "main", "alpha", "2000000")["ok"]
     desk.fill(desk.place(strategy="alpha", side="sell")["order_id"], "1")
     assert assign(desk, "arb", "alpha", "1000")["ok"]

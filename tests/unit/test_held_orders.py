@@ -135,6 +135,21 @@ def test_what_is_held_is_not_held_to_what_it_counts_in_itself() -> None:
     assert desk.held.base is OrderStatus.PENDING_NEW
 
 
+def test_an_order_that_is_given_up_tells_how_many_are_left() -> None:
+    """Of two that it waited for one is gone."""
+    desk = Desk()
+    desk.register("sub", "SUB")
+    desk.open("sub", "spot", {"USDT": "100000", "BTC": "100"})
+    assert desk.reply("set_limits._._._._", said("global", self_trade="cancel_resting"))["ok"]
+    one, other = (desk.place(side="sell", price=price)["order_id"] for price in ("50000", "49999"))
+    buy = {"command_id": "m", "side": "buy", "type": "limit", "quantity": "1", "price": "50000"}
+    waits = desk.state.orders[desk.reply("place.binance.sub.spot.BTCUSDT", buy)["order_id"]]
+    assert waits.awaits == (one, other)
+    desk.report("canceled", other)
+    (event,) = desk.ask("release_orders.binance.sub.spot._", {"order_ids": [waits.order_id]}).commit.events
+    assert event.reason == "self-trade prevention: an order of ours did not end in time"
+
+
 def test_what_nobody_stopped_is_sent() -> None:
     """Other limits of the account change nothing about what was let through."""
     desk = Holding()

@@ -57,6 +57,39 @@ def test_names_that_are_killed_leave_nothing_behind_when_they_are_released() -> 
     assert len(desk.state.risk.totals) == before
 
 
+def test_a_denial_names_the_kill_switch_that_is_in_the_way() -> None:
+    """Not one that would let the order through: releasing that would change nothing."""
+    desk = Desk()
+    desk.fill(desk.place(strategy="alpha")["order_id"], "1")
+    for scope, by, allow in (("global", "gil", True), ("account:main", "mae", False)):
+        tokens = "_.main._._" if scope == "account:main" else "_._._._"
+        fields = {"scope": scope, "by": by, "reason": "odd", "allow_reduce_only": allow}
+        assert desk.reply(f"kill.{tokens}", {"command_id": desk.next_id(), **fields})["ok"]
+    reducing = {"side": "sell", "quantity": "0.5", "strategy": "alpha"}
+    denied = desk.place(**reducing)["error"]
+    assert (denied["code"], denied["message"]) == (
+        "KILL_SWITCH",
+        "the kill switch of account:main is engaged by mae: odd",
+    )
+    release = {"command_id": desk.next_id(), "scope": "account:main", "by": "ann"}
+    assert desk.reply("release._.main._._", release)["ok"]
+    assert desk.place(**reducing)["ok"]
+    assert desk.place(side="buy")["error"]["message"] == "the kill switch of global is engaged by gil: odd"
+
+
+def test_a_denial_names_the_scope_whose_mode_is_in_the_way() -> None:
+    """The account's lets through what closes its position; the strategy's does not: it has no part in that."""
+    desk = Desk()
+    desk.fill(desk.place(strategy="alpha")["order_id"], "1")
+    on = {"limits": {"reduce_only": "on"}, "by": "ann"}
+    for subject, scope in (("_.main._._", "account:main"), ("_._._._", "strategy:beta")):
+        assert desk.reply(f"set_limits.{subject}", {"command_id": desk.next_id(), "scope": scope, **on})["ok"]
+    denied = desk.place(side="sell", quantity="0.5", strategy="beta")["error"]
+    assert denied["code"] == "REDUCE_ONLY_MODE"
+    assert denied["message"].endswith("(strategy:beta)")
+    assert desk.place(side="buy", strategy="beta")["error"]["message"].endswith("(account:main)")
+
+
 @pytest.mark.parametrize("verb", ["kill", "set_limits", "override_limits"])
 def test_strategies_that_only_have_a_name_are_bounded(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound no other name is kept; a strategy that trades or was named before is killed and limited all the same."""

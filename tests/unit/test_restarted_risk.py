@@ -1,5 +1,6 @@
 """Risk after a restart: what is derived again is what was kept up, whatever was listed, valued, let go or adopted before."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from oms.aggregates import image
 from oms.aggregates.money import exactly
 from oms.aggregates.risk import risk
+from oms.handlers.dispatch import handle
 from oms.handlers.risk_check import decide_check_risk
+from tests.unit.control_desk import ControlDesk
 from tests.unit.desk import BTC, Desk, check_same
 from tests.unit.futures_desk import SWAP, FuturesDesk
 from tests.unit.test_risk_machine import kept
@@ -88,6 +91,26 @@ def test_an_order_found_at_the_venue_and_amended_counts_among_the_strategies() -
     assert desk.amend(order_id, price="99")["ok"]
     loaded = image.load(image.dump(desk.state))
     assert loaded.risk.trading == desk.state.risk.trading
+
+
+def test_what_is_worth_the_same_is_written_the_same() -> None:
+    """However many zeros the rate was last told with: a transfer's worth, and the text of a denial."""
+    desk = ControlDesk()
+    desk.command("set_valuation._._._._", asset="USDT", rate="1.00", by="ann")
+    desk.limit("global", max_order_value="1000")
+    loaded = image.load(image.dump(desk.state))
+    for verb, fields in (
+        ("transfer.binance.main.spot._", {"to": "sub", "asset": "USDT", "amount": "10", "by": "ann"}),
+        (
+            "place.binance.main.spot.BTCUSDT",
+            {"side": "sell", "type": "limit", "quantity": "1", "price": "50000"},
+        ),
+    ):
+        raw = json.dumps({"command_id": verb, **fields}).encode()
+        commits = [handle(state, verb, raw, desk.now, 99).commit for state in (desk.state, loaded)]
+        told = [repr([] if commit is None else commit.events) for commit in commits]
+        assert told[0] == told[1]
+    assert "worth 50000 USD" in told[0]
 
 
 def test_what_was_valued_cannot_become_unknown() -> None:

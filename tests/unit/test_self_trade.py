@@ -105,6 +105,14 @@ SCENARIOS: Final[dict[str, str]] = {
         sub   place N buy 1 @100          | R=PENDING_CANCEL N=HELD      | cancel R
         alt   place P sell 1 @100 post    | R=PENDING_CANCEL N=HELD      |  !SELF_TRADE
     """,
+    "a post-only order would be taken by one that is amended to its price": """
+        desk  mode cancel_incoming
+        main  place R buy 1 @90           | R=PENDING_NEW                | submit R
+        venue accept R                    | R=NEW                        |
+        main  amend R 1 @100              | R=PENDING_REPLACE            | amend R
+        sub   place P sell 1 @101 post    | R=PENDING_REPLACE P=PENDING_NEW | submit P
+        sub   place N sell 1 @99 post     | R=PENDING_REPLACE P=PENDING_NEW |  !SELF_TRADE
+    """,
     "stop orders are looked at neither as new nor as resting": """
         desk  mode cancel_incoming
         main  place R sell 1 @100         | R=PENDING_NEW                | submit R
@@ -701,7 +709,6 @@ class Machine(RuleBasedStateMachine):
                 if other.side is not order.side
                 and other.may_trade
                 and asked != order.price
-                and (other.awaits or not order.post_only)
                 and crosses(order, other, asked)
             ]
             assert not against
@@ -842,10 +849,11 @@ def crosses(order: Order, other: Order, price: Decimal | None = None) -> bool:
     """Whether an order, at its own or another price, would trade with one that rests, at either price that this may have."""
     if order.type not in (OrderType.LIMIT, OrderType.MARKET) or other.type is not OrderType.LIMIT:
         return False
-    if order.post_only and not other.awaits:
-        return False
     ours = order.price if price is None else price
-    theirs = [other.price] + ([] if other.amend is None else [other.amend.price])
+    theirs = [] if other.amend is None else [other.amend.price]
+    if not order.post_only or other.awaits:
+        # It takes nothing that is at the venue.
+        theirs.append(other.price)
     return any(
         ours is None or (at is not None and (at <= ours if order.side is Side.BUY else at >= ours))
         for at in theirs

@@ -254,7 +254,7 @@ _TABLE: Final = (
         figure=True,
         code=Code.MAX_REJECTS,
         source="practice",
-        meaning="Reject storm: orders of the scope that the venue may reject within a minute; with as many only orders that bring a position nearer to zero are let through, as with reduce_only, and max_messages bounds those.",
+        meaning="Reject storm: orders of the scope that may be rejected by the venue, or not be sent by their connector, within a minute; with as many only orders that bring a position nearer to zero are let through, as with reduce_only, and max_messages bounds those.",
         highest=10_000,
     ),
     Control(

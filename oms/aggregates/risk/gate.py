@@ -47,9 +47,8 @@ class Gate:
         version, until: good while limits have this version, and before this time (UTC ns).
         pricing: the instrument whose mark values what this one settles in; None for a fixed rate.
         refused: what denies every order here, cancels apart: a limit missing, a strategy on the wrong account, a restriction.
-        latches: engaged kill switches that cover it.
+        latches: engaged kill switches that cover it. ``reduce_only``: the figures of scopes that let only through what reduces.
         leaf: the account's position in the instrument. ``part``: the strategy's part of it. ``strategy``: its name.
-        own_latch, own_reduce_only: the strategy itself is killed, or in this mode.
         priced: a control needs mark and rate.
         scopes: every scope that covers it, with its figures. ``wide``: of those with a limit on exposure, what the account's
             position counts in; ``own``: what the strategy's part of it counts in.
@@ -64,11 +63,8 @@ class Gate:
     pricing: Instrument | None = None
     refused: Refused | None = None
     latches: tuple[Latch, ...] = ()
-    allow_reducing: bool = False
-    reduce_only: bool = False
+    reduce_only: tuple[Totals, ...] = ()
     strategy: str = ""
-    own_latch: bool = False
-    own_reduce_only: bool = False
     self_trade: str = "off"
     priced: bool = False
     max_order_quantity: Decimal | None = None
@@ -126,21 +122,23 @@ class Gate:
         Raises:
             Refused: LIMIT_MISSING, STRATEGY_ACCOUNT, STRATEGY_UNASSIGNED, RESTRICTED, KILL_SWITCH, REDUCE_ONLY_MODE.
         """
-        if self.latches and not (
-            self.allow_reducing and self.nearer(self.own_latch, side, more, rest, reduce_only)
-        ):
-            found = self.latches[0]
-            who = f"by {found.by}" if found.by else f"on {found.cause}"
-            why = f": {found.reason}" if found.reason else ", no reason given"
-            raise Refused(Code.KILL_SWITCH, f"the kill switch of {found.scope} is engaged {who}{why}"[:256])
+        own = self.part.totals[0]
+        for latch in self.latches:
+            if latch.allow_reduce_only and self.nearer(
+                latch.scope == own.scope, side, more, rest, reduce_only
+            ):
+                continue
+            who = f"by {latch.by}" if latch.by else f"on {latch.cause}"
+            why = f": {latch.reason}" if latch.reason else ", no reason given"
+            raise Refused(Code.KILL_SWITCH, f"the kill switch of {latch.scope} is engaged {who}{why}"[:256])
         if self.refused is not None:
             raise Refused(self.refused.code, self.refused.message)
-        if self.reduce_only and not self.nearer(self.own_reduce_only, side, more, rest, reduce_only):
-            whose = self._whose("reduce_only", True)
-            raise Refused(
-                Code.REDUCE_ONLY_MODE,
-                f"only orders that bring a position nearer to zero are let through{whose}",
-            )
+        for totals in self.reduce_only:
+            if not self.nearer(totals is own, side, more, rest, reduce_only):
+                raise Refused(
+                    Code.REDUCE_ONLY_MODE,
+                    f"only orders that bring a position nearer to zero are let through ({totals.scope})",
+                )
 
     def check_place(
         self,
@@ -263,7 +261,7 @@ class Gate:
             elif value > most:
                 raise Refused(
                     Code.MAX_ORDER_VALUE,
-                    f"{quantity:f} at the mark of {mark:f} is worth {value:f} USD, more than {most:f}{self._whose('max_order_value', most)}",
+                    f"{quantity:f} at the mark of {mark:f} is worth {_told(value)} USD, more than {most:f}{self._whose('max_order_value', most)}",
                 )
         collar = self.price_collar
         if collar is not None and price is not None:
@@ -481,7 +479,7 @@ def _check_scope(bounds: Bounds, now: int) -> None:
     if full(totals.rejects, bounds.rejects, now, MINUTE_NS):
         raise Refused(
             Code.MAX_REJECTS,
-            f"the venue rejected {bounds.rejects} orders of {totals.scope} within a minute",
+            f"{bounds.rejects} orders of {totals.scope} were rejected, or not sent, within a minute",
         )
     if sum(totals.differences.values()) > bounds.differences:
         raise Refused(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from oms.aggregates.order import ADOPTED
 from oms.aggregates.position import PositionKey
 from oms.aggregates.risk.bounds import NO_AMOUNT, Bounds
 from oms.aggregates.risk.controls import (
@@ -57,11 +58,8 @@ def merge(risk: "Risk", state: "Partition", place: PositionKey, strategy: str, n
         pricing=risk.rates.pricing(instrument.settle, state.instruments),
         refused=_refusal(risk, state, tuple(scopes.values()), account, strategy),
         latches=latches,
-        allow_reducing=all(each.allow_reduce_only for each in latches),
-        reduce_only=any(_all("reduce_only", every)),
+        reduce_only=tuple(each.totals for each in scopes.values() if each.said.get("reduce_only")),
         strategy=strategy,
-        own_latch=scopes[STRATEGY].totals.scope in risk.latches,
-        own_reduce_only=any(_all("reduce_only", own)),
         self_trade=min(_all("self_trade", every), key=_STRICTEST.index, default="off"),
         max_order_quantity=min(_all("max_order_quantity", every), default=None),
         max_order_value=min(_all("max_order_value", every), default=None),
@@ -128,7 +126,9 @@ def _refusal(
         return Refused(
             Code.STRATEGY_ACCOUNT, f"{strategy} is assigned to {assigned.account}, the order is of {account}"
         )
-    if assigned is None and strategy and _all("unassigned_strategies", said) != ["allow"]:
+    # An order that was found at the venue is as one by hand, and can be assigned to nobody.
+    by_hand = not strategy or strategy == ADOPTED
+    if assigned is None and not by_hand and _all("unassigned_strategies", said) != ["allow"]:
         return Refused(
             Code.STRATEGY_UNASSIGNED,
             f"strategy {strategy!r} is assigned to no account: assign it first (`oms accounts assign`)",

@@ -242,12 +242,12 @@ def _ratio(wallet: Wallet | None, asset: str, purse: Purse) -> Decimal | None:
     held, equity = purse.margin(balance)
     if not held:
         return ZERO
-    return NO_EQUITY if equity <= 0 else min(share(held, ONE, equity), NO_EQUITY)
+    return NO_EQUITY if equity <= 0 else fewest_places(min(share(held, ONE, equity), NO_EQUITY))
 
 
 def _distance(leaf: Leaf) -> Decimal | None:
     price, mark = leaf.position.liquidation_price, leaf.instrument.mark
-    return None if price is None or mark is None else share(abs(mark - price), ONE, mark)
+    return None if price is None or mark is None else fewest_places(share(abs(mark - price), ONE, mark))
 
 
 def _worse(one: Decimal | None, other: Decimal | None) -> Decimal | None:

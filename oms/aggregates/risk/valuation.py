@@ -11,7 +11,7 @@ from decimal import Decimal
 import attrs
 
 from oms.aggregates.instrument import Instrument, InstrumentKey
-from oms.aggregates.money import ONE, share
+from oms.aggregates.money import ONE, fewest_places, share
 
 
 @attrs.frozen
@@ -85,7 +85,13 @@ class Rates:
 
 
 def rate_of(valuation: Valuation, fixed: dict[str, Valuation], instruments: Instruments) -> Decimal | None:
-    """USD a unit; None while no mark of its instrument, or no rate of the other asset, is known. 18 places where divided."""
+    """USD a unit, written in one way; None while no mark of its instrument, or no rate of the other asset, is known. 18 places
+    where divided."""
+    rate = _rate_of(valuation, fixed, instruments)
+    return None if rate is None else fewest_places(rate)
+
+
+def _rate_of(valuation: Valuation, fixed: dict[str, Valuation], instruments: Instruments) -> Decimal | None:
     if valuation.instrument is None:
         return valuation.rate
     instrument = instruments.get(valuation.instrument)
