@@ -534,10 +534,10 @@ class Reconciler:
             gap = _gap("balance", ours, still)
             if self._has_positions:
                 gap |= _gap("position", expected.positions, _quantities(positions))
-            # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while. Before the
-            # first comparison balances are not known yet; but a position that we hold is no more given up for one answer than later.
-            held = any(kind == "position" and expected.positions.get(symbol) for kind, symbol in gap)
-            lasts, self._gap = gap == self._gap or not (self.funds_compared_at or held), gap
+            # A trade may be in the funds before any list or stream tells of it: what differs must differ for a while. That is so
+            # at the start of a session too; only an account of which nothing is believed is taken as it is found.
+            known = self.funds_compared_at or expected.balances or expected.positions
+            lasts, self._gap = gap == self._gap or not known, gap
             if gap and not lasts:
                 return False
             command = c.ReportBalances(session=self._session, totals=totals, as_of=as_of)
@@ -546,7 +546,7 @@ class Reconciler:
                 await self._reporter.tell("report_positions", _positions(self._session, positions))
         comparison.balances = len(still)
         comparison.positions = sum(1 for each in positions if each.quantity)
-        # Before the first comparison nothing is expected yet.
+        # What moved before the session is news and no difference.
         if self.funds_compared_at:
             _differ("balance", ours, still, comparison)
             if self._has_positions:

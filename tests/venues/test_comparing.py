@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from oms.venues.binance_spot import BinanceSpotAccount
 from oms.venues.reconcile import Comparison
 
 from .conftest import QUICK, Desk, until
@@ -64,6 +65,48 @@ async def test_funds_that_are_ahead_of_the_lists_are_not_adopted(bare_desk: Desk
     held.free += Decimal(1)
     await reconciler.compare_funds(Comparison())
     assert funds["BTC"].total == before + 1
+
+
+async def test_funds_that_are_ahead_of_the_lists_are_not_adopted_by_a_new_session(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine knows it knows after a lost stream too: one answer that differs moves nothing, one that stays does."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    funds = bare_desk.state.wallets["binance", "main", "spot"].balances
+    before = funds["BTC"].total
+    totals = BinanceSpotAccount.totals
+    seen_ahead = 0
+
+    async def read(account: BinanceSpotAccount) -> dict[str, Decimal]:
+        nonlocal seen_ahead
+        found = await totals(account)
+        if connector.sessions["main"].reconciler._gap:
+            return found
+        seen_ahead += 1
+        return found | {"BTC": found["BTC"] + 1}
+
+    monkeypatch.setattr(BinanceSpotAccount, "totals", read)
+    connector.sessions["main"].end("a lost stream")
+    await until(lambda: "main" not in connector.sessions)
+    await bare_desk.ready(connector)
+    assert seen_ahead >= 2
+    assert funds["BTC"].total == before
+    monkeypatch.undo()
+    connector.sessions["main"].end("a lost stream")
+    await until(lambda: "main" not in connector.sessions)
+    bare_desk.wire.exchange.accounts["main"].wallets["spot"]["BTC"].free += Decimal(1)
+    await bare_desk.ready(connector)
+    assert funds["BTC"].total == before + 1
+
+
+async def test_only_funds_that_differ_keep_a_session_from_being_ready(bare_desk: Desk) -> None:
+    """An account of which nothing is believed is taken as it is found, and one that is as believed is not waited for."""
+    patient = attrs.evolve(OFTEN, settled_s=60.0)
+    connector = await bare_desk.connect(settings=patient)
+    connector.sessions["main"].end("a lost stream")
+    await until(lambda: "main" not in connector.sessions)
+    await bare_desk.ready(connector)
+    bare_desk.check_funds()
 
 
 async def test_a_symbol_touched_while_funds_are_compared_is_asked_about_from_then_on(
