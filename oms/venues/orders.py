@@ -61,6 +61,7 @@ class Tracked:
         departure: of the last request that would put it at the venue, or of the wait for its turn.
         taken_over: it was live when the session took the account over; it is only ever looked up.
         since: UTC ns; the order is not older.
+        begun: how often work on it has begun.
         sent_at: UTC seconds at which the last request about it may have left.
         totals: revision → total quantity of the order then.
         revision: the latest known to stand at the venue; a cancel decided before it is meant for it too.
@@ -74,6 +75,7 @@ class Tracked:
     since: int
     inbox: deque[Instruction] = attrs.field(factory=deque)
     task: asyncio.Task[None] | None = None
+    begun: int = 0
     departure: Departure | None = None
     looking_up: bool = False
     submitted: bool = False
@@ -159,6 +161,11 @@ class Orders:
         tracked = self._tracked.get(order_id)
         return tracked is not None and (tracked.task is not None or tracked.looking_up)
 
+    def begun(self, order_id: str) -> int:
+        """How often work on the order has begun: of one that is not busy, the same number later means that nothing was done."""
+        tracked = self._tracked.get(order_id)
+        return 0 if tracked is None else tracked.begun
+
     # -- instructions in
 
     def instruct(self, instruction: Instruction) -> None:
@@ -185,6 +192,7 @@ class Orders:
             return
         tracked.inbox.append(instruction)
         if tracked.task is None:
+            tracked.begun += 1
             tracked.task = asyncio.create_task(self._work(tracked), name=f"order {tracked.order_id}")
 
     def _take_back(self, tracked: Tracked) -> bool:

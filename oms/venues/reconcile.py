@@ -285,12 +285,16 @@ class Reconciler:
             return
         # What was under way while they were read has arrived by then.
         await asyncio.sleep(self._settings.settled_s)
+        begun = {key: self._orders.begun(name_of(key)[0]) for key in suspects}
         again, _ = await self._suspects()
-        # Open there alone and then here alone is an order that moved on between two readings, twice.
+        # Open there alone and then here alone is an order that moved on between two readings, twice. So is one whose amend put
+        # another venue order in its place.
         both = {
             key: again[key]
-            for key, (_, there, _) in suspects.items()
-            if key in again and (again[key][1] is None) == (there is None)
+            for key, (_, there, look_up) in suspects.items()
+            if key in again
+            and (again[key][1] is None) == (there is None)
+            and _venue_order(again[key][2]) == _venue_order(look_up)
         }
         # What differs is no routine any more.
         with asking_as(Priority.LOOK_UP):
@@ -300,7 +304,7 @@ class Reconciler:
                     # What is being done about it by now finds out what it has become.
                     continue
                 if look_up is not None:
-                    await self._check(look_up, {})
+                    await self._check(look_up, {}, begun[key])
                 elif found_there is not None:
                     await self._adopt(found_there)
             await self._end_strays([there for _, there, _ in both.values() if there is not None])
@@ -379,8 +383,13 @@ class Reconciler:
 
         await together(one(look_up) for look_up in live)
 
-    async def _check(self, look_up: LookUp, standing: dict[str, VenueOrder]) -> None:
-        """Report what is certain about one order at first sight; doubt and look up the rest in the background."""
+    async def _check(
+        self, look_up: LookUp, standing: dict[str, VenueOrder], begun: int | None = None
+    ) -> None:
+        """Report what is certain about one order at first sight; doubt and look up the rest in the background.
+
+        Nothing is reported when work on the order has begun since it had ``begun`` so often, if that is told.
+        """
         old = standing.get(look_up.client_id) or await self._order(look_up.symbol, look_up.client_id)
         new = None
         if look_up.pending_client_id not in (None, look_up.client_id):
@@ -393,6 +402,9 @@ class Reconciler:
         reports = await self._orders.look_ups.judge(
             Question.of(look_up, settled_at=0.0), old, new, settled=False, absent=False, patient=True
         )
+        if begun not in (None, self._orders.begun(look_up.order_id)):
+            # An amend may have canceled what was looked at: the order has not ended by that.
+            return
         if reports is None:
             self._reporter.put([r.InDoubt(order_id=look_up.order_id, reason="not certain when compared")])
             self._orders.instruct(look_up)
@@ -636,6 +648,10 @@ def _differ(
 
 def _short(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
+
+
+def _venue_order(look_up: LookUp | None) -> str | None:
+    return None if look_up is None else look_up.client_id
 
 
 def _words(order: VenueOrder | None) -> str:

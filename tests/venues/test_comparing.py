@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
+from oms.messages.enums import OrderStatus
+from oms.venues.adapter import VenueOrder
 from oms.venues.binance_spot import BinanceSpotAccount
 from oms.venues.reconcile import Comparison
 
@@ -141,3 +143,63 @@ async def test_what_was_compared_at_the_start_is_known_as_compared(bare_desk: De
     assert reconciler.compared_at == began
     await reconciler._compare({"orders"}, Comparison())
     assert reconciler.compared_at > began
+
+
+async def test_an_order_that_is_amended_during_both_readings_is_not_missing(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading shows the venue order that an amend has just put in the place of the one believed: it was open all the time."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    session = connector.sessions["main"]
+    order_id = await bare_desk.place(price="40000")
+    await bare_desk.becomes(order_id, OrderStatus.NEW)
+    open_orders = session._account.open_orders
+    prices = ["38000", "39000"]
+
+    async def reading(*args: Any) -> list[VenueOrder]:
+        await bare_desk.amend(order_id, price=prices.pop())
+        await bare_desk.becomes(order_id, OrderStatus.NEW)
+        return await open_orders(*args)
+
+    monkeypatch.setattr(session._account, "open_orders", reading)
+    comparison = Comparison()
+    await session.reconciler._compare_orders(comparison)
+    assert not prices
+    assert comparison.differences == []
+
+
+async def test_an_amend_that_begins_while_a_missing_order_is_looked_at_does_not_end_it(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue order was canceled for an amend by the time the venue answers: the order is not told to have ended."""
+    connector = await bare_desk.connect(settings=OFTEN)
+    session = connector.sessions["main"]
+    order_id = await bare_desk.place(price="40000")
+    await bare_desk.becomes(order_id, OrderStatus.NEW)
+    order, place = session._account.order, session._account.submit_for_amend
+    canceled, compared = asyncio.Event(), asyncio.Event()
+
+    async def none_open(*_: Any) -> list[VenueOrder]:
+        return []
+
+    async def looking(*args: Any) -> VenueOrder:
+        await bare_desk.amend(order_id, price="39000")
+        await canceled.wait()
+        return await order(*args)
+
+    async def placing(*args: Any) -> VenueOrder:
+        canceled.set()
+        await compared.wait()
+        return await place(*args)
+
+    monkeypatch.setattr(session._account, "open_orders", none_open)
+    monkeypatch.setattr(session._account, "order", looking)
+    monkeypatch.setattr(session._account, "submit_for_amend", placing)
+    comparison = Comparison()
+    await session.reconciler._compare_orders(comparison)
+    await session._reporter.flushed()
+    assert [each.key for each in comparison.differences] == [order_id]
+    assert bare_desk.order(order_id).base is OrderStatus.NEW
+    compared.set()
+    await bare_desk.becomes(order_id, OrderStatus.NEW)
+    assert bare_desk.order(order_id).price == 39000
