@@ -32,11 +32,13 @@ SYMBOLS_PER_STREAM: Final = 200
 
 @attrs.define(eq=False)
 class _Part:
-    """Instruments on one stream. Times are the event loop's: when last heard of, and when the venue was last asked."""
+    """Instruments on one stream. Times are the event loop's: when last heard of, when the venue was last asked, and when the
+    stream last told each."""
 
     symbols: list[str]
     heard: float = 0.0
     asked: float = 0.0
+    told: dict[str, float] = attrs.field(factory=dict)
 
 
 class Marks:
@@ -100,12 +102,14 @@ class Marks:
 
     async def _watch(self, part: _Part) -> None:
         pauses = self._pauses()
+        now = asyncio.get_running_loop().time
         while wanted := self._wanted(part):
             try:
                 # The stream tells changes alone: what stands now has to be asked for.
                 await self._ask(part, wanted)
                 async with _closing(self._market.marks(wanted)) as stream:
                     async for marks in stream:
+                        part.told |= dict.fromkeys(marks, now())
                         self._take(part, marks)
                         pauses = self._pauses()
             except StreamLost as error:
@@ -131,9 +135,13 @@ class Marks:
                 log.exception("%s: marks cannot be read", self._venue)
 
     async def _ask(self, part: _Part, wanted: list[str]) -> None:
+        now = asyncio.get_running_loop().time
+        began = now()
         marks = await self._market.marks_now(wanted)
-        part.asked = asyncio.get_running_loop().time()
-        self._take(part, {symbol: marks.get(symbol, Decimal(0)) for symbol in wanted})
+        part.asked = now()
+        # What the stream told meanwhile is newer than an answer that was under way.
+        still = [symbol for symbol in wanted if part.told.get(symbol, 0.0) < began]
+        self._take(part, {symbol: marks.get(symbol, Decimal(0)) for symbol in still})
 
     def _take(self, part: _Part, marks: dict[str, Decimal]) -> None:
         part.heard = asyncio.get_running_loop().time()

@@ -120,3 +120,30 @@ async def test_an_answer_under_way_confirms_nothing_that_is_not_listed_any_more(
     at = btc.mark_at
     await until(lambda: btc.mark_at > at + 3 * 10**9, 15, "marks of the other")
     assert instrument(bare_desk).mark_at == last
+
+
+@pytest.mark.parametrize("answered", [{"ETHUSDT": Decimal(3_000)}, {}], ids=["older", "none"])
+async def test_an_answer_under_way_replaces_no_mark_that_the_stream_told_meanwhile(
+    bare_desk: Desk, monkeypatch: pytest.MonkeyPatch, answered: dict[str, Decimal]
+) -> None:
+    """It says what stood when it was asked for: the price has moved since, or there was none yet."""
+    connector = await bare_desk.connect(settings=STILL)
+    await until(lambda: instrument(bare_desk).mark, what="the first mark")
+    marks = connector._marks
+    asked, going_on, taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slowly(symbols: list[str]) -> dict[str, Decimal]:
+        if going_on.is_set():
+            taken.set()
+            await asyncio.Event().wait()
+        asked.set()
+        await going_on.wait()
+        return answered
+
+    monkeypatch.setattr(connector._market, "marks_now", slowly)
+    await asyncio.wait_for(asked.wait(), 10)
+    bare_desk.wire.driver.set_price("ETHUSDT", Decimal(3_300))
+    await until(lambda: instrument(bare_desk).mark == 3_300, what="the price")
+    going_on.set()
+    await asyncio.wait_for(taken.wait(), 10)
+    assert marks._latest["ETHUSDT"][0] == 3_300
