@@ -110,6 +110,7 @@ class Session:
         self._heard_at = 0
         self._connected = 0
         self._funds_moved = asyncio.Event()
+        self._setting_terms = asyncio.Lock()
         self._tasks: list[asyncio.Task[Any]] = []
         self.ready = asyncio.Event()
 
@@ -253,10 +254,15 @@ class Session:
         if isinstance(instruction, Reconcile):
             work = self.reconciler.asked(instruction.request_id)
         else:
-            work = set_terms(self._account, instruction, self._reporter.put)
+            work = self._set_terms(instruction)
         task = asyncio.create_task(work)
         self._tasks.append(task)
         task.add_done_callback(self._did)
+
+    async def _set_terms(self, asked: SetTerms) -> None:
+        """Set terms in the order asked for: an earlier change whose answer is told last would be believed to stand."""
+        async with self._setting_terms:
+            await set_terms(self._account, asked, self._reporter.put)
 
     def _did(self, task: asyncio.Task[Any]) -> None:
         if task in self._tasks:

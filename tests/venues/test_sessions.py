@@ -15,8 +15,9 @@ import pytest
 from oms.messages.codec import encode
 from oms.messages.commands import CloseSession, OpenSession
 from oms.messages.enums import OrderStatus, OrderType, Side
-from oms.messages.instructions import Instructions, LookUp, Submit
+from oms.messages.instructions import Instructions, LookUp, SetTerms, Submit
 from oms.nats_server import EmbeddedNats
+from oms.venues.adapter import VenuePosition
 
 from .conftest import QUICK, Desk, until
 
@@ -260,6 +261,39 @@ async def test_a_session_closes_its_account_whatever_becomes_of_nats(
     session.end("test")
     await asyncio.wait_for(closed.wait(), 5)
     monkeypatch.undo()
+
+
+async def test_terms_are_changed_in_the_order_in_which_they_were_instructed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late the answer to the first comes, what is told last is what stands; orders do not wait for it."""
+    session = desk.connectors[0][0].sessions["main"]
+    stands, told = Decimal(1), []
+    seen, going_on = asyncio.Event(), asyncio.Event()
+
+    async def setting(symbol: str, leverage: Decimal) -> None:
+        nonlocal stands
+        stands = leverage
+
+    async def showing() -> list[VenuePosition]:
+        shown = VenuePosition(symbol="BTCUSDT", quantity=Decimal(0), leverage=stands)
+        if not seen.is_set():
+            seen.set()
+            await going_on.wait()
+        return [shown]
+
+    monkeypatch.setattr(session._account, "set_leverage", setting)
+    monkeypatch.setattr(session._account, "positions", showing)
+    monkeypatch.setattr(session._reporter, "put", told.extend)
+    for leverage in (20, 3):
+        deadline = time.time_ns() + 60 * 10**9
+        session._do(SetTerms(symbol="BTCUSDT", deadline=deadline, leverage=Decimal(leverage)))
+    await asyncio.wait_for(seen.wait(), 5)
+    await desk.becomes(await desk.place(), NEW)
+    going_on.set()
+    await until(lambda: len(told) == 2, what="both to be told")
+    assert [each.leverage for each in told] == [20, 3]
+    assert stands == 3
 
 
 async def test_a_fence_holds_before_the_stream_is_open(desk: Desk) -> None:
