@@ -30,6 +30,7 @@ from oms.messages.instructions import (
     Submit,
     Transfer,
 )
+from oms.messages.reports import Report
 from oms.tasks import end, until_first
 from oms.venues.adapter import (
     Account,
@@ -261,8 +262,15 @@ class Session:
 
     async def _set_terms(self, asked: SetTerms) -> None:
         """Set terms in the order asked for: an earlier change whose answer is told last would be believed to stand."""
+
+        def tell(reports: list[Report]) -> None:
+            self.reconciler.moved()
+            self._reporter.put(reports)
+
         async with self._setting_terms:
-            await set_terms(self._account, asked, self._reporter.put)
+            # Positions show them: what was read before the change must not be told after it.
+            self.reconciler.moved()
+            await set_terms(self._account, asked, tell)
 
     def _did(self, task: asyncio.Task[Any]) -> None:
         if task in self._tasks:

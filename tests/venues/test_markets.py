@@ -12,6 +12,7 @@ from oms.journal.reader import read_frames
 from oms.messages.enums import MarginMode, OrderStatus
 from oms.messages.events import Event, PositionAdjusted
 from oms.messages.frames import GENESIS
+from oms.venues.reconcile import Comparison
 from replay.source import journal_bounds
 
 from .conftest import until
@@ -116,6 +117,48 @@ async def test_a_position_that_one_answer_leaves_out_is_not_given_up(
     assert answers > 1
     assert markets.state.positions[key].quantity == 10 * place.unit
     assert [event async for event in _recorded(markets) if isinstance(event, PositionAdjusted)] == []
+
+
+@every_future
+async def test_positions_read_before_a_change_of_terms_are_not_told_after_it(
+    markets: Markets, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read again, though no fill came and the stream says nothing of the change."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    key = (place.exchange, "main", "futures", place.symbol)
+    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
+    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 10 * place.unit, place.price)
+    await markets.becomes(order_id, S.FILLED)
+    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    (served, *_) = markets.running[0]
+    session = served.connectors[place.venue].sessions["main"]
+    positions, tell, told, readings = session._account.positions, session._reporter.tell, set(), 0
+
+    async def slowly() -> Any:
+        nonlocal readings
+        readings += 1
+        found = await positions()
+        if readings == 1:
+            assert (await markets.ask("set_terms", place, leverage="9"))["ok"]
+            await until(lambda: markets.state.positions[key].leverage == 9, what="the new terms")
+        return found
+
+    async def telling(verb: str, command: Any) -> bytes:
+        if verb == "report_positions":
+            told.update(each.leverage for each in command.positions if each.symbol == place.symbol)
+        return await tell(verb, command)
+
+    async with session.reconciler._wallet.turn:
+        monkeypatch.setattr(session._account, "positions", slowly)
+        monkeypatch.setattr(session._reporter, "tell", telling)
+        monkeypatch.setattr(session, "_moved", lambda: None)
+    await session.reconciler.compare_funds(Comparison())
+    assert told == {9}
+    assert markets.state.positions[key].leverage == 9
 
 
 async def _recorded(markets: Markets) -> AsyncIterator[Event]:
