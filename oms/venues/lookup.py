@@ -118,8 +118,11 @@ class LookUps:
         """End the searches that nobody waits for any more."""
         await end(self._searches)
 
-    async def resolve(self, question: Question) -> None:
+    async def resolve(self, question: Question, refused: Callable[[], bool] = lambda: False) -> None:
         """Look up, with backoff, until it is certain what became of the order, and report it.
+
+        Args:
+            refused: whether a refusal of the amend in question has been told meanwhile, by another way.
 
         Raises:
             VenueError: AUTH_FATAL; everything else is asked again.
@@ -128,6 +131,9 @@ class LookUps:
         pause = self._settings.look_up_s
         while True:
             attempt += 1
+            if refused():
+                # To refuse it once more would answer the next one, which may wait already.
+                question = attrs.evolve(question, pending_client_id=None)
             settled = time.time() >= question.settled_at
             try:
                 old, new = await self._find(question, thorough=settled)
@@ -146,7 +152,7 @@ class LookUps:
                 absent = 0
                 log.warning("looking up %s: %s: asking again", question.client_id, error)
                 reports = None
-            if reports is not None:
+            if reports is not None and (question.pending_client_id is None or not refused()):
                 log.info("looked %s up: %s", question.client_id, [type(each).__name__ for each in reports])
                 self._report(reports)
                 return

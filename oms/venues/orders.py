@@ -69,6 +69,7 @@ class Tracked:
         withheld: that cancellation, as the stream told it.
         terms: (quantity, price) as last told to the engine or by it, where the venue amends in place.
         amending: an amend in place is asked for, and other terms than those before have not been seen since.
+        refused: the stream told that the last amend in place was not done.
     """
 
     order_id: str
@@ -90,6 +91,7 @@ class Tracked:
     withheld: VenueOrder | None = None
     terms: tuple[Decimal, Decimal | None] | None = None
     amending: bool = False
+    refused: bool = False
 
     def departing(self, waits: bool = False) -> Departure:
         """One to enter, which a cancel takes back."""
@@ -436,7 +438,7 @@ class Orders:
 
     async def _amend_in_place(self, tracked: Tracked, amend: Amend) -> Doubt | None:
         order_id, revision = amend.order_id, amend.revision
-        tracked.amending = True
+        tracked.amending, tracked.refused = True, False
         try:
             with tracked.departing():
                 order = await self._account.amend(amend)
@@ -573,7 +575,7 @@ class Orders:
         tracked.looking_up = True
         try:
             await asyncio.sleep(doubt.pause)
-            await self.look_ups.resolve(doubt.question)
+            await self.look_ups.resolve(doubt.question, lambda: tracked.refused)
         finally:
             tracked.looking_up = False
             if doubt.question.asked is OrderStatus.PENDING_REPLACE:
@@ -648,7 +650,7 @@ class Orders:
         tracked = self._tracked.get(order_id)
         if tracked is None or not tracked.amending:
             return
-        tracked.amending = False
+        tracked.amending, tracked.refused = False, True
         self._report([r.AmendRejected(order_id=order_id, reason=refused.reason, venue_time=refused.time)])
 
     def heard_trade(self, trade: VenueTrade) -> None:

@@ -13,10 +13,11 @@ from oms.messages import reports as r
 from oms.messages.enums import OrderStatus, OrderType, Side, TimeInForce
 from oms.messages.instructions import Amend, LookUp, Submit
 from oms.venues.adapter import AmendRefused, State, VenueOrder, VenueTrade
+from oms.venues.errors import Kind, VenueError
 from oms.venues.lookup import Question
 from oms.venues.orders import Orders
 
-from .conftest import QUICK
+from .conftest import QUICK, until
 
 ORDER_ID = "mabcde0000000001"
 
@@ -158,6 +159,55 @@ def _seen(price: str, time_ns: int) -> VenueOrder:
         cumulative=Decimal(0),
         time=time_ns,
     )
+
+
+class Loses(Silent):
+    """A venue that amends in place, does not answer the first amend, and does nothing but take the others."""
+
+    def __init__(self) -> None:
+        self.sent: list[Decimal | None] = []
+
+    async def amend(self, amend: Amend) -> None:
+        self.sent.append(amend.price)
+        if len(self.sent) == 1:
+            raise VenueError(Kind.UNKNOWN, "no answer")
+
+    async def order(self, symbol: str, client_id: str) -> VenueOrder:
+        return _seen("9", time.time_ns())
+
+
+async def test_an_amend_that_the_stream_refused_is_not_refused_again_by_its_look_up(
+    told: list[r.Report],
+) -> None:
+    """The second refusal would answer the next amend, which is sent as soon as the look-up has ended, and not before."""
+    venue = Loses()
+    orders = Orders(venue, QUICK, told.extend, lambda reason: None, in_place=True)  # type: ignore[arg-type]
+    orders.ready_at = time.time_ns() - 10**10
+    orders._track(ORDER_ID).terms = (Decimal(1), Decimal(9))
+    for price in (10, 11):
+        orders.instruct(
+            Amend(
+                order_id=ORDER_ID,
+                client_id=ORDER_ID,
+                new_client_id=ORDER_ID,
+                symbol="BTCUSDT",
+                side=Side.BUY,
+                type=OrderType.LIMIT,
+                quantity=Decimal(1),
+                quantity_before=Decimal(1),
+                price=Decimal(price),
+                revision=0,
+                deadline=time.time_ns() + 10**10,
+            )
+        )
+        if price == 10:
+            await until(lambda: any(isinstance(each, r.InDoubt) for each in told), what="the doubt")
+            orders.heard_refusal(AmendRefused("BTCUSDT", ORDER_ID, "51000 refused", 7))
+    assert venue.sent == [10]
+    await until(lambda: venue.sent == [10, 11], what="the next amend")
+    assert [type(each) for each in told] == [r.InDoubt, r.AmendRejected, r.Accepted]
+    assert told[1] == r.AmendRejected(order_id=ORDER_ID, reason="51000 refused", venue_time=7)
+    await orders.close()
 
 
 async def test_terms_that_a_look_up_told_are_those_told_last(told: list[r.Report]) -> None:
