@@ -589,7 +589,8 @@ class Model:
             yield "STRATEGY_ACCOUNT"
         if (
             assigned is None
-            and asked.strategy
+            # By hand, and found at the venue.
+            and asked.strategy not in ("", "external")
             and self.limit("global", "unassigned_strategies", now) == "deny"
         ):
             yield "STRATEGY_UNASSIGNED"
