@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from oms.aggregates.position import PositionKey
 from oms.journal.reader import read_frames
 from oms.messages.enums import MarginMode, OrderStatus
 from oms.messages.events import Event, PositionAdjusted
@@ -91,16 +92,7 @@ async def test_a_position_that_one_answer_leaves_out_is_not_given_up(
     markets: Markets, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session that begins is told once that nothing is held, and then that it is: nothing was lost or earned by that."""
-    await markets.connect(place.venue)
-    markets.alone(place)
-    key = (place.exchange, "main", "futures", place.symbol)
-    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
-    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
-    order_id = await markets.place(place)
-    await markets.becomes(order_id, S.NEW)
-    markets.trade(place, 10 * place.unit, place.price)
-    await markets.becomes(order_id, S.FILLED)
-    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    key = await _holding(markets, place)
     (served, *_) = markets.running[0]
     adapter = type(served.connectors[place.venue].sessions["main"]._account)
     await markets.disconnect()
@@ -124,16 +116,7 @@ async def test_positions_read_before_a_change_of_terms_are_not_told_after_it(
     markets: Markets, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read again, though no fill came and the stream says nothing of the change."""
-    await markets.connect(place.venue)
-    markets.alone(place)
-    key = (place.exchange, "main", "futures", place.symbol)
-    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
-    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
-    order_id = await markets.place(place)
-    await markets.becomes(order_id, S.NEW)
-    markets.trade(place, 10 * place.unit, place.price)
-    await markets.becomes(order_id, S.FILLED)
-    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    key = await _holding(markets, place)
     (served, *_) = markets.running[0]
     session = served.connectors[place.venue].sessions["main"]
     positions, tell, told, readings = session._account.positions, session._reporter.tell, set(), 0
@@ -159,6 +142,21 @@ async def test_positions_read_before_a_change_of_terms_are_not_told_after_it(
     await session.reconciler.compare_funds(Comparison())
     assert told == {9}
     assert markets.state.positions[key].leverage == 9
+
+
+async def _holding(markets: Markets, place: Place) -> PositionKey:
+    """Connect, hold ten units at a leverage of 7, and see the same here and there; the position's key."""
+    await markets.connect(place.venue)
+    markets.alone(place)
+    key = (place.exchange, "main", "futures", place.symbol)
+    assert (await markets.ask("set_terms", place, leverage="7", margin_mode="cross"))["ok"]
+    await until(lambda: key in markets.state.positions and markets.state.positions[key].leverage == 7)
+    order_id = await markets.place(place)
+    await markets.becomes(order_id, S.NEW)
+    markets.trade(place, 10 * place.unit, place.price)
+    await markets.becomes(order_id, S.FILLED)
+    await until(lambda: not markets.differences(), what="the same funds and positions here and there")
+    return key
 
 
 async def _recorded(markets: Markets) -> AsyncIterator[Event]:

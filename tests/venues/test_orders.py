@@ -115,6 +115,22 @@ class Takes(Silent):
         return None
 
 
+def _in_place(quantity: int, price: int) -> Amend:
+    return Amend(
+        order_id=ORDER_ID,
+        client_id=ORDER_ID,
+        new_client_id=ORDER_ID,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(quantity),
+        quantity_before=Decimal(1),
+        price=Decimal(price),
+        revision=0,
+        deadline=time.time_ns() + 10**10,
+    )
+
+
 async def test_an_amend_that_is_refused_after_it_was_taken_is_answered(told: list[r.Report]) -> None:
     """The refusal is told once, and one of an amend of somebody else's is not ours."""
     orders = Orders(Takes(), QUICK, told.extend, lambda reason: None, in_place=True)  # type: ignore[arg-type]
@@ -122,21 +138,7 @@ async def test_an_amend_that_is_refused_after_it_was_taken_is_answered(told: lis
     refused = AmendRefused("BTCUSDT", ORDER_ID, "51503 gone", 7)
     orders.heard_refusal(refused)
     assert told == []
-    orders.instruct(
-        Amend(
-            order_id=ORDER_ID,
-            client_id=ORDER_ID,
-            new_client_id=ORDER_ID,
-            symbol="BTCUSDT",
-            side=Side.BUY,
-            type=OrderType.LIMIT,
-            quantity=Decimal(2),
-            quantity_before=Decimal(1),
-            price=Decimal(9),
-            revision=0,
-            deadline=time.time_ns() + 10**10,
-        )
-    )
+    orders.instruct(_in_place(quantity=2, price=9))
     await asyncio.sleep(0.05)
     orders.heard_refusal(refused)
     orders.heard_refusal(refused)
@@ -185,21 +187,7 @@ async def test_an_amend_that_the_stream_refused_is_not_refused_again_by_its_look
     orders.ready_at = time.time_ns() - 10**10
     orders._track(ORDER_ID).terms = (Decimal(1), Decimal(9))
     for price in (10, 11):
-        orders.instruct(
-            Amend(
-                order_id=ORDER_ID,
-                client_id=ORDER_ID,
-                new_client_id=ORDER_ID,
-                symbol="BTCUSDT",
-                side=Side.BUY,
-                type=OrderType.LIMIT,
-                quantity=Decimal(1),
-                quantity_before=Decimal(1),
-                price=Decimal(price),
-                revision=0,
-                deadline=time.time_ns() + 10**10,
-            )
-        )
+        orders.instruct(_in_place(quantity=1, price=price))
         if price == 10:
             await until(lambda: any(isinstance(each, r.InDoubt) for each in told), what="the doubt")
             orders.heard_refusal(AmendRefused("BTCUSDT", ORDER_ID, "51000 refused", 7))
